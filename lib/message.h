@@ -1,0 +1,120 @@
+/* The whole contract between fanoutd and fanout-worker.
+ *
+ * The worker is started with its end of a stream socketpair as fd 3 and the bodies directory as fd 4; stderr is the
+ * daemon's. The daemon speaks first (SETTINGS), the worker answers HELLO and CAPACITY and may then be given JOBs, never
+ * more at once than its last CAPACITY. Every JOB is answered by exactly one OUTCOME, also after a CANCEL. The worker
+ * says ALIVE at least every heartbeat_ms. It ends (exit 0) when it has been told to STOP and has nothing in flight, or
+ * at end of file on fd 3 (the daemon is gone).
+ *
+ * All times are CLOCK_BOOTTIME microseconds. Encoders append one frame to `o`. Decoders return 0, or -1 for a frame
+ * that does not fit; what they fill in borrows from the frame. */
+#ifndef FANOUT_LIB_MESSAGE_H
+#define FANOUT_LIB_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/reason.h"
+#include "lib/wire.h"
+
+#define MESSAGE_VERSION         1u
+#define MESSAGE_CHANNEL_FD      3
+#define MESSAGE_BODIES_FD       4
+#define MESSAGE_BODY_INLINE_MAX 65536u /* larger bodies go to a file (jobid_body_path) */
+#define MESSAGE_HEADERS_MAX     16384u /* response headers kept, cut at a line's end */
+#define MESSAGE_DENY_MAX        64     /* networks in settings */
+
+enum message_type {
+	/* daemon to worker */
+	MESSAGE_SETTINGS = 1,
+	MESSAGE_JOB,
+	MESSAGE_CANCEL,
+	MESSAGE_STOP,
+	/* worker to daemon */
+	MESSAGE_HELLO = 65,
+	MESSAGE_CAPACITY,
+	MESSAGE_OUTCOME,
+	MESSAGE_ALIVE,
+};
+const char *message_type_name(uint8_t type);
+
+struct message_settings {
+	uint32_t version; /* MESSAGE_VERSION */
+	uint32_t log_level;
+	uint32_t heartbeat_ms;
+	uint32_t capacity_max; /* most transfers in flight; bounds descriptors too */
+	uint32_t deny_count;
+	const char *deny[MESSAGE_DENY_MAX]; /* "169.254.0.0/16", "fe80::/10" */
+	const char *user_agent;
+};
+
+/* One wire request. */
+struct message_job {
+	uint64_t job;
+	uint32_t n; /* the attempt's number, from 1 */
+	int64_t timeout_ms, connect_timeout_ms;
+	int64_t max_body_bytes;
+	const char *method;
+	const char *url;
+	const char *headers; /* "Name: value\n" each; "" where none */
+	const char *user;    /* "user:password" for basic authentication; "" where none */
+	const void *body;    /* body_bytes of it; has_body tells an empty body from none */
+	size_t body_bytes;
+	bool has_body;
+};
+
+struct message_cancel {
+	uint64_t job;
+	uint32_t n;
+};
+
+struct message_hello {
+	uint32_t version;
+	uint32_t pid;
+};
+
+/* Durations of the phases, each in microseconds, 0 where a phase did not happen. They add up to total_us. */
+struct timings {
+	int64_t dns_us, connect_us, tls_us, send_us, wait_us, receive_us, total_us;
+};
+
+struct message_outcome {
+	uint64_t job;
+	uint32_t n;
+	enum cause cause;
+	int status;            /* 0 where no final status line came */
+	bool sent;             /* bytes of the request may have reached the server */
+	bool body_in_file;     /* the body is whole, synced, at jobid_body_path(job, n) */
+	int http_version;      /* 10, 11, 20; 0 unknown */
+	int64_t started_us;    /* handed to libcurl */
+	int64_t first_byte_us; /* the final response's status line; 0 where none came */
+	int64_t ended_us;
+	struct timings timings;
+	int64_t size_bytes;       /* decoded body */
+	int64_t wire_bytes;       /* body as transferred */
+	const char *content_type; /* "" where none */
+	const char *remote_ip;    /* "" where no connection was made */
+	const char *redirect_url; /* absolute target of a 3xx with Location; "" where none */
+	const char *error;        /* readable, one line; "" for a whole response with status below 400 */
+	const char *headers;      /* as received, lines ended by \n, status line first; "" where none */
+	const void *body;         /* inline body; NULL where it lies in the file or there is none */
+	size_t body_bytes;
+};
+
+void message_put_settings(struct wire_out *o, const struct message_settings *m);
+int message_get_settings(struct wire_in *in, struct message_settings *m);
+void message_put_job(struct wire_out *o, const struct message_job *m);
+int message_get_job(struct wire_in *in, struct message_job *m);
+void message_put_cancel(struct wire_out *o, const struct message_cancel *m);
+int message_get_cancel(struct wire_in *in, struct message_cancel *m);
+void message_put_stop(struct wire_out *o);
+void message_put_hello(struct wire_out *o, const struct message_hello *m);
+int message_get_hello(struct wire_in *in, struct message_hello *m);
+void message_put_capacity(struct wire_out *o, uint32_t capacity);
+int message_get_capacity(struct wire_in *in, uint32_t *capacity);
+void message_put_alive(struct wire_out *o);
+void message_put_outcome(struct wire_out *o, const struct message_outcome *m);
+int message_get_outcome(struct wire_in *in, struct message_outcome *m);
+
+#endif
