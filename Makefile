@@ -1,0 +1,285 @@
+# fanout: one Makefile, not recursive. `make help` lists what it can do.
+#
+# Which modules make which program is said here and nowhere else. A module is a .c file of the room's directory,
+# without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
+# line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
+
+LIB_MODULES = err log clock units jobid reason url wire message
+DAEMON_MODULES = main conf job retry sched limit engine pool spawn watch store_sqlite api
+WORKER_MODULES = main channel multi xfer sink policy outcome
+CLI_MODULES = main
+SIM_MODULES = main
+
+DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
+WORKER_LIBS = libevent libcurl
+CLI_LIBS = libevent libcurl jansson smartcols
+SIM_LIBS = libevent zlib jansson
+UNIT_LIBS = cmocka
+BENCH_LIBS = libevent libcurl
+
+# The Debian packages that build, tests and tools need. The only such list.
+PACKAGES = \
+	gcc libc6-dev make pkgconf \
+	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
+	libjq-dev uthash-dev zlib1g-dev libcmocka-dev \
+	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug \
+	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace \
+	clang-format clang-tidy cppcheck shellcheck mandoc gcovr systemd
+
+PREFIX ?= /usr/local
+BINDIR = $(PREFIX)/bin
+SBINDIR = $(PREFIX)/sbin
+LIBEXECDIR = $(PREFIX)/libexec/fanout
+MANDIR = $(PREFIX)/share/man
+SYSCONFDIR ?= /etc/fanout
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+
+VERSION = 0.1.0
+BUILD ?= build
+# SANITIZE=address,undefined builds with gcc's sanitizers; WERROR=1 makes every warning an error; COVERAGE=1 counts lines.
+SANITIZE ?=
+WERROR ?=
+COVERAGE ?=
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
+	-Wwrite-strings -Wformat=2 -Wvla $(if $(WERROR),-Werror)
+CPPFLAGS = -I. -DFANOUT_VERSION='"$(VERSION)"' -DFANOUT_LIBEXECDIR='"$(LIBEXECDIR)"' -D_GNU_SOURCE
+CFLAGS = -std=gnu11 -g $(WARNINGS) -fPIE -fstack-protector-strong -fstack-clash-protection $(CF_PROTECTION)
+LDFLAGS = -pie -Wl,--as-needed -Wl,-z,relro,-z,now
+# x86 only; elsewhere gcc refuses the option.
+CF_PROTECTION := $(if $(filter x86_64 i686,$(shell uname -m)),-fcf-protection)
+ifneq ($(SANITIZE),)
+CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined
+LDFLAGS += -fsanitize=$(SANITIZE)
+else ifneq ($(COVERAGE),)
+CFLAGS += -O0 --coverage
+LDFLAGS += --coverage
+else
+CFLAGS += -O2
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+endif
+
+PYTHON = /usr/bin/python3
+PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONDONTWRITEBYTECODE=1 FANOUT_BUILD=$(BUILD) \
+	$(PYTHON) -m pytest -p no:cacheprovider -p xdist.plugin
+PYTEST_ARGS ?= -n 2
+
+# Parallel by default. Output is kept apart by target, except where somebody watches it come.
+LIVE_GOALS = check check-asan demo bench cover lint deps
+ifeq ($(MAKELEVEL),0)
+ifeq ($(findstring -j,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+endif
+ifeq ($(filter $(LIVE_GOALS),$(MAKECMDGOALS)),)
+MAKEFLAGS += --output-sync=target
+endif
+
+.DEFAULT_GOAL = all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SUBMAKE = $(MAKE) --no-print-directory
+
+# ---- Objects ----
+
+# A module that is listed before its file is written is left out.
+present = $(foreach m,$($1_MODULES),$(if $(wildcard $2/$m.c),$m,$(eval ABSENT += $2/$m.c)))
+objects = $(patsubst %,$(BUILD)/obj/$2/%.o,$(call present,$1,$2))
+LIB_OBJECTS := $(call objects,LIB,lib)
+DAEMON_OBJECTS := $(call objects,DAEMON,daemon)
+WORKER_OBJECTS := $(call objects,WORKER,worker)
+CLI_OBJECTS := $(call objects,CLI,cli)
+SIM_OBJECTS := $(call objects,SIM,tests/apisim)
+$(if $(ABSENT),$(info make: not there yet: $(ABSENT)))
+SCHEMA_SQL := $(sort $(wildcard schema/sqlite/*.sql))
+ifneq ($(SCHEMA_SQL),)
+DAEMON_OBJECTS += $(BUILD)/gen/schema.o
+endif
+
+cflags_of = $(shell pkg-config --cflags $1 2>/dev/null)
+libs_of = $(shell pkg-config --libs $1 2>/dev/null)
+ALL_LIBS = $(sort $(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(SIM_LIBS) $(UNIT_LIBS) $(BENCH_LIBS))
+PKG_CFLAGS := $(call cflags_of,$(ALL_LIBS))
+HAVE_LIBS := $(shell pkg-config --exists $(ALL_LIBS) 2>/dev/null && echo yes)
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | have-libs
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/%.o: $(BUILD)/gen/%.c $(BUILD)/flags | have-libs
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/schema.c: schema/embed.sh $(SCHEMA_SQL)
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)sh schema/embed.sh $(SCHEMA_SQL) >$@
+
+# Other flags mean other objects.
+FLAGS_NOW := $(CC) $(CPPFLAGS) $(CFLAGS) $(PKG_CFLAGS) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo "$$FLAGS_NOW" | cmp -s - $@ || echo "$$FLAGS_NOW" >$@
+export FLAGS_NOW
+
+V ?=
+Q = $(if $(V),,@)
+say = $(if $(V),,@printf '  %-5s %s\n' $1 $2)
+
+have-libs:
+ifneq ($(HAVE_LIBS),yes)
+	@echo "fanout cannot be built yet: libraries are missing. Run: make deps" >&2; exit 1
+endif
+
+# ---- Programs ----
+
+PROGRAMS = $(BUILD)/fanoutd $(BUILD)/fanout-worker $(BUILD)/fanoutctl $(BUILD)/apisim
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
+
+all: $(PROGRAMS) ## build the programs (build/fanoutd, build/fanout-worker, build/fanoutctl, build/apisim)
+
+# program, objects, libraries
+define program_rule
+$(BUILD)/$1: $2 $(BUILD)/flags
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(call libs_of,$3)
+endef
+$(eval $(call program_rule,fanoutd,$(DAEMON_OBJECTS) $(BUILD)/lib.a,$(DAEMON_LIBS)))
+$(eval $(call program_rule,fanout-worker,$(WORKER_OBJECTS) $(BUILD)/lib.a,$(WORKER_LIBS)))
+$(eval $(call program_rule,fanoutctl,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
+$(eval $(call program_rule,apisim,$(SIM_OBJECTS),$(SIM_LIBS)))
+$(eval $(call program_rule,bench/bare,$(BUILD)/obj/tests/bench/bare.o,$(BENCH_LIBS)))
+
+# ---- Unit tests: one archive per room, without its main ----
+
+define archive_rule
+$(BUILD)/$1.a: $(filter-out %/main.o,$2) $(BUILD)/flags
+	@mkdir -p $$(@D) && rm -f $$@
+	@$$(AR) rcs $$@ $$(filter %.o,$$^)
+endef
+$(eval $(call archive_rule,lib,$(LIB_OBJECTS)))
+$(eval $(call archive_rule,daemon,$(DAEMON_OBJECTS)))
+$(eval $(call archive_rule,worker,$(WORKER_OBJECTS)))
+$(eval $(call archive_rule,cli,$(CLI_OBJECTS)))
+
+# Which room a test is about: the one (or ones) with a module of that name.
+ROOMS = daemon worker cli
+rooms_of = $(or $(UNIT_ROOMS_$1),$(foreach r,lib $(ROOMS),$(if $(wildcard $r/$(1:test_%=%).c),$r)),$(ROOMS))
+define unit_rule
+$(BUILD)/unit/$1: $(BUILD)/obj/tests/unit/$1.o $(patsubst %,$(BUILD)/%.a,$(filter-out lib,$(call rooms_of,$1)) lib)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(UNIT_LINK)
+endef
+UNIT_LINK = $(call libs_of,$(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(UNIT_LIBS))
+$(foreach t,$(UNIT_PROGRAMS),$(eval $(call unit_rule,$(notdir $t))))
+
+units: $(UNIT_PROGRAMS)
+
+# ---- Packages ----
+
+deps: ## install with apt what build, tests and tools need
+	@missing=$$($(MISSING)); \
+	if [ -z "$$missing" ]; then echo "nothing is missing"; exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "no apt-get here; fanout needs what Debian calls: $(PACKAGES)" >&2; exit 1; fi; \
+	if [ "$$(id -u)" = 0 ]; then as_root=env; \
+	elif command -v sudo >/dev/null; then as_root='sudo env'; \
+	else echo "as root, run: apt-get update && apt-get install --no-install-recommends" $$missing >&2; exit 1; fi; \
+	$$as_root DEBIAN_FRONTEND=noninteractive apt-get update -q && \
+	$$as_root DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing </dev/null
+
+# Prints those of PACKAGES that are not installed.
+MISSING = for package in $(PACKAGES); do \
+	dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || printf '%s ' $$package; done
+
+ensure-deps:
+	@if [ -n "$$(command -v dpkg-query)" ] && [ -n "$$($(MISSING))" ]; then $(SUBMAKE) deps; fi
+
+# ---- Running ----
+
+# The flags of missing libraries were read before they were installed: build in a make of its own.
+demo: ensure-deps ## build, start a private daemon and an API simulator, and fan out 100 jobs
+	@$(SUBMAKE) --output-sync=target all
+	@FANOUT_BUILD=$(BUILD) tests/demo.sh
+
+check: ensure-deps ## all tests: unit, then end to end (PYTEST_ARGS='-k name' chooses)
+	@$(SUBMAKE) --output-sync=target all units
+	@tests/run-unit $(UNIT_PROGRAMS)
+	@$(PYTEST) $(PYTEST_ARGS) tests/e2e
+
+check-asan: ## all tests with the address and undefined-behaviour sanitizers
+	@$(SUBMAKE) check BUILD=$(BUILD)/asan SANITIZE=address,undefined
+
+bench: ensure-deps ## measure against curl -Z, wget2 and a bare libcurl loop (a few minutes)
+	@$(SUBMAKE) --output-sync=target all $(BUILD)/bench/bare
+	@FANOUT_BUILD=$(BUILD) $(PYTHON) -u tests/bench/bench.py $(BENCH_ARGS)
+
+cover: ## all tests with line counts; report in build/cover/report.html
+	@$(SUBMAKE) check BUILD=$(BUILD)/cover COVERAGE=1
+	@gcovr -r . --object-directory $(BUILD)/cover -f lib/ -f daemon/ -f worker/ -f cli/ \
+		--html-details $(BUILD)/cover/report.html --print-summary
+
+# ---- Looking after the source ----
+
+C_FILES := $(wildcard lib/*.[ch] daemon/*.[ch] worker/*.[ch] cli/*.[ch] tests/*/*.[ch])
+SHELL_FILES := .ci/run schema/embed.sh tests/run-unit $(wildcard tests/*.sh tests/*/*.sh)
+MAN_PAGES := $(wildcard docs/*.[158])
+UNIT_FILES := $(wildcard systemd/*.service systemd/*.socket systemd/*.timer)
+
+fmt: ## format the C sources
+	clang-format -i $(C_FILES)
+
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, systemd-analyze
+	@clang-format --dry-run -Werror $(C_FILES)
+	@shellcheck $(SHELL_FILES)
+	@$(if $(MAN_PAGES),mandoc -Tlint -Wstyle $(MAN_PAGES))
+	@$(if $(UNIT_FILES),systemd/verify.sh $(UNIT_FILES))
+	@cppcheck -q -j $$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --library=posix,gnu -I. -DFANOUT_VERSION='""' -DFANOUT_LIBEXECDIR='""' \
+		$(filter %.c,$(C_FILES))
+	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $$(nproc) -n 2 sh -c \
+		'clang-tidy --quiet "$$@" -- -std=gnu11 $(subst ',"'"'"'"'"'"'"'"',$(CPPFLAGS)) $(PKG_CFLAGS) 2>/dev/null' clang-tidy
+
+# ---- Installing ----
+
+install: all ## install below PREFIX (and DESTDIR); an existing fanout.conf is kept
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pulls.d \
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/secrets
+	install -m 0755 $(BUILD)/fanoutctl $(DESTDIR)$(BINDIR)/
+	install -m 0755 $(BUILD)/fanoutd $(DESTDIR)$(SBINDIR)/
+	install -m 0755 $(BUILD)/fanout-worker $(DESTDIR)$(LIBEXECDIR)/
+	for page in $(MAN_PAGES); do \
+		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page) || exit 1; done
+	for unit in $(UNIT_FILES); do \
+		sed 's,/usr/sbin/fanoutd,$(SBINDIR)/fanoutd,; s,/usr/bin/fanoutctl,$(BINDIR)/fanoutctl,; s,/etc/fanout,$(SYSCONFDIR),' \
+			$$unit >$(DESTDIR)$(UNITDIR)/$$(basename $$unit) || exit 1; done
+	install -m 0644 systemd/fanout.sysusers $(DESTDIR)$(SYSUSERSDIR)/fanout.conf
+	install -m 0644 systemd/fanout.tmpfiles $(DESTDIR)$(TMPFILESDIR)/fanout.conf
+	[ -e $(DESTDIR)$(SYSCONFDIR)/fanout.conf ] || install -m 0644 etc/fanout.conf $(DESTDIR)$(SYSCONFDIR)/fanout.conf
+
+uninstall: ## remove what install installed; configuration and data stay
+	rm -f $(DESTDIR)$(BINDIR)/fanoutctl $(DESTDIR)$(SBINDIR)/fanoutd $(DESTDIR)$(SYSUSERSDIR)/fanout.conf \
+		$(DESTDIR)$(TMPFILESDIR)/fanout.conf $(UNIT_FILES:systemd/%=$(DESTDIR)$(UNITDIR)/%)
+	rm -rf $(DESTDIR)$(LIBEXECDIR)
+	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page); done
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+FORCE:
+.PHONY: all units deps ensure-deps have-libs demo check check-asan bench cover fmt lint install uninstall clean help FORCE
+
+-include $(shell find $(BUILD)/obj $(BUILD)/gen -name '*.d' 2>/dev/null)
