@@ -48,7 +48,7 @@ CC = gcc
 endif
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
 	-Wwrite-strings -Wformat=2 -Wvla $(if $(WERROR),-Werror)
-CPPFLAGS = -I. -DFANOUT_VERSION='"$(VERSION)"' -DFANOUT_LIBEXECDIR='"$(LIBEXECDIR)"' -D_GNU_SOURCE
+CPPFLAGS = -I. -DFANOUT_VERSION='"$(VERSION)"' -DFANOUT_LIBEXECDIR='"$(LIBEXECDIR)"'
 CFLAGS = -std=gnu11 -g $(WARNINGS) -fPIE -fstack-protector-strong -fstack-clash-protection $(CF_PROTECTION)
 LDFLAGS = -pie -Wl,--as-needed -Wl,-z,relro,-z,now
 # x86 only; elsewhere gcc refuses the option.
@@ -83,7 +83,6 @@ endif
 .DEFAULT_GOAL = all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
-SUBMAKE = $(MAKE) --no-print-directory
 
 # ---- Objects ----
 
@@ -201,29 +200,29 @@ MISSING = for package in $(PACKAGES); do \
 	dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || printf '%s ' $$package; done
 
 ensure-deps:
-	@if [ -n "$$(command -v dpkg-query)" ] && [ -n "$$($(MISSING))" ]; then $(SUBMAKE) deps; fi
+	@if [ -n "$$(command -v dpkg-query)" ] && [ -n "$$($(MISSING))" ]; then $(MAKE) --no-print-directory deps; fi
 
 # ---- Running ----
 
 # The flags of missing libraries were read before they were installed: build in a make of its own.
 demo: ensure-deps ## build, start a private daemon and an API simulator, and fan out 100 jobs
-	@$(SUBMAKE) --output-sync=target all
+	@$(MAKE) --no-print-directory --output-sync=target all
 	@FANOUT_BUILD=$(BUILD) tests/demo.sh
 
 check: ensure-deps ## all tests: unit, then end to end (PYTEST_ARGS='-k name' chooses)
-	@$(SUBMAKE) --output-sync=target all units
+	@$(MAKE) --no-print-directory --output-sync=target all units
 	@tests/run-unit $(UNIT_PROGRAMS)
 	@$(PYTEST) $(PYTEST_ARGS) tests/e2e
 
 check-asan: ## all tests with the address and undefined-behaviour sanitizers
-	@$(SUBMAKE) check BUILD=$(BUILD)/asan SANITIZE=address,undefined
+	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan SANITIZE=address,undefined
 
 bench: ensure-deps ## measure against curl -Z, wget2 and a bare libcurl loop (a few minutes)
-	@$(SUBMAKE) --output-sync=target all $(BUILD)/bench/bare
+	@$(MAKE) --no-print-directory --output-sync=target all $(BUILD)/bench/bare
 	@FANOUT_BUILD=$(BUILD) $(PYTHON) -u tests/bench/bench.py $(BENCH_ARGS)
 
 cover: ## all tests with line counts; report in build/cover/report.html
-	@$(SUBMAKE) check BUILD=$(BUILD)/cover COVERAGE=1
+	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/cover COVERAGE=1
 	@gcovr -r . --object-directory $(BUILD)/cover -f lib/ -f daemon/ -f worker/ -f cli/ \
 		--html-details $(BUILD)/cover/report.html --print-summary
 
