@@ -1,0 +1,248 @@
+/* Messages to frames and back. Field by field in the order of the structs; what is out of range in a decoded message is
+ * refused here, so that neither side has to look again. */
+#include "lib/message.h"
+
+#include <string.h>
+
+#include "lib/log.h"
+
+static const struct {
+	uint8_t type;
+	const char *name;
+} type_names[] = {
+    {MESSAGE_SETTINGS, "settings"}, {MESSAGE_JOB, "job"},     {MESSAGE_CANCEL, "cancel"},
+    {MESSAGE_STOP, "stop"},         {MESSAGE_HELLO, "hello"}, {MESSAGE_CAPACITY, "capacity"},
+    {MESSAGE_OUTCOME, "outcome"},   {MESSAGE_ALIVE, "alive"},
+};
+
+const char *message_type_name(uint8_t type)
+{
+	for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++)
+		if (type_names[i].type == type)
+			return type_names[i].name;
+	return "unknown";
+}
+
+/* 0 when the frame was taken exactly and its values are possible. */
+static int ended(struct wire_in *in, bool possible)
+{
+	return wire_in_end(in) && possible ? 0 : -1;
+}
+
+static bool get_bool(struct wire_in *in)
+{
+	uint8_t v = wire_get_u8(in);
+
+	if (v > 1)
+		in->bad = true;
+	return v == 1;
+}
+
+void message_put_settings(struct wire_out *o, const struct message_settings *m)
+{
+	wire_begin(o, MESSAGE_SETTINGS);
+	wire_put_u32(o, m->version);
+	wire_put_u32(o, m->log_level);
+	wire_put_u32(o, m->heartbeat_ms);
+	wire_put_u32(o, m->capacity_max);
+	wire_put_u32(o, m->deny_count);
+	for (uint32_t i = 0; i < m->deny_count; i++)
+		wire_put_str(o, m->deny[i]);
+	wire_put_str(o, m->user_agent);
+	wire_end(o);
+}
+
+int message_get_settings(struct wire_in *in, struct message_settings *m)
+{
+	*m = (struct message_settings){.version = wire_get_u32(in)};
+	m->log_level = wire_get_u32(in);
+	m->heartbeat_ms = wire_get_u32(in);
+	m->capacity_max = wire_get_u32(in);
+	m->deny_count = wire_get_u32(in);
+	if (m->deny_count > MESSAGE_DENY_MAX)
+		return -1;
+	for (uint32_t i = 0; i < m->deny_count; i++)
+		m->deny[i] = wire_get_str(in);
+	m->user_agent = wire_get_str(in);
+	return ended(in, m->log_level < LOG_LEVELS && m->heartbeat_ms > 0 && m->capacity_max > 0);
+}
+
+void message_put_job(struct wire_out *o, const struct message_job *m)
+{
+	wire_begin(o, MESSAGE_JOB);
+	wire_put_u64(o, m->job);
+	wire_put_u32(o, m->n);
+	wire_put_i64(o, m->timeout_ms);
+	wire_put_i64(o, m->connect_timeout_ms);
+	wire_put_i64(o, m->max_body_bytes);
+	wire_put_str(o, m->method);
+	wire_put_str(o, m->url);
+	wire_put_str(o, m->headers);
+	wire_put_str(o, m->user);
+	wire_put_bytes(o, m->body, m->has_body ? m->body_bytes : 0);
+	wire_put_u8(o, m->has_body);
+	wire_end(o);
+}
+
+int message_get_job(struct wire_in *in, struct message_job *m)
+{
+	*m = (struct message_job){.job = wire_get_u64(in)};
+	m->n = wire_get_u32(in);
+	m->timeout_ms = wire_get_i64(in);
+	m->connect_timeout_ms = wire_get_i64(in);
+	m->max_body_bytes = wire_get_i64(in);
+	m->method = wire_get_str(in);
+	m->url = wire_get_str(in);
+	m->headers = wire_get_str(in);
+	m->user = wire_get_str(in);
+	m->body = wire_get_bytes(in, &m->body_bytes);
+	m->has_body = get_bool(in);
+	return ended(in, m->n > 0 && m->method[0] && m->timeout_ms > 0 && m->connect_timeout_ms > 0 &&
+			     m->max_body_bytes >= 0 && (m->has_body || m->body_bytes == 0));
+}
+
+void message_put_cancel(struct wire_out *o, const struct message_cancel *m)
+{
+	wire_begin(o, MESSAGE_CANCEL);
+	wire_put_u64(o, m->job);
+	wire_put_u32(o, m->n);
+	wire_end(o);
+}
+
+int message_get_cancel(struct wire_in *in, struct message_cancel *m)
+{
+	*m = (struct message_cancel){.job = wire_get_u64(in)};
+	m->n = wire_get_u32(in);
+	return ended(in, true);
+}
+
+void message_put_stop(struct wire_out *o)
+{
+	wire_begin(o, MESSAGE_STOP);
+	wire_end(o);
+}
+
+void message_put_hello(struct wire_out *o, const struct message_hello *m)
+{
+	wire_begin(o, MESSAGE_HELLO);
+	wire_put_u32(o, m->version);
+	wire_put_u32(o, m->pid);
+	wire_end(o);
+}
+
+int message_get_hello(struct wire_in *in, struct message_hello *m)
+{
+	*m = (struct message_hello){.version = wire_get_u32(in)};
+	m->pid = wire_get_u32(in);
+	return ended(in, true);
+}
+
+void message_put_capacity(struct wire_out *o, uint32_t capacity)
+{
+	wire_begin(o, MESSAGE_CAPACITY);
+	wire_put_u32(o, capacity);
+	wire_end(o);
+}
+
+int message_get_capacity(struct wire_in *in, uint32_t *capacity)
+{
+	*capacity = wire_get_u32(in);
+	return ended(in, true);
+}
+
+void message_put_alive(struct wire_out *o)
+{
+	wire_begin(o, MESSAGE_ALIVE);
+	wire_end(o);
+}
+
+static void put_timings(struct wire_out *o, const struct timings *t)
+{
+	wire_put_i64(o, t->dns_us);
+	wire_put_i64(o, t->connect_us);
+	wire_put_i64(o, t->tls_us);
+	wire_put_i64(o, t->send_us);
+	wire_put_i64(o, t->wait_us);
+	wire_put_i64(o, t->receive_us);
+	wire_put_i64(o, t->total_us);
+}
+
+static bool get_timings(struct wire_in *in, struct timings *t)
+{
+	t->dns_us = wire_get_i64(in);
+	t->connect_us = wire_get_i64(in);
+	t->tls_us = wire_get_i64(in);
+	t->send_us = wire_get_i64(in);
+	t->wait_us = wire_get_i64(in);
+	t->receive_us = wire_get_i64(in);
+	t->total_us = wire_get_i64(in);
+	return t->dns_us >= 0 && t->connect_us >= 0 && t->tls_us >= 0 && t->send_us >= 0 && t->wait_us >= 0 &&
+	       t->receive_us >= 0 && t->total_us >= 0;
+}
+
+void message_put_outcome(struct wire_out *o, const struct message_outcome *m)
+{
+	wire_begin(o, MESSAGE_OUTCOME);
+	wire_put_u64(o, m->job);
+	wire_put_u32(o, m->n);
+	wire_put_u32(o, m->cause);
+	wire_put_u32(o, (uint32_t)m->status);
+	wire_put_u8(o, m->sent);
+	wire_put_u8(o, m->body_in_file);
+	wire_put_u32(o, (uint32_t)m->http_version);
+	wire_put_i64(o, m->started_us);
+	wire_put_i64(o, m->first_byte_us);
+	wire_put_i64(o, m->ended_us);
+	put_timings(o, &m->timings);
+	wire_put_i64(o, m->size_bytes);
+	wire_put_i64(o, m->wire_bytes);
+	wire_put_str(o, m->content_type);
+	wire_put_str(o, m->remote_ip);
+	wire_put_str(o, m->redirect_url);
+	wire_put_str(o, m->error);
+	wire_put_str(o, m->headers);
+	wire_put_bytes(o, m->body, m->body ? m->body_bytes : 0);
+	wire_end(o);
+}
+
+/* A worker that was led astray by a server must not lead the daemon astray. */
+static bool outcome_possible(const struct message_outcome *m)
+{
+	return m->n > 0 && m->status >= 0 && m->status <= 999 && m->http_version >= 0 && m->http_version <= 99 &&
+	       m->size_bytes >= 0 && m->wire_bytes >= 0 && m->started_us >= 0 && m->first_byte_us >= 0 &&
+	       m->ended_us >= m->started_us && m->body_bytes <= MESSAGE_BODY_INLINE_MAX &&
+	       strlen(m->headers) <= MESSAGE_HEADERS_MAX && !(m->body_in_file && m->body);
+}
+
+int message_get_outcome(struct wire_in *in, struct message_outcome *m)
+{
+	uint32_t cause, status, version;
+	bool possible;
+
+	*m = (struct message_outcome){.job = wire_get_u64(in)};
+	m->n = wire_get_u32(in);
+	cause = wire_get_u32(in);
+	status = wire_get_u32(in);
+	m->sent = get_bool(in);
+	m->body_in_file = get_bool(in);
+	version = wire_get_u32(in);
+	possible = cause < CAUSES && cause != CAUSE_WORKER_LOST && status <= 999 && version <= 99;
+	m->cause = (enum cause)cause;
+	m->status = (int)status;
+	m->http_version = (int)version;
+	m->started_us = wire_get_i64(in);
+	m->first_byte_us = wire_get_i64(in);
+	m->ended_us = wire_get_i64(in);
+	possible = get_timings(in, &m->timings) && possible;
+	m->size_bytes = wire_get_i64(in);
+	m->wire_bytes = wire_get_i64(in);
+	m->content_type = wire_get_str(in);
+	m->remote_ip = wire_get_str(in);
+	m->redirect_url = wire_get_str(in);
+	m->error = wire_get_str(in);
+	m->headers = wire_get_str(in);
+	m->body = wire_get_bytes(in, &m->body_bytes);
+	if (m->body_bytes == 0)
+		m->body = NULL;
+	return ended(in, possible && outcome_possible(m));
+}
