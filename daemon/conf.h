@@ -1,0 +1,42 @@
+/* The configuration file (libconfig). Every key has a default; an unknown key, a wrong type or a bad value is an error
+ * with its file and line. docs/fanout.conf.5 lists the keys. */
+#ifndef FANOUT_DAEMON_CONF_H
+#define FANOUT_DAEMON_CONF_H
+
+#include <stdint.h>
+
+#include "daemon/limit.h"
+#include "daemon/spec.h"
+#include "lib/err.h"
+#include "lib/log.h"
+#include "lib/message.h"
+
+struct conf_limit {
+	char *name; /* NULL: none */
+	char *match;
+	struct limit_rule rule;
+	unsigned line;
+};
+
+struct conf {
+	char *socket;
+	unsigned socket_mode;
+	char *state_dir;
+	unsigned workers; /* as written: 0 is one per processor */
+	char *pulls_dir, *secrets_dir;
+	unsigned concurrency; /* defaults.concurrency: per host */
+	struct spec_defaults defaults;
+	struct conf_limit *limits;
+	unsigned limit_count;
+	char *deny[MESSAGE_DENY_MAX];
+	unsigned deny_count;
+	int64_t retention_results_us, retention_store_bytes;
+	enum log_level log_level;
+};
+
+/* Defaults alone, when `path` is NULL. On error `out` is cleared and e->line tells the line; e->what begins with
+ * "FILE:LINE: ". */
+int conf_load(struct conf *out, const char *path, struct err *e);
+void conf_clear(struct conf *c);
+
+#endif

@@ -1,0 +1,58 @@
+/* The workers: starting them, giving them requests up to their credit, collecting outcomes, replacing the dead.
+ *
+ * Affinity: a limit key always prefers the same worker (warm connections) and spills to another one when that has no
+ * credit left. A worker that ends, misspeaks or is silent for too long is killed and replaced: at once when it had done
+ * work, with a growing delay when it died young. Its open attempts are told as lost, once each. Knows no store and no
+ * scheduler. */
+#ifndef FANOUT_DAEMON_POOL_H
+#define FANOUT_DAEMON_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/message.h"
+
+struct event_base;
+struct pool;
+
+struct pool_settings {
+	unsigned workers;
+	const char *program; /* path of fanout-worker */
+	int bodies_fd;
+	const struct message_settings *settings; /* kept by reference */
+};
+
+struct pool_listener {
+	void *arg;
+	void (*on_outcome)(void *arg, const struct message_outcome *o);
+	void (*on_lost)(void *arg, uint64_t job, uint32_t n, bool sent); /* sent: the worker may have sent it */
+	void (*on_credit)(void *arg);                                    /* there is credit where there was none */
+};
+
+struct pool *pool_create(struct event_base *base, const struct pool_settings *set, const struct pool_listener *l,
+			 struct err *e);
+/* Requests that the workers would take now. */
+unsigned pool_credit(const struct pool *p);
+/* Queues one request for a worker; frames of one turn go out together. `key` decides the affinity. False when no worker
+ * has credit: nothing happened. */
+bool pool_assign(struct pool *p, const char *key, const struct message_job *m);
+/* Asks for the end of an open attempt; its outcome still comes. */
+void pool_cancel(struct pool *p, uint64_t job, uint32_t n);
+/* No more assignments; workers end when they have nothing in flight. on_idle is called once when all have gone. */
+void pool_stop(struct pool *p, void (*on_idle)(void *arg), void *arg);
+/* Kills what is left. Open attempts are not told. */
+void pool_free(struct pool *p);
+
+struct pool_worker_info {
+	int pid;
+	bool ready;
+	unsigned capacity, in_flight;
+	uint64_t outcomes, starts;
+	int64_t started_us;
+};
+unsigned pool_workers(const struct pool *p);
+void pool_worker_info(const struct pool *p, unsigned i, struct pool_worker_info *info);
+
+#endif

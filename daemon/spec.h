@@ -1,0 +1,62 @@
+/* What is asked for: reading the JSON of a batch and of its jobs, and merging a job with its batch's template into the
+ * one request that goes to a worker. Strict: unknown members, duplicate ones, wrong types, values out of range are
+ * refused with a text that names the member. docs/API.md lists the members.
+ *
+ * Knows JSON and URLs; no store, no sockets, no clock. */
+#ifndef FANOUT_DAEMON_SPEC_H
+#define FANOUT_DAEMON_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/store.h"
+#include "lib/err.h"
+#include "lib/message.h"
+
+#define SPEC_BODY_MAX        (1u << 20)  /* a request's body */
+#define SPEC_HEADERS_MAX     (16u << 10) /* a request's own headers */
+#define SPEC_LINE_MAX        (2u << 20)  /* one job's JSON */
+#define SPEC_JOBS_INLINE_MAX 1000        /* jobs within the JSON of a batch */
+
+/* The defaults of DESIGN section 8, from the configuration. */
+struct spec_defaults {
+	unsigned max_attempts;
+	int64_t timeout_us, connect_timeout_us, max_body_bytes;
+};
+
+/* A batch's template, parsed once and kept while the batch is live. */
+struct spec_template;
+
+/* `options` is what store_batch.options holds (canonical JSON made by spec_parse_batch). */
+struct spec_template *spec_template_create(const char *options, struct err *e);
+void spec_template_free(struct spec_template *t);
+
+/* Everything that a POST /v1/batches body can say. Free with spec_batch_clear. */
+struct spec_batch {
+	char *name, *key, *options;
+	unsigned priority, concurrency;
+	bool held, close;
+	struct spec_jobs *jobs; /* NULL where none were given */
+};
+int spec_parse_batch(struct spec_batch *out, const char *json, size_t len, struct err *e);
+void spec_batch_clear(struct spec_batch *b);
+
+/* NDJSON of jobs, all or nothing. e->line names the line at fault. Blank lines are skipped. */
+struct spec_jobs;
+struct spec_jobs *spec_parse_jobs(const char *ndjson, size_t len, struct err *e);
+const struct store_job_new *spec_jobs_array(const struct spec_jobs *j, size_t *count);
+void spec_jobs_free(struct spec_jobs *j);
+
+/* How one request is to be made and judged. Strings borrow from the template, the request and `m`'s arena. */
+struct spec_request {
+	struct message_job job; /* ready for message_put_job */
+	unsigned max_attempts;
+	bool repeatable; /* idempotency key or retry_unsafe */
+	char *owned;     /* merged headers; free with spec_request_clear */
+};
+void spec_merge(struct spec_request *out, const struct spec_template *t, const struct store_request *req,
+		const struct spec_defaults *def);
+void spec_request_clear(struct spec_request *r);
+
+#endif

@@ -1,0 +1,342 @@
+/* The store: the only module that knows how batches, jobs, attempts and bodies are kept. SQLite is the first backend;
+ * the interface is asynchronous so that another (shared by several daemons) is a new file and not a redesign.
+ *
+ * Operations. The caller fills in a struct that begins with `struct store_op`, keeps it alive until op.done is called,
+ * and reads the results from it there. A write is done when it is on disk: all writes that were handed in during one
+ * turn of the event loop are one transaction, and their callbacks run after its commit, in order. When the commit
+ * fails, nothing of the turn happened and every callback gets the error. A read sees committed state only (it commits
+ * what is pending first) and may call back before the call returns. Pointers handed in are used during the call only,
+ * unless said otherwise; pointers handed out to a row callback live until that callback returns. Callbacks may hand in
+ * new operations.
+ *
+ * Errors: ERR_NOT_FOUND, ERR_CONFLICT (not possible in the present state), ERR_NO_SPACE (nothing was taken; also told
+ * to the listener), ERR_UNKNOWN (an fsync failed: it may or may not be on disk; the daemon has to end), ERR_SYSTEM.
+ *
+ * Times are wall microseconds. Counts of states are kept with the batch: reading them costs nothing. A `running` job is
+ * stored as queued plus an open attempt; reads show it as running. */
+#ifndef FANOUT_DAEMON_STORE_H
+#define FANOUT_DAEMON_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+#include "lib/jobid.h"
+#include "lib/message.h"
+#include "lib/reason.h"
+
+struct event_base;
+struct store;
+
+struct store_op {
+	void (*done)(struct store_op *op, const struct err *e); /* e is NULL on success */
+	struct store_op *next;                                  /* the store's */
+};
+
+/* ---- what is stored ---- */
+
+enum store_sweep { STORE_SWEEP_NONE, STORE_SWEEP_CANCEL, STORE_SWEEP_RETRY, STORE_SWEEP_REMOVE };
+
+struct store_batch {
+	uint32_t id;
+	uint32_t uid;
+	const char *name;    /* "" where none */
+	const char *key;     /* submission key, "" where none */
+	const char *options; /* JSON, the template for its jobs (daemon/spec.h) */
+	unsigned priority;
+	unsigned concurrency; /* 0: none of its own */
+	bool held;            /* nothing starts before it is closed */
+	bool closed;          /* no more jobs will come */
+	bool paused;
+	enum store_sweep sweep;         /* still under way */
+	int64_t submitted_us, ended_us; /* ended_us 0: not yet */
+	int64_t counts[JOB_STATES];
+};
+
+/* A lane: the jobs of one batch for one limit key. */
+struct store_lane {
+	int64_t id;
+	uint32_t batch;
+	const char *key;
+	uint64_t head;       /* fresh jobs (never started, not put off) have greater ids */
+	bool fresh;          /* there may be such jobs */
+	int64_t next_due_us; /* when the first put-off job is due; INT64_MAX: none */
+};
+
+struct store_job_new {
+	const char *limit_key; /* url_key() of url */
+	const char *url;
+	const char *method;  /* NULL: as the template says */
+	const char *headers; /* "Name: value\n" each; NULL: none of its own */
+	const char *user;    /* NULL: as the template says */
+	const char *tag;     /* NULL: none */
+	const char *chain;   /* NULL: none */
+	const char *options; /* JSON of rare overrides; NULL: none */
+	const void *body;
+	size_t body_bytes;
+	bool has_body;
+};
+
+/* What a job asks for, as stored; merged with the batch's template by daemon/spec. */
+struct store_request {
+	uint64_t job;
+	uint32_t n; /* number of the attempt being opened */
+	int64_t lane;
+	unsigned tries, deaths; /* so far */
+	struct store_job_new spec;
+};
+
+/* One line of results: a job and its last attempt. Strings are "" where there is nothing. */
+struct store_result {
+	uint64_t job;
+	enum job_state state;
+	enum job_reason reason;
+	const char *chain, *tag, *method, *url; /* method as sent */
+	unsigned attempts;
+	int status;
+	int64_t size_bytes;
+	const char *content_type, *remote_ip, *error;
+	int http_version;
+	int64_t submitted_us, started_us, ended_us, due_us; /* 0 where it did not happen */
+	int64_t queued_us, limited_us;
+	struct timings timings;
+	bool body_in_file;
+	const void *body; /* inline, where asked for */
+	size_t body_bytes;
+};
+
+/* One ended attempt, or an open one (ended_us 0). */
+struct store_attempt {
+	uint64_t job;
+	uint32_t n;
+	enum cause cause;
+	int status, http_version;
+	int64_t started_us, first_byte_us, ended_us;
+	int64_t queued_us, limited_us;
+	struct timings timings;
+	int64_t size_bytes, wire_bytes;
+	const char *url, *content_type, *remote_ip, *error, *headers;
+	bool has_body;
+};
+
+/* ---- opening ---- */
+
+struct store_settings {
+	const char *state_dir;
+	int64_t retention_age_us; /* 0: for ever */
+	int64_t retention_bytes;  /* 0: no bound */
+};
+
+struct store_batch_news {
+	uint32_t batch;
+	uint64_t last_event; /* id of its newest event, for store_events */
+	bool closed, ended;
+	const int64_t *counts; /* [JOB_STATES] */
+};
+
+/* Told after a commit, before the callbacks of the operations in it. */
+struct store_listener {
+	void *arg;
+	void (*on_lane)(void *arg, const struct store_lane *lane); /* it has jobs to load */
+	void (*on_batch)(void *arg, const struct store_batch_news *news);
+	void (*on_removed)(void *arg, uint32_t batch);
+	void (*on_trouble)(void *arg,
+			   const struct err *e); /* NO_SPACE: stop dispatching; NULL: it is over; UNKNOWN: end */
+};
+
+/* Opens or creates the database below state_dir, brings its schema up to date, takes the lock, checks it. Errors:
+ * ERR_LOCKED (another daemon; says its pid), ERR_VERSION, ERR_CORRUPT, ERR_NO_SPACE, ERR_PERMISSION, ERR_SYSTEM. */
+int store_open(struct store **out, const struct store_settings *set, const struct store_listener *listener,
+	       struct event_base *base, struct err *e);
+/* Commits what is pending and closes. */
+void store_close(struct store *st);
+void store_set_retention(struct store *st, int64_t age_us, int64_t bytes);
+/* A descriptor of the bodies directory, the store's own. */
+int store_bodies_fd(const struct store *st);
+/* Background work (sweeps, retention, orphaned bodies, checkpoint) in steps of at most a few ms. True: call again soon.
+ */
+bool store_step(struct store *st);
+/* Wall time until which store_step has nothing to do, for a timer. */
+int64_t store_step_due_us(const struct store *st);
+
+/* ---- submission ---- */
+
+struct store_batch_create {
+	struct store_op op;
+	uint32_t uid;
+	const char *name, *key, *options; /* name, key: NULL where none */
+	unsigned priority, concurrency;
+	bool held;
+	uint32_t batch; /* out */
+	bool existed;   /* out: a batch of this uid with this key was there already */
+	bool closed;    /* out: and it is closed */
+};
+void store_batch_create(struct store *st, struct store_batch_create *c);
+
+struct store_jobs_add {
+	struct store_op op;
+	uint32_t batch;
+	const struct store_job_new *jobs;
+	size_t count;
+	uint32_t first_seq; /* out; the jobs have consecutive numbers */
+};
+/* ERR_CONFLICT when the batch is closed. */
+void store_jobs_add(struct store *st, struct store_jobs_add *a);
+
+enum store_mark {
+	STORE_MARK_CLOSE, /* idempotent */
+	STORE_MARK_PAUSE,
+	STORE_MARK_RESUME,
+	STORE_MARK_CANCEL, /* closes it; queued and blocked jobs are cancelled step by step */
+	STORE_MARK_RETRY,  /* failed and cancelled jobs are queued again step by step; ERR_CONFLICT while not ended */
+	STORE_MARK_REMOVE, /* gone for every reader at once; ERR_CONFLICT while not ended */
+};
+struct store_batch_mark {
+	struct store_op op;
+	uint32_t batch;
+	enum store_mark mark;
+	int64_t counts[JOB_STATES]; /* out: as they were when marked */
+};
+void store_batch_mark(struct store *st, struct store_batch_mark *m);
+
+/* ---- running ---- */
+
+struct store_lane_load {
+	struct store_op op;
+	int64_t lane;
+	bool due; /* put-off jobs due by now_us; else fresh ones after `after` */
+	int64_t now_us;
+	uint64_t after;
+	uint64_t *ids; /* the caller's, room for `room`; alive until done */
+	size_t room;
+	size_t count;        /* out */
+	bool more;           /* out: of the fresh */
+	uint64_t last;       /* out: continue after this (fresh) */
+	int64_t next_due_us; /* out: of those not returned; INT64_MAX: none */
+};
+/* A read. A job that was put off stays due until its attempt is opened: the caller skips those it has loaded. */
+void store_lane_load(struct store *st, struct store_lane_load *l);
+/* All fresh jobs up to `head` have been started or put off: where loading resumes after a restart. A hint, written with
+ * the next commit; no callback. */
+void store_lane_head(struct store *st, int64_t lane, uint64_t head);
+
+struct store_attempt_open {
+	struct store_op op;
+	uint64_t job;
+	int64_t granted_us;
+	/* Called during the call (or later), before done, with the job as stored. */
+	void (*on_request)(struct store_attempt_open *o, const struct store_request *req);
+	uint32_t n; /* out */
+};
+/* Opens attempt n; ERR_CONFLICT when the job is not queued any more or has an open attempt. */
+void store_attempt_open(struct store *st, struct store_attempt_open *o);
+
+struct store_attempt_end {
+	struct store_op op;
+	const struct message_outcome *outcome; /* used during the call only */
+	int64_t started_wall_us, first_byte_wall_us, ended_wall_us;
+	int64_t queued_us, limited_us;
+	const char *method; /* as sent */
+	enum job_state next;
+	enum job_reason reason;
+	const char *error;      /* final word where it differs from the outcome's; NULL: the outcome's */
+	int64_t due_us;         /* for JOB_QUEUED */
+	unsigned tries, deaths; /* from now on */
+	unsigned actions;       /* of enum job_action: UNBLOCK, FAIL_REST */
+};
+/* Attempt, job, counts, chain and event in one commit. ERR_CONFLICT when that attempt is not open. */
+void store_attempt_end(struct store *st, struct store_attempt_end *a);
+
+/* An open attempt that was never sent (nobody to send it to): the job is as it was before. */
+struct store_attempt_undo {
+	struct store_op op;
+	uint64_t job;
+	uint32_t n;
+};
+void store_attempt_undo(struct store *st, struct store_attempt_undo *u);
+
+/* One job by its owner's word: CANCEL of a blocked or queued job without an open attempt, RETRY of a failed or
+ * cancelled one. ERR_CONFLICT where daemon/job.h refuses, or while it is running. */
+struct store_job_mark {
+	struct store_op op;
+	uint64_t job;
+	enum store_mark mark; /* CANCEL or RETRY */
+};
+void store_job_mark(struct store *st, struct store_job_mark *m);
+
+/* ---- starting up ---- */
+
+/* Every attempt that was open when the last daemon ended. A read; rows before done. */
+struct store_open_attempts {
+	struct store_op op;
+	void (*on_row)(struct store_open_attempts *o, const struct store_request *req, int64_t granted_us);
+};
+void store_open_attempts(struct store *st, struct store_open_attempts *o);
+/* Tells the listener of every lane of a batch that has not ended. */
+void store_announce_lanes(struct store *st, struct store_op *op);
+
+/* ---- reading ---- */
+
+struct store_batch_get {
+	struct store_op op;
+	uint32_t batch;
+	void (*on_row)(struct store_batch_get *g, const struct store_batch *b);
+};
+void store_batch_get(struct store *st, struct store_batch_get *g);
+
+struct store_batch_list {
+	struct store_op op;
+	int64_t uid;     /* -1: everybody's */
+	uint32_t before; /* newest first, ids below this; 0: from the newest */
+	size_t limit;
+	void (*on_row)(struct store_batch_list *l, const struct store_batch *b);
+};
+void store_batch_list(struct store *st, struct store_batch_list *l);
+
+struct store_results {
+	struct store_op op;
+	uint32_t batch;
+	uint32_t after_seq;
+	size_t limit;        /* rows examined at most, also of other states: a call is a step of bounded cost */
+	unsigned state_mask; /* 1 << enum job_state; 0: all */
+	bool with_body;      /* inline bodies too */
+	void (*on_row)(struct store_results *r, const struct store_result *row);
+	uint32_t last_seq; /* out: continue after this */
+	bool more;         /* out */
+};
+void store_results(struct store *st, struct store_results *r);
+
+struct store_job_get {
+	struct store_op op;
+	uint64_t job;
+	bool with_body;
+	void (*on_row)(struct store_job_get *g, const struct store_result *row);
+	/* may be NULL; newest attempt first */
+	void (*on_attempt)(struct store_job_get *g, const struct store_attempt *a);
+};
+void store_job_get(struct store *st, struct store_job_get *g);
+
+/* A batch's jobs in the order in which they ended. Event ids grow and are never used again. */
+struct store_events {
+	struct store_op op;
+	uint32_t batch;
+	uint64_t after;
+	size_t limit; /* events examined at most */
+	void (*on_row)(struct store_events *v, uint64_t event, const struct store_result *row);
+	uint64_t last; /* out: continue after this */
+	bool more;     /* out */
+};
+void store_events(struct store *st, struct store_events *v);
+
+struct store_totals {
+	int64_t batches, live_batches;
+	int64_t counts[JOB_STATES];
+	int64_t database_bytes, bodies_bytes;
+	uint64_t commits, operations;
+	int64_t commit_us_total, commit_us_max;
+};
+/* From memory; costs nothing. */
+void store_totals(const struct store *st, struct store_totals *t);
+
+#endif
