@@ -8,7 +8,7 @@ LIB_MODULES = err log clock units jobid reason url wire message
 DAEMON_MODULES = main conf job retry sched limit engine pool spawn watch store_sqlite api
 WORKER_MODULES = main channel multi xfer sink policy outcome
 CLI_MODULES = main
-SIM_MODULES = main
+SIM_MODULES = main server reply routes plain zipped hostile memory stats counter
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl

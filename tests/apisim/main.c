@@ -1,0 +1,108 @@
+/* apisim: plays HTTP APIs, good and hostile, for tests and the demo. See README.md for what it answers. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "tests/apisim/handlers.h"
+#include "tests/apisim/routes.h"
+
+static const struct option options[] = {
+    {"port", required_argument, NULL, 'p'}, {"bind", required_argument, NULL, 'b'}, {"stdin", no_argument, NULL, 'i'},
+    {"routes", no_argument, NULL, 'r'},     {"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
+};
+
+static const char usage[] = "usage: apisim [--port N] [--bind ADDRESS] [--stdin] | --routes\n"
+			    "Listens on ADDRESS (127.0.0.1) and port N (any free one) and says where on stdout.\n"
+			    "Ends on SIGTERM or SIGINT, with its parent, and with --stdin at the end of its input.\n";
+
+static void on_signal(evutil_socket_t fd, short what, void *base)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(base);
+}
+
+static void on_stdin(evutil_socket_t fd, short what, void *base)
+{
+	char bin[256];
+
+	(void)what;
+	if (read(fd, bin, sizeof bin) <= 0)
+		event_base_loopbreak(base);
+}
+
+/* Thousands of connections at once; and no orphan when a test run is killed. */
+static void prepare_process(void)
+{
+	const pid_t parent = getppid();
+	struct rlimit files;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		exit(0);
+}
+
+static struct event_base *make_base(bool with_stdin)
+{
+	struct event_base *base = event_base_new();
+
+	event_add(evsignal_new(base, SIGTERM, on_signal, base), NULL);
+	event_add(evsignal_new(base, SIGINT, on_signal, base), NULL);
+	if (with_stdin && event_add(event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_stdin, base), NULL) < 0) {
+		fprintf(stderr, "apisim: --stdin needs a pipe or a terminal on standard input\n");
+		exit(2);
+	}
+	return base;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct server_hooks hooks = {
+	    .on_request = routes_dispatch, .on_done = stats_on_done, .on_conn = stats_on_conn};
+	const char *address = "127.0.0.1";
+	bool with_stdin = false;
+	int port = 0, option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (option) {
+		case 'p':
+			port = atoi(optarg);
+			break;
+		case 'b':
+			address = optarg;
+			break;
+		case 'i':
+			with_stdin = true;
+			break;
+		case 'r':
+			routes_print();
+			return 0;
+		default:
+			fputs(usage, option == 'h' ? stdout : stderr);
+			return option == 'h' ? 0 : 2;
+		}
+	prepare_process();
+	struct event_base *base = make_base(with_stdin);
+	port = server_open(base, address, port, &hooks);
+	if (port < 0) {
+		fprintf(stderr, "apisim: cannot listen on %s: %s\n", address, strerror(errno));
+		return 1;
+	}
+	printf("listening http://%s:%d\n", address, port);
+	fflush(stdout);
+	event_base_dispatch(base);
+	server_close();
+	return 0;
+}
