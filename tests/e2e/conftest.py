@@ -1,0 +1,136 @@
+"""Fixtures of the end-to-end tests. The programs under test are those of $FANOUT_BUILD (default: build)."""
+
+import signal
+
+import pytest
+
+from harness.daemon import Daemon, Scratch, run
+from harness.process import BUILD, environment
+from harness.servers import Apisim, Httpbin, Nghttpd, Nginx
+
+# No test may hang the run; the slowest take a tenth of this.
+TEST_TIMEOUT_S = 240
+LOG_TAIL = 8000
+
+_logs = pytest.StashKey()
+
+
+@pytest.fixture(autouse=True)
+def end_in_time():
+    """A test that hangs fails, with the place where it hung."""
+
+    def on_alarm(signum, frame):
+        raise TimeoutError(f"the test took longer than {TEST_TIMEOUT_S} s")
+
+    before = signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(TEST_TIMEOUT_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Shows the logs of a failed test's daemons with its report."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for daemon in item.stash.get(_logs, []):
+            report.sections.append((f"log of fanoutd in {daemon.dir}", daemon.last_log()))
+
+
+@pytest.fixture
+def scratch():
+    """A directory with a short path, for sockets."""
+    s = Scratch()
+    yield s.path
+    s.remove()
+
+
+class LoggedDaemon(Daemon):
+    """Keeps the end of its log beyond the end of its directory."""
+
+    kept = ""
+
+    def last_log(self):
+        return self.log()[-LOG_TAIL:] or self.kept
+
+    def close(self):
+        self.kept = self.last_log()
+        super().close()
+
+
+@pytest.fixture
+def make_daemon(request):
+    """make_daemon(start=True, env={...}, workers=4, ...) makes a daemon; all are stopped and checked at the end."""
+    daemons = request.node.stash.setdefault(_logs, [])
+
+    def make(start=True, env=None, **config):
+        daemon = LoggedDaemon(config, env)
+        daemons.append(daemon)
+        return daemon.start() if start else daemon
+
+    yield make
+    errors = []
+    for daemon in daemons:
+        try:
+            daemon.close()
+        except Exception as e:  # every one is closed, the first to complain is heard
+            errors.append(e)
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    """A running fanoutd with two workers."""
+    return make_daemon()
+
+
+@pytest.fixture
+def ctl(daemon):
+    """ctl("status", "7", check=0) runs fanoutctl against `daemon`."""
+    return daemon.ctl
+
+
+@pytest.fixture
+def fanoutctl():
+    """fanoutctl without a socket: fanoutctl("-S", path, "status")."""
+
+    def call(*args, env=None, **options):
+        return run([BUILD / "fanoutctl", *args], env=environment(**(env or {})), **options)
+
+    return call
+
+
+@pytest.fixture
+def fanoutd():
+    """fanoutd run to its end: fanoutd("-n", "-c", file, check=2)."""
+
+    def call(*args, env=None, **options):
+        return run([BUILD / "fanoutd", *args], env=environment(**(env or {})), **options)
+
+    return call
+
+
+@pytest.fixture
+def apisim():
+    """A fresh API simulator, with empty counts; answers on every address of 127.0.0.0/8."""
+    server = Apisim(bind="0.0.0.0")
+    yield server
+    server.close()
+
+
+def session_server(kind):
+    @pytest.fixture(scope="session", name=kind.__name__.lower())
+    def fixture():
+        server = kind()
+        yield server
+        server.close()
+
+    return fixture
+
+
+nginx = session_server(Nginx)
+httpbin = session_server(Httpbin)
+nghttpd = session_server(Nghttpd)
