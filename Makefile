@@ -4,8 +4,8 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = err log clock units jobid reason url wire message
-DAEMON_MODULES = main conf job retry sched limit engine pool spawn watch store_sqlite api
+LIB_MODULES = err log clock units jobid reason url wire message heap
+DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_pick limit engine pool spawn watch store_sqlite api
 WORKER_MODULES = main channel multi xfer sink policy outcome
 CLI_MODULES = main
 SIM_MODULES = main server reply routes plain zipped hostile memory stats counter

@@ -30,6 +30,10 @@ void limit_free(struct limit *l);
  * CLOCK_NEVER when only the end of a request in flight can free a slot. Does not change anything. */
 int64_t limit_ask(const struct limit *l, int64_t now_us);
 
+/* The same, and which part of the rule says so: of several the one that ends last. */
+enum limit_hold { LIMIT_FREE, LIMIT_CONCURRENCY, LIMIT_RATE, LIMIT_PACE, LIMIT_PAUSE };
+int64_t limit_ask_why(const struct limit *l, int64_t now_us, enum limit_hold *why);
+
 /* Takes one slot; only after limit_ask said 0 for the same `now_us`. */
 void limit_grant(struct limit *l, int64_t now_us);
 
@@ -43,6 +47,13 @@ void limit_refund(struct limit *l, int64_t granted_us);
 
 /* No request before `until_us`; the later of two pauses holds. */
 void limit_pause(struct limit *l, int64_t until_us);
+
+/* The rule changes; what is in flight, what was counted and a pause stay. What the longest of the old windows had
+ * already forgotten stays forgotten: a longer one is exact once it has passed. */
+void limit_change(struct limit *l, const struct limit_rule *rule);
+
+/* `n` requests that it never granted are in flight (the rule came while they ran): they hold slots like any other. */
+void limit_adopt(struct limit *l, unsigned n);
 
 unsigned limit_in_flight(const struct limit *l);
 
