@@ -5,7 +5,7 @@
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
 LIB_MODULES = err log clock units jobid reason url wire message heap
-DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_pick limit engine pool spawn watch store_sqlite api
+DAEMON_MODULES = main conf job retry sched limit engine engine_start engine_end pool peer spawn watch store_sqlite api
 WORKER_MODULES = main channel multi xfer sink policy outcome
 CLI_MODULES = main
 SIM_MODULES = main server reply routes plain zipped hostile memory stats counter

@@ -42,8 +42,8 @@ struct store *engine_store(struct engine *en);
 void engine_batch_mark(struct engine *en, struct store_batch_mark *m);
 void engine_job_mark(struct engine *en, struct store_job_mark *m);
 
-/* SIGHUP: new defaults. */
-void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsigned key_concurrency);
+/* SIGHUP: new defaults, for requests to come. */
+void engine_set_defaults(struct engine *en, const struct spec_defaults *d);
 
 /* Stops starting attempts, waits for those in flight, then calls on_drained once. */
 void engine_drain(struct engine *en, void (*on_drained)(void *arg), void *arg);

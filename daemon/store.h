@@ -84,6 +84,7 @@ struct store_request {
 	uint32_t n; /* number of the attempt being opened */
 	int64_t lane;
 	unsigned tries, deaths; /* so far */
+	int64_t ready_us;       /* wall: when it became ready to go: submitted, or due */
 	struct store_job_new spec;
 };
 

@@ -1,0 +1,446 @@
+#include "daemon/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "daemon/engine_private.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define ENGINE_WINDOW_TOTAL 16384 /* job ids in memory, about 300 bytes each */
+#define ENGINE_WINDOW_LANE  512
+
+int64_t engine_wall_us(int64_t boot_us)
+{
+	return clock_wall_us() - (clock_boot_us() - boot_us);
+}
+
+void engine_pump_soon(struct engine *en)
+{
+	event_active(en->pump, EV_TIMEOUT, 1);
+}
+
+/* ---- what the store tells ---- */
+
+static void on_batch(void *arg, const struct store_batch_news *news)
+{
+	struct engine *en = arg;
+	struct engine_batch *b = engine_batch_find(en, news->batch);
+
+	if (b && news->closed && b->held) {
+		b->held = false;
+		engine_batch_refresh(b);
+	}
+	if (b) {
+		b->ended = news->ended;
+		engine_batch_check(b);
+	}
+	watch_wake(en->watch, news->batch, news->ended);
+}
+
+static void on_removed(void *arg, uint32_t batch)
+{
+	struct engine *en = arg;
+
+	watch_wake(en->watch, batch, true);
+}
+
+static void on_trouble(void *arg, const struct err *e)
+{
+	struct engine *en = arg;
+
+	if (e && e->code != ERR_NO_SPACE) {
+		en->on_fatal(en->on_fatal_arg, e);
+		return;
+	}
+	if (e)
+		log_error("storage is full, nothing starts", "why=\"%s\" do=\"%s\"", e->what, e->hint);
+	else
+		log_info("storage has room again", "unsettled=%d", !TAILQ_EMPTY(&en->unsettled));
+	en->trouble = e != NULL;
+	en->stats.storage_trouble = en->trouble;
+	if (!e) {
+		engine_settle_unsettled(en);
+		engine_pump_soon(en);
+	}
+}
+
+/* ---- events ---- */
+
+static void on_credit(void *arg)
+{
+	engine_pump_soon(arg);
+}
+
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	engine_pump(arg);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine *en = arg;
+	struct timeval tv = {0};
+	(void)fd;
+	(void)what;
+
+	if (!store_step(en->store)) {
+		int64_t in_us = store_step_due_us(en->store) - clock_wall_us();
+		/* Once a second at most, and at least: sweeps are marked at any time. */
+		tv.tv_sec = in_us < 0 || in_us >= 1000000 ? 1 : 0;
+		tv.tv_usec = tv.tv_sec ? 0 : in_us;
+	}
+	event_add(en->step, &tv);
+}
+
+/* ---- starting ---- */
+
+struct leftover {
+	struct store_open_attempts rows;
+	struct engine *en;
+	bool failed;
+};
+
+static void on_leftover(struct store_open_attempts *rows, const struct store_request *req, int64_t granted_us)
+{
+	struct leftover *left = (struct leftover *)rows;
+	struct engine *en = left->en;
+	struct sched_lane *sl = sched_lane_find(en->sched, req->lane);
+	struct spec_request r;
+	(void)granted_us;
+
+	if (!sl) {
+		log_error("open attempt without a lane", "job=%u.%u", jobid_batch(req->job), jobid_seq(req->job));
+		return;
+	}
+	struct engine_job *j = engine_job_create(sched_lane_user(sl), req->job);
+	spec_merge(&r, j->lane->batch->template, req, &en->set.defaults);
+	j->n = req->n;
+	j->tries = req->tries;
+	j->deaths = req->deaths;
+	j->max_attempts = r.max_attempts;
+	j->repeatable = r.repeatable;
+	j->ready_wall_us = req->ready_us;
+	strncpy(j->method, r.job.method, sizeof j->method - 1);
+	spec_request_clear(&r);
+	j->phase = PHASE_UNSETTLED;
+	TAILQ_INSERT_TAIL(&en->unsettled, j, unsettled);
+}
+
+static void on_leftovers(struct store_op *op, const struct err *e)
+{
+	struct leftover *left = (struct leftover *)op;
+
+	left->failed = e != NULL;
+	if (e)
+		log_error("open attempts not read", "why=\"%s\"", e->what);
+}
+
+static void on_announced(struct store_op *op, const struct err *e)
+{
+	(void)op;
+	if (e)
+		log_error("lanes not read", "why=\"%s\"", e->what);
+}
+
+/* What the last daemon left open: it may have been sent, its answer is lost. */
+static int settle_leftovers(struct engine *en, struct err *e)
+{
+	struct store_op announce = {.done = on_announced};
+	struct leftover left = {.rows = {.op.done = on_leftovers, .on_row = on_leftover}, .en = en};
+	struct engine_job *j;
+	unsigned count = 0;
+
+	store_announce_lanes(en->store, &announce);
+	store_open_attempts(en->store, &left.rows);
+	if (left.failed)
+		return err_set(e, ERR_SYSTEM, NULL, "the attempts that were open cannot be read");
+	while ((j = TAILQ_FIRST(&en->unsettled))) {
+		TAILQ_REMOVE(&en->unsettled, j, unsettled);
+		engine_settle(j, CAUSE_WORKER_LOST, true);
+		count++;
+	}
+	if (count)
+		log_info("settled what was open", "attempts=%u", count);
+	return 0;
+}
+
+static int events_create(struct engine *en)
+{
+	static const struct timeval at_once;
+
+	en->pump = evtimer_new(en->base, on_pump, en);
+	en->wake = evtimer_new(en->base, on_pump, en);
+	en->step = evtimer_new(en->base, on_step, en);
+	if (!en->pump || !en->wake || !en->step)
+		return -1;
+	event_priority_set(en->pump, 1);
+	event_priority_set(en->wake, 1);
+	event_priority_set(en->step, 2);
+	return event_add(en->step, &at_once);
+}
+
+static int parts_create(struct engine *en, struct err *e)
+{
+	struct sched_settings sched = {
+	    .key_concurrency = en->set.key_concurrency,
+	    .window_total = ENGINE_WINDOW_TOTAL,
+	    .window_lane_max = ENGINE_WINDOW_LANE,
+	};
+	struct store_listener store = {
+	    .arg = en,
+	    .on_lane = engine_on_lane,
+	    .on_batch = on_batch,
+	    .on_removed = on_removed,
+	    .on_trouble = on_trouble,
+	};
+	struct pool_listener pool = {
+	    .arg = en,
+	    .on_outcome = engine_on_outcome,
+	    .on_lost = engine_on_lost,
+	    .on_credit = on_credit,
+	};
+
+	if (events_create(en) < 0 || !(en->sched = sched_create(&sched)))
+		return err_set(e, ERR_SYSTEM, NULL, "cannot set up the engine: out of memory");
+	if (store_open(&en->store, &en->set.store, &store, en->base, e) < 0 || settle_leftovers(en, e) < 0)
+		return -1;
+	struct pool_settings workers = {
+	    .workers = en->set.workers,
+	    .program = en->set.worker_program,
+	    .bodies_fd = store_bodies_fd(en->store),
+	    .settings = &en->set.worker,
+	};
+	en->pool = pool_create(en->base, &workers, &pool, e);
+	return en->pool ? 0 : -1;
+}
+
+struct engine *engine_create(struct event_base *base, const struct engine_settings *set, struct watch *watch,
+			     void (*on_fatal)(void *arg, const struct err *e), void *arg, struct err *e)
+{
+	struct engine *en = calloc(1, sizeof *en);
+
+	if (!en) {
+		err_set(e, ERR_SYSTEM, NULL, "out of memory");
+		return NULL;
+	}
+	en->base = base;
+	en->set = *set;
+	en->watch = watch;
+	en->on_fatal = on_fatal;
+	en->on_fatal_arg = arg;
+	en->stats.started_wall_us = clock_wall_us();
+	TAILQ_INIT(&en->unsettled);
+	if (getrandom(&en->random, sizeof en->random, 0) != sizeof en->random || en->random == 0)
+		en->random = (uint64_t)clock_wall_us();
+	if (parts_create(en, e) < 0) {
+		engine_free(en);
+		return NULL;
+	}
+	engine_pump_soon(en);
+	return en;
+}
+
+static void free_batches(struct engine *en)
+{
+	struct engine_batch *b, *next;
+
+	HASH_ITER (hh, en->batches, b, next) {
+		struct sched_lane *sl = NULL;
+		while ((sl = sched_batch_lane_next(b->sched, sl))) {
+			struct engine_lane *lane = sched_lane_user(sl);
+			event_del(&lane->due);
+			free(lane);
+		}
+		HASH_DEL(en->batches, b);
+		spec_template_free(b->template);
+		free(b);
+	}
+}
+
+void engine_free(struct engine *en)
+{
+	struct engine_job *j, *next;
+
+	if (!en)
+		return;
+	pool_free(en->pool);
+	en->pool = NULL;
+	/* Runs the callbacks of what it still commits: everything but the pool is there. */
+	if (en->store)
+		store_close(en->store);
+	free_batches(en);
+	if (en->sched)
+		sched_free(en->sched);
+	HASH_ITER (hh, en->jobs, j, next) {
+		engine_job_free(j);
+	}
+	if (en->pump)
+		event_free(en->pump);
+	if (en->wake)
+		event_free(en->wake);
+	if (en->step)
+		event_free(en->step);
+	wire_out_clear(&en->frames);
+	free(en);
+}
+
+struct store *engine_store(struct engine *en)
+{
+	return en->store;
+}
+
+/* ---- the owner's word ---- */
+
+/* A batch's mark on its way through the store, with what is to be done here once it is committed. */
+struct batch_mark {
+	struct store_batch_mark mark;
+	struct store_batch_mark *asked;
+	struct engine *en;
+};
+
+static void job_cancel(struct engine_job *j)
+{
+	j->cancel = true;
+	if (j->phase == PHASE_RUNNING)
+		pool_cancel(j->en->pool, j->sched.id, j->n);
+}
+
+static void batch_cancel_running(struct engine_batch *b)
+{
+	struct engine_job *j, *next;
+
+	b->cancelling = true;
+	engine_batch_refresh(b);
+	HASH_ITER (hh, b->en->jobs, j, next) {
+		if (jobid_batch(j->sched.id) == b->id && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING))
+			job_cancel(j);
+	}
+}
+
+static void batch_marked(struct engine_batch *b, enum store_mark mark)
+{
+	switch (mark) {
+	case STORE_MARK_PAUSE:
+	case STORE_MARK_RESUME:
+		b->paused = mark == STORE_MARK_PAUSE;
+		engine_batch_refresh(b);
+		break;
+	case STORE_MARK_CANCEL:
+		batch_cancel_running(b);
+		break;
+	case STORE_MARK_CLOSE:
+	case STORE_MARK_RETRY:
+	case STORE_MARK_REMOVE:
+		break; /* the store's listener says what follows */
+	}
+}
+
+static void on_batch_marked(struct store_op *op, const struct err *e)
+{
+	struct batch_mark *m = (struct batch_mark *)op;
+	struct store_batch_mark *asked = m->asked;
+	struct engine_batch *b = engine_batch_find(m->en, asked->batch);
+
+	memcpy(asked->counts, m->mark.counts, sizeof asked->counts);
+	if (!e && b)
+		batch_marked(b, asked->mark);
+	event_active(m->en->step, EV_TIMEOUT, 1);
+	free(m);
+	asked->op.done(&asked->op, e);
+}
+
+void engine_batch_mark(struct engine *en, struct store_batch_mark *asked)
+{
+	struct batch_mark *m = calloc(1, sizeof *m);
+
+	if (!m)
+		abort();
+	m->mark = (struct store_batch_mark){.op.done = on_batch_marked, .batch = asked->batch, .mark = asked->mark};
+	m->asked = asked;
+	m->en = en;
+	store_batch_mark(en->store, &m->mark);
+}
+
+void engine_job_mark(struct engine *en, struct store_job_mark *m)
+{
+	struct engine_job *j = engine_job_find(en, m->job);
+
+	if (m->mark == STORE_MARK_CANCEL && j && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING) && !j->mark) {
+		j->mark = m;
+		job_cancel(j);
+		return;
+	}
+	/* Loaded or not: when its attempt is to be opened, the store will say that it is not queued any more. */
+	store_job_mark(en->store, m);
+}
+
+void engine_set_defaults(struct engine *en, const struct spec_defaults *d)
+{
+	en->set.defaults = *d;
+}
+
+/* ---- the end ---- */
+
+static void on_pool_idle(void *arg)
+{
+	struct engine *en = arg;
+
+	en->on_drained(en->on_drained_arg);
+}
+
+void engine_check_drained(struct engine *en)
+{
+	if (!en->draining || !en->on_drained || en->opening + en->running + en->ending > 0)
+		return;
+	if (!en->stats.draining) {
+		en->stats.draining = true;
+		pool_stop(en->pool, on_pool_idle, en);
+	}
+}
+
+void engine_drain(struct engine *en, void (*on_drained)(void *arg), void *arg)
+{
+	en->draining = true;
+	en->on_drained = on_drained;
+	en->on_drained_arg = arg;
+	engine_check_drained(en);
+}
+
+bool engine_idle(const struct engine *en)
+{
+	struct store_totals t;
+
+	store_totals(en->store, &t);
+	return t.live_batches == 0 && !en->jobs;
+}
+
+/* ---- reports ---- */
+
+void engine_stats(const struct engine *en, struct engine_stats *s)
+{
+	*s = en->stats;
+	s->draining = en->draining;
+	s->credit = pool_credit(en->pool);
+	s->sched = sched_totals(en->sched);
+}
+
+unsigned engine_workers(const struct engine *en)
+{
+	return pool_workers(en->pool);
+}
+
+void engine_worker_info(const struct engine *en, unsigned i, struct pool_worker_info *info)
+{
+	pool_worker_info(en->pool, i, info);
+}
+
+unsigned engine_batch_running(const struct engine *en, uint32_t batch)
+{
+	struct sched_batch *b = sched_batch_find(en->sched, batch);
+
+	return b ? sched_batch_in_flight(b) : 0;
+}

@@ -1,0 +1,136 @@
+/* What the engine's three rooms share: engine.c (life, marks), engine_start.c (loading, picking, starting attempts),
+ * engine_end.c (outcomes, lost workers, settling).
+ *
+ * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
+ * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
+#ifndef FANOUT_DAEMON_ENGINE_PRIVATE_H
+#define FANOUT_DAEMON_ENGINE_PRIVATE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "daemon/engine.h"
+#include "daemon/job.h"
+#include "daemon/pool.h"
+#include "daemon/retry.h"
+#include "daemon/watch.h"
+
+#define ENGINE_LOAD_MAX       512 /* ids in one load */
+#define ENGINE_LOADS_PER_TURN 16
+#define ENGINE_PICKS_PER_TURN 1000
+#define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
+#define ENGINE_METHOD_SIZE    33
+/* A request that ended without a response may still arrive at the server: for this long it is taken to. */
+#define ENGINE_SAFETY_US 10000000
+
+enum engine_phase {
+	PHASE_LOADED,    /* sched has it */
+	PHASE_OPENING,   /* picked; its attempt is being committed */
+	PHASE_RUNNING,   /* a worker has it */
+	PHASE_ENDING,    /* its attempt's end is being committed */
+	PHASE_UNSETTLED, /* its attempt's end could not be committed: the disk is full */
+};
+
+struct engine_lane;
+
+struct engine_job {
+	struct sched_job sched; /* first: sched hands this back */
+	struct engine *en;
+	struct engine_lane *lane;
+	enum engine_phase phase;
+	uint32_t n;
+	unsigned tries, deaths, max_attempts;
+	bool fresh; /* loaded by the lane's cursor, not by its due time */
+	bool repeatable;
+	bool cancel;    /* the owner's word came while it was opening or running */
+	bool lost_sent; /* unsettled: the request may have been sent */
+	char method[ENGINE_METHOD_SIZE];
+	int64_t ready_wall_us;
+	size_t frame_at, frame_bytes; /* in en->frames */
+	struct store_job_mark *mark;  /* waits for the cancelled attempt's end */
+	union {
+		struct store_attempt_open open;
+		struct store_attempt_end end;
+		struct store_attempt_undo undo;
+	} op;
+	TAILQ_ENTRY(engine_job) unsettled;
+	UT_hash_handle hh;
+};
+
+struct engine_lane {
+	struct engine *en;
+	struct sched_lane *sched;
+	struct engine_batch *batch;
+	uint64_t cursor; /* fresh jobs up to here have been loaded */
+	uint64_t head;   /* and up to here started, on disk */
+	bool fresh;      /* there may be more of them */
+	bool rewound;    /* cursor went back: `head` is not told any more */
+	bool loading;
+	int64_t next_due_us; /* wall */
+	struct event due;    /* armed for next_due_us */
+};
+
+struct engine_batch {
+	struct engine *en;
+	uint32_t id;
+	struct sched_batch *sched;
+	struct spec_template *template;
+	unsigned priority, concurrency;
+	bool paused, held, cancelling;
+	bool ended; /* to be forgotten as soon as none of its jobs is in flight */
+	UT_hash_handle hh;
+};
+
+struct engine {
+	struct event_base *base;
+	struct engine_settings set;
+	struct watch *watch;
+	struct store *store;
+	struct sched *sched;
+	struct pool *pool;
+	struct engine_batch *batches; /* by id */
+	struct engine_job *jobs;      /* by id; loaded, running, ending */
+	TAILQ_HEAD(, engine_job) unsettled;
+	struct wire_out frames; /* requests whose attempts are being committed */
+	unsigned opening, running, ending;
+	struct event *pump, *wake, *step;
+	uint64_t random; /* state of the jitter's generator */
+	bool trouble;    /* the store takes nothing now */
+	bool draining;
+	void (*on_drained)(void *arg);
+	void *on_drained_arg;
+	void (*on_fatal)(void *arg, const struct err *e);
+	void *on_fatal_arg;
+	struct engine_stats stats;
+};
+
+#define ENGINE_JOB_OF(op_ptr) ((struct engine_job *)(void *)((char *)(op_ptr)-offsetof(struct engine_job, op)))
+
+/* engine.c */
+void engine_pump_soon(struct engine *en);
+void engine_check_drained(struct engine *en);
+int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall time, by the difference of now */
+
+/* engine_start.c */
+void engine_on_lane(void *arg, const struct store_lane *lane);
+void engine_batch_refresh(struct engine_batch *b);
+/* Forgets a batch that has ended, once the scheduler has none of its jobs in flight. */
+void engine_batch_check(struct engine_batch *b);
+void engine_batch_free(struct engine_batch *b);
+void engine_pump(struct engine *en);
+struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch);
+struct engine_job *engine_job_find(struct engine *en, uint64_t job);
+struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id);
+void engine_job_free(struct engine_job *j);
+
+/* engine_end.c */
+void engine_on_outcome(void *arg, const struct message_outcome *o);
+void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent);
+/* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */
+void engine_settle(struct engine_job *j, enum cause cause, bool sent);
+void engine_settle_unsettled(struct engine *en);
+
+#endif

@@ -1,0 +1,475 @@
+/* From the store to a worker: lanes and batches come alive, ids are loaded into the scheduler's window, what it picks
+ * gets an attempt, and what is committed is sent. */
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* ---- jobs in memory ---- */
+
+struct engine_job *engine_job_find(struct engine *en, uint64_t job)
+{
+	struct engine_job *j;
+
+	HASH_FIND(hh, en->jobs, &job, sizeof job, j);
+	return j;
+}
+
+struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id)
+{
+	struct engine_job *j = calloc(1, sizeof *j);
+
+	if (!j)
+		abort();
+	j->sched.id = id;
+	j->en = lane->en;
+	j->lane = lane;
+	HASH_ADD(hh, j->en->jobs, sched.id, sizeof j->sched.id, j);
+	return j;
+}
+
+void engine_job_free(struct engine_job *j)
+{
+	HASH_DEL(j->en->jobs, j);
+	free(j);
+}
+
+/* ---- batches ---- */
+
+struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch)
+{
+	struct engine_batch *b;
+
+	HASH_FIND(hh, en->batches, &batch, sizeof batch, b);
+	return b;
+}
+
+static struct sched_batch_options batch_options(const struct engine_batch *b)
+{
+	return (struct sched_batch_options){
+	    .concurrency = b->concurrency,
+	    .priority = b->priority,
+	    .paused = b->paused || b->held || b->cancelling,
+	};
+}
+
+void engine_batch_refresh(struct engine_batch *b)
+{
+	struct sched_batch_options opt = batch_options(b);
+
+	sched_batch_set(b->en->sched, b->sched, &opt, clock_boot_us());
+	engine_pump_soon(b->en);
+}
+
+static struct engine_batch *batch_create(struct engine *en, const struct store_batch *row)
+{
+	struct engine_batch *b = calloc(1, sizeof *b);
+	struct err e;
+
+	if (!b)
+		abort();
+	*b = (struct engine_batch){
+	    .en = en,
+	    .id = row->id,
+	    .priority = row->priority,
+	    .concurrency = row->concurrency,
+	    .paused = row->paused,
+	    .held = row->held && !row->closed,
+	    .cancelling = row->sweep == STORE_SWEEP_CANCEL,
+	};
+	b->template = spec_template_create(row->options, &e);
+	if (!b->template)
+		BUG("batch %u: stored template: %s", row->id, e.what);
+	struct sched_batch_options opt = batch_options(b);
+	b->sched = sched_batch_add(en->sched, b->id, &opt);
+	HASH_ADD(hh, en->batches, id, sizeof b->id, b);
+	return b;
+}
+
+static void lane_free(struct engine_lane *lane)
+{
+	struct sched_job *list = sched_lane_remove(lane->en->sched, lane->sched);
+
+	while (list) {
+		struct sched_job *next = list->next;
+		engine_job_free((struct engine_job *)list);
+		list = next;
+	}
+	event_del(&lane->due);
+	free(lane);
+}
+
+void engine_batch_free(struct engine_batch *b)
+{
+	struct sched_lane *sl;
+
+	while ((sl = sched_batch_lane_next(b->sched, NULL)))
+		lane_free(sched_lane_user(sl));
+	sched_batch_remove(b->en->sched, b->sched);
+	HASH_DEL(b->en->batches, b);
+	spec_template_free(b->template);
+	free(b);
+}
+
+void engine_batch_check(struct engine_batch *b)
+{
+	if (b->ended && sched_batch_in_flight(b->sched) == 0)
+		engine_batch_free(b);
+}
+
+/* ---- lanes ---- */
+
+static bool lane_due(const struct engine_lane *lane)
+{
+	return lane->next_due_us <= clock_wall_us();
+}
+
+/* Tells the scheduler whether there is something to load, and arms the timer for what is put off. */
+static void lane_refresh(struct engine_lane *lane)
+{
+	bool due = lane_due(lane);
+
+	sched_lane_more(lane->en->sched, lane->sched, !lane->loading && (lane->fresh || due));
+	event_del(&lane->due);
+	if (!due && lane->next_due_us != INT64_MAX) {
+		int64_t in_us = lane->next_due_us - clock_wall_us();
+		if (in_us < 0)
+			in_us = 0;
+		struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
+		event_add(&lane->due, &tv);
+	}
+	engine_pump_soon(lane->en);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	lane_refresh(arg);
+}
+
+static struct engine_lane *lane_create(struct engine_batch *b, const struct store_lane *row)
+{
+	struct engine_lane *lane = calloc(1, sizeof *lane);
+
+	if (!lane)
+		abort();
+	lane->en = b->en;
+	lane->batch = b;
+	lane->cursor = lane->head = row->head;
+	lane->next_due_us = INT64_MAX;
+	lane->sched = sched_lane_add(b->en->sched, row->id, b->sched, row->key, lane);
+	event_assign(&lane->due, b->en->base, -1, 0, on_due, lane);
+	event_priority_set(&lane->due, 1);
+	return lane;
+}
+
+static void lane_news(struct engine_batch *b, const struct store_lane *row)
+{
+	struct sched_lane *sl = sched_lane_find(b->en->sched, row->id);
+	struct engine_lane *lane = sl ? sched_lane_user(sl) : lane_create(b, row);
+
+	b->ended = false;
+	lane->fresh |= row->fresh;
+	if (row->next_due_us < lane->next_due_us)
+		lane->next_due_us = row->next_due_us;
+	lane_refresh(lane);
+}
+
+/* A lane of a batch that is not in memory: the batch is read first. */
+struct arrival {
+	struct store_batch_get get;
+	struct engine *en;
+	struct store_lane lane;
+	char key[];
+};
+
+static void on_arrival_batch(struct store_batch_get *g, const struct store_batch *row)
+{
+	struct arrival *a = (struct arrival *)g;
+	struct engine_batch *b = engine_batch_find(a->en, row->id);
+
+	lane_news(b ? b : batch_create(a->en, row), &a->lane);
+}
+
+static void on_arrival_done(struct store_op *op, const struct err *e)
+{
+	struct arrival *a = (struct arrival *)op;
+
+	if (e && e->code != ERR_NOT_FOUND)
+		log_error("batch not read", "batch=%u why=\"%s\"", a->lane.batch, e->what);
+	free(a);
+}
+
+void engine_on_lane(void *arg, const struct store_lane *row)
+{
+	struct engine *en = arg;
+	struct engine_batch *b = engine_batch_find(en, row->batch);
+
+	if (b) {
+		lane_news(b, row);
+		return;
+	}
+	size_t key_bytes = strlen(row->key) + 1;
+	struct arrival *a = calloc(1, sizeof *a + key_bytes);
+	if (!a)
+		abort();
+	memcpy(a->key, row->key, key_bytes);
+	a->en = en;
+	a->lane = *row;
+	a->lane.key = a->key;
+	a->get = (struct store_batch_get){.op.done = on_arrival_done, .batch = row->batch, .on_row = on_arrival_batch};
+	store_batch_get(en->store, &a->get);
+}
+
+/* ---- loading ---- */
+
+struct loader {
+	struct store_lane_load load;
+	struct engine_lane *lane;
+	uint64_t ids[ENGINE_LOAD_MAX];
+};
+
+/* Returns how many of the ids were new to us. */
+static size_t take_ids(struct engine_lane *lane, const struct store_lane_load *l)
+{
+	int64_t now = clock_boot_us();
+	size_t taken = 0;
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (engine_job_find(lane->en, l->ids[i]))
+			continue;
+		struct engine_job *j = engine_job_create(lane, l->ids[i]);
+		j->fresh = !l->due;
+		sched_push(lane->en->sched, lane->sched, &j->sched, now);
+		taken++;
+	}
+	return taken;
+}
+
+static void on_loaded(struct store_op *op, const struct err *e)
+{
+	struct loader *loader = (struct loader *)op;
+	struct engine_lane *lane = loader->lane;
+	struct store_lane_load *l = &loader->load;
+
+	lane->loading = false;
+	if (e) {
+		log_error("lane not loaded", "lane=%lld why=\"%s\"", (long long)l->lane, e->what);
+		lane->fresh = false;
+	} else if (l->due) {
+		size_t taken = take_ids(lane, l);
+		lane->next_due_us = l->next_due_us;
+		/* All that is due is loaded, and some of it not started yet: look again later. */
+		if (taken == 0 && lane_due(lane))
+			lane->next_due_us = clock_wall_us() + 100000;
+	} else {
+		take_ids(lane, l);
+		lane->cursor = l->last;
+		lane->fresh = l->more;
+	}
+	lane_refresh(lane);
+	free(loader);
+}
+
+static void lane_load(struct engine_lane *lane, unsigned room)
+{
+	struct engine *en = lane->en;
+	struct loader *loader = malloc(sizeof *loader);
+	size_t want = (size_t)room + sched_lane_loaded(lane->sched);
+
+	if (!loader)
+		abort();
+	if (!lane->rewound)
+		store_lane_head(en->store, sched_lane_id(lane->sched), lane->head);
+	lane->loading = true;
+	sched_lane_more(en->sched, lane->sched, false);
+	loader->lane = lane;
+	loader->load = (struct store_lane_load){
+	    .op.done = on_loaded,
+	    .lane = sched_lane_id(lane->sched),
+	    .due = lane_due(lane),
+	    .now_us = clock_wall_us(),
+	    .after = lane->cursor,
+	    .ids = loader->ids,
+	    .room = want < ENGINE_LOAD_MAX ? want : ENGINE_LOAD_MAX,
+	};
+	store_lane_load(en->store, &loader->load);
+}
+
+static void load_windows(struct engine *en)
+{
+	for (int i = 0; i < ENGINE_LOADS_PER_TURN; i++) {
+		unsigned room;
+		struct sched_lane *sl = sched_hungry(en->sched, &room);
+		if (!sl)
+			return;
+		lane_load(sched_lane_user(sl), room);
+	}
+	engine_pump_soon(en);
+}
+
+/* ---- starting attempts ---- */
+
+/* The job goes back to where it came from and is loaded again: out of memory now, found by its lane's next load. */
+static void job_put_back(struct engine_job *j)
+{
+	struct engine_lane *lane = j->lane;
+	struct engine_batch *b = lane->batch;
+
+	if (j->fresh) {
+		if (lane->cursor >= j->sched.id)
+			lane->cursor = j->sched.id - 1;
+		lane->fresh = lane->rewound = true;
+	} else {
+		lane->next_due_us = clock_wall_us();
+	}
+	sched_refund(j->en->sched, &j->sched, clock_boot_us());
+	engine_job_free(j);
+	lane_refresh(lane);
+	engine_batch_check(b);
+}
+
+static void on_undone(struct store_op *op, const struct err *e)
+{
+	struct engine_job *j = ENGINE_JOB_OF(op);
+	struct engine *en = j->en;
+
+	en->ending--;
+	if (e)
+		log_error("attempt not taken back", "job=%u.%u why=\"%s\"", jobid_batch(j->sched.id),
+			  jobid_seq(j->sched.id), e->what);
+	job_put_back(j);
+	engine_check_drained(en);
+}
+
+/* Its attempt is on disk, but there is nobody to send it to: the worker died meanwhile. */
+static void job_undo(struct engine_job *j)
+{
+	j->en->ending++;
+	j->phase = PHASE_ENDING;
+	j->op.undo = (struct store_attempt_undo){.op.done = on_undone, .job = j->sched.id, .n = j->n};
+	store_attempt_undo(j->en->store, &j->op.undo);
+}
+
+static void job_send(struct engine_job *j)
+{
+	struct engine *en = j->en;
+
+	/* At the very end there is nobody left to send it to: the next daemon settles it. */
+	if (!en->pool)
+		return;
+	if (!pool_assign(en->pool, sched_lane_key(j->lane->sched), j->sched.id, j->n, en->frames.data + j->frame_at,
+			 j->frame_bytes)) {
+		job_undo(j);
+		return;
+	}
+	j->phase = PHASE_RUNNING;
+	en->running++;
+	en->stats.attempts++;
+	if (j->fresh && j->lane->head < j->sched.id)
+		j->lane->head = j->sched.id;
+}
+
+/* The attempt could not be opened. A job that is not queued any more was cancelled meanwhile. */
+static void job_not_opened(struct engine_job *j, const struct err *e)
+{
+	struct engine *en = j->en;
+	struct engine_batch *b = j->lane->batch;
+
+	if (e->code != ERR_CONFLICT && e->code != ERR_NOT_FOUND) {
+		job_put_back(j);
+		return;
+	}
+	if (j->mark) {
+		struct store_job_mark *m = j->mark;
+		store_job_mark(en->store, m);
+	}
+	sched_refund(en->sched, &j->sched, clock_boot_us());
+	engine_job_free(j);
+	engine_batch_check(b);
+}
+
+static void on_opened(struct store_op *op, const struct err *e)
+{
+	struct engine_job *j = ENGINE_JOB_OF(op);
+	struct engine *en = j->en;
+
+	en->opening--;
+	j->n = j->op.open.n;
+	if (e) {
+		job_not_opened(j, e);
+	} else if (j->cancel) {
+		sched_refund(en->sched, &j->sched, clock_boot_us());
+		engine_settle(j, CAUSE_CANCELLED, false);
+	} else {
+		job_send(j);
+	}
+	if (en->opening == 0)
+		en->frames.len = 0;
+	engine_check_drained(en);
+}
+
+static void on_request(struct store_attempt_open *o, const struct store_request *req)
+{
+	struct engine_job *j = ENGINE_JOB_OF(o);
+	struct engine *en = j->en;
+	struct spec_request r;
+
+	spec_merge(&r, j->lane->batch->template, req, &en->set.defaults);
+	j->tries = req->tries;
+	j->deaths = req->deaths;
+	j->ready_wall_us = req->ready_us;
+	j->max_attempts = r.max_attempts;
+	j->repeatable = r.repeatable;
+	strncpy(j->method, r.job.method, sizeof j->method - 1);
+	j->frame_at = en->frames.len;
+	message_put_job(&en->frames, &r.job);
+	j->frame_bytes = en->frames.len - j->frame_at;
+	spec_request_clear(&r);
+}
+
+static bool start_next(struct engine *en, int64_t now_us)
+{
+	struct sched_job *picked;
+
+	if (en->frames.len > ENGINE_FRAMES_BYTES || en->opening >= pool_credit(en->pool))
+		return false;
+	picked = sched_pick(en->sched, now_us);
+	if (!picked)
+		return false;
+	struct engine_job *j = (struct engine_job *)picked;
+	j->phase = PHASE_OPENING;
+	en->opening++;
+	j->op.open = (struct store_attempt_open){
+	    .op.done = on_opened,
+	    .job = j->sched.id,
+	    .granted_us = clock_wall_us(),
+	    .on_request = on_request,
+	};
+	store_attempt_open(en->store, &j->op.open);
+	return true;
+}
+
+void engine_pump(struct engine *en)
+{
+	int64_t now = clock_boot_us();
+
+	if (en->trouble || en->draining)
+		return;
+	load_windows(en);
+	for (int i = 0; i < ENGINE_PICKS_PER_TURN; i++) {
+		if (start_next(en, now))
+			continue;
+		int64_t wake = sched_wake_us(en->sched, now);
+		event_del(en->wake);
+		if (wake != CLOCK_NEVER) {
+			int64_t in_us = wake > now ? wake - now : 0;
+			struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
+			event_add(en->wake, &tv);
+		}
+		return;
+	}
+	engine_pump_soon(en);
+}
