@@ -378,9 +378,11 @@ void engine_job_mark(struct engine *en, struct store_job_mark *m)
 	store_job_mark(en->store, m);
 }
 
-void engine_set_defaults(struct engine *en, const struct spec_defaults *d)
+void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsigned key_concurrency)
 {
 	en->set.defaults = *d;
+	sched_set_key_concurrency(en->sched, key_concurrency);
+	engine_pump_soon(en);
 }
 
 /* ---- the end ---- */

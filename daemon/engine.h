@@ -43,7 +43,7 @@ void engine_batch_mark(struct engine *en, struct store_batch_mark *m);
 void engine_job_mark(struct engine *en, struct store_job_mark *m);
 
 /* SIGHUP: new defaults, for requests to come. */
-void engine_set_defaults(struct engine *en, const struct spec_defaults *d);
+void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsigned key_concurrency);
 
 /* Stops starting attempts, waits for those in flight, then calls on_drained once. */
 void engine_drain(struct engine *en, void (*on_drained)(void *arg), void *arg);
