@@ -168,9 +168,15 @@ $(eval $(call archive_rule,daemon,$(DAEMON_OBJECTS)))
 $(eval $(call archive_rule,worker,$(WORKER_OBJECTS)))
 $(eval $(call archive_rule,cli,$(CLI_OBJECTS)))
 
-# Which room a test is about: the one (or ones) with a module of that name.
+# Which room a test is about: the one (or ones) with a module of that name, or whose module begins that name
+# (test_sched_fairness is about daemon/sched).
 ROOMS = daemon worker cli
-rooms_of = $(or $(UNIT_ROOMS_$1),$(foreach r,lib $(ROOMS),$(if $(wildcard $r/$(1:test_%=%).c),$r)),$(ROOMS))
+MODULES_lib = $(LIB_MODULES)
+MODULES_daemon = $(DAEMON_MODULES)
+MODULES_worker = $(WORKER_MODULES)
+MODULES_cli = $(CLI_MODULES)
+rooms_about = $(foreach r,lib $(ROOMS),$(if $(foreach m,$(MODULES_$r),$(filter $m $m_%,$(1:test_%=%))),$r))
+rooms_of = $(or $(UNIT_ROOMS_$1),$(rooms_about),$(ROOMS))
 define unit_rule
 $(BUILD)/unit/$1: $(BUILD)/obj/tests/unit/$1.o $(patsubst %,$(BUILD)/%.a,$(filter-out lib,$(call rooms_of,$1)) lib)
 	@mkdir -p $$(@D)
@@ -242,7 +248,7 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, systemd-analyze
 	@$(if $(MAN_PAGES),mandoc -Tlint -Wstyle $(MAN_PAGES))
 	@$(if $(UNIT_FILES),systemd/verify.sh $(UNIT_FILES))
 	@cppcheck -q -j $$(nproc) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
-		--suppress=missingIncludeSystem --library=posix,gnu -I. -DFANOUT_VERSION='""' -DFANOUT_LIBEXECDIR='""' \
+		--suppress=missingIncludeSystem --suppress=getpwuidCalled --library=posix,gnu -I. -DFANOUT_VERSION='""' -DFANOUT_LIBEXECDIR='""' \
 		$(filter %.c,$(C_FILES))
 	@printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $$(nproc) -n 2 sh -c \
 		'clang-tidy --quiet "$$@" -- -std=gnu11 $(subst ',"'"'"'"'"'"'"'"',$(CPPFLAGS)) $(PKG_CFLAGS) 2>/dev/null' clang-tidy

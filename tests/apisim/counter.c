@@ -20,10 +20,11 @@ struct counter *counter_get(struct counter **all, const char *name)
 
 void counter_clear(struct counter **all)
 {
-	struct counter *c, *next;
+	struct counter *c = *all, *next;
 
-	HASH_ITER (hh, *all, c, next) {
-		HASH_DEL(*all, c);
+	HASH_CLEAR(hh, *all);
+	for (; c; c = next) {
+		next = c->hh.next;
 		free(c);
 	}
 }

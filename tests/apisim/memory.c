@@ -36,9 +36,9 @@ static json_t *once_list(void)
 {
 	json_t *repeated = json_object();
 	json_int_t total = 0;
-	struct counter *c, *next;
+	struct counter *c;
 
-	HASH_ITER (hh, once, c, next) {
+	for (c = once; c; c = c->hh.next) {
 		total += (json_int_t)c->total;
 		if (c->total > 1)
 			json_object_set_new(repeated, c->name, json_integer((json_int_t)c->total));

@@ -52,9 +52,9 @@ void stats_on_done(struct request *req, bool answered)
 static json_t *counters_to_json(struct counter *all)
 {
 	json_t *object = json_object();
-	struct counter *c, *next;
+	struct counter *c;
 
-	HASH_ITER (hh, all, c, next)
+	for (c = all; c; c = c->hh.next)
 		json_object_set_new(object, c->name, json_integer((json_int_t)c->total));
 	return object;
 }
@@ -62,9 +62,9 @@ static json_t *counters_to_json(struct counter *all)
 static json_t *peaks_to_json(struct counter *all)
 {
 	json_t *object = json_object();
-	struct counter *c, *next;
+	struct counter *c;
 
-	HASH_ITER (hh, all, c, next)
+	for (c = all; c; c = c->hh.next)
 		json_object_set_new(object, c->name, json_integer((json_int_t)c->peak));
 	return object;
 }

@@ -183,8 +183,9 @@ def test_it_ends_with_its_input_its_parent_and_on_sigterm(apisim):
     apisim.process.stdin.close()
     assert apisim.process.wait(10) == 0
     shell = spawn(["sh", "-c", f"{BUILD}/apisim & echo $!; read x"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    pid = int(shell.stdout.readline())
-    assert shell.stdout.readline().startswith(b"listening ")
+    lines = sorted(shell.stdout.readline() for _ in range(2))
+    assert lines[1].startswith(b"listening ")
+    pid = int(lines[0])
     shell.kill()
     shell.wait()
     wait_until(lambda: not alive(pid), what="apisim ends with its parent")
