@@ -191,6 +191,15 @@ unsigned limit_in_flight(const struct limit *l)
 
 /* ---- making and changing ---- */
 
+static void *allocate(size_t n, size_t bytes)
+{
+	void *p = calloc(n, bytes);
+
+	if (!p)
+		BUG("out of memory for a limit");
+	return p;
+}
+
 /* The smallest distance that keeps every window when requests go out evenly. */
 static int64_t pace_us(const struct limit_rule *rule)
 {
@@ -210,9 +219,7 @@ static void rule_apply(struct limit *l, const struct limit_rule *rule)
 {
 	if (rule->rate_count > LIMIT_RATES_MAX)
 		BUG("a rule of %u rates", rule->rate_count);
-	l->windows = calloc(LIMIT_RATES_MAX, sizeof(*l->windows));
-	if (!l->windows)
-		BUG("out of memory for a limit");
+	l->windows = allocate(LIMIT_RATES_MAX, sizeof(*l->windows));
 	l->window_count = rule->rate_count;
 	for (unsigned i = 0; i < rule->rate_count; i++) {
 		if (rule->rates[i].count < 1 || rule->rates[i].window_us < 1)
@@ -235,10 +242,8 @@ static void windows_free(struct window *windows, unsigned count)
 
 struct limit *limit_create(const struct limit_rule *rule)
 {
-	struct limit *l = calloc(1, sizeof(*l));
+	struct limit *l = allocate(1, sizeof(*l));
 
-	if (!l)
-		BUG("out of memory for a limit");
 	rule_apply(l, rule);
 	return l;
 }
@@ -255,13 +260,13 @@ void limit_change(struct limit *l, const struct limit_rule *rule)
 {
 	struct window *old = l->windows;
 	unsigned old_count = l->window_count;
-	const struct window *longest = old_count > 0 ? &old[0] : NULL;
+	const struct window *longest = old;
 
 	for (unsigned i = 1; i < old_count; i++)
 		if (old[i].rate.window_us > longest->rate.window_us)
 			longest = &old[i];
 	rule_apply(l, rule);
-	for (unsigned i = 0; i < l->window_count && longest; i++)
+	for (unsigned i = 0; i < l->window_count && old_count > 0; i++)
 		for (size_t k = 0; k < longest->count; k++)
 			window_add(&l->windows[i], longest->counted_us[k]);
 	windows_free(old, old_count);

@@ -6,12 +6,19 @@
 
 #include "daemon/sched_private.h"
 
+void *sched_alloc(size_t bytes)
+{
+	void *p = calloc(1, bytes);
+
+	if (!p)
+		BUG("out of memory for the scheduler");
+	return p;
+}
+
 struct sched *sched_create(const struct sched_settings *set)
 {
-	struct sched *s = calloc(1, sizeof(*s));
+	struct sched *s = sched_alloc(sizeof(*s));
 
-	if (!s)
-		BUG("out of memory for the scheduler");
 	s->set = *set;
 	TAILQ_INIT(&s->ready);
 	TAILQ_INIT(&s->owed);
@@ -75,9 +82,7 @@ struct sched_batch *sched_batch_add(struct sched *s, uint32_t batch, const struc
 
 	if (b)
 		return b;
-	b = calloc(1, sizeof(*b));
-	if (!b)
-		BUG("out of memory for a batch");
+	b = sched_alloc(sizeof(*b));
 	b->id = batch;
 	b->opt = *opt;
 	TAILQ_INIT(&b->lanes);
@@ -108,7 +113,7 @@ void sched_batch_set(struct sched *s, struct sched_batch *b, const struct sched_
 	(void)now_us; /* room for limits that a batch brings */
 	b->opt = *opt;
 	if (batch_queue(b) != before)
-		TAILQ_FOREACH (l, &b->lanes, of_batch)
+		for (l = TAILQ_FIRST(&b->lanes); l; l = TAILQ_NEXT(l, of_batch))
 			lane_change_queue(s, l, batch_queue(b));
 	batch_update_owed(s, b);
 }
@@ -147,9 +152,7 @@ struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_ba
 
 	if (l)
 		return l;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		BUG("out of memory for a lane");
+	l = sched_alloc(sizeof(*l));
 	l->id = lane;
 	l->batch = b;
 	l->user = user;

@@ -33,9 +33,8 @@ struct sched_key *key_add(struct sched *s, const char *name)
 
 	if (k)
 		return k;
-	k = calloc(1, sizeof(*k));
-	if (!k || !(k->name = strdup(name)))
-		BUG("out of memory for a key");
+	k = sched_alloc(sizeof(*k));
+	k->name = memcpy(sched_alloc(strlen(name) + 1), name, strlen(name));
 	for (int q = 0; q < QUEUES; q++)
 		heap_init(&k->queues[q], lane_comes_before);
 	SLIST_INIT(&k->limits);
@@ -107,11 +106,10 @@ void key_look_again(struct sched *s, struct sched_key *k)
 
 int64_t key_ask(const struct sched_key *k, int64_t now_us, enum limit_hold *why)
 {
-	const struct key_limit *kl;
 	int64_t latest_us = 0;
 
 	*why = LIMIT_FREE;
-	SLIST_FOREACH (kl, &k->limits, next) {
+	for (const struct key_limit *kl = SLIST_FIRST(&k->limits); kl; kl = SLIST_NEXT(kl, next)) {
 		enum limit_hold w;
 		int64_t until_us = limit_ask_why(kl->limit, now_us, &w);
 
@@ -162,9 +160,7 @@ void sched_key_limit(struct sched *s, const char *key, const struct limit_rule *
 	if (kl) {
 		limit_change(kl->limit, rule);
 	} else {
-		kl = calloc(1, sizeof(*kl));
-		if (!kl)
-			BUG("out of memory for a limit");
+		kl = sched_alloc(sizeof(*kl));
 		kl->limit = limit_create(rule);
 		limit_adopt(kl->limit, k->in_flight);
 		SLIST_INSERT_HEAD(&k->limits, kl, next);

@@ -117,7 +117,7 @@ static struct sched_job *grant(struct sched *s, struct sched_lane *l, int64_t no
 
 	j->granted_us = now_us;
 	j->limited_us += key_limited_us(k, now_us);
-	SLIST_FOREACH (kl, &k->limits, next)
+	for (kl = SLIST_FIRST(&k->limits); kl; kl = SLIST_NEXT(kl, next))
 		limit_grant(kl->limit, now_us);
 	count_in_flight(s, l, 1);
 	lane_pay(l);
@@ -162,7 +162,7 @@ void sched_ended(struct sched *s, struct sched_job *j, int64_t now_us, int64_t c
 	if (counted_us < j->granted_us)
 		counted_us = j->granted_us;
 	count_in_flight(s, l, -1);
-	SLIST_FOREACH (kl, &l->key->limits, next)
+	for (kl = SLIST_FIRST(&l->key->limits); kl; kl = SLIST_NEXT(kl, next))
 		limit_end(kl->limit, now_us, counted_us);
 	key_look_again(s, l->key);
 }
@@ -174,7 +174,7 @@ void sched_refund(struct sched *s, struct sched_job *j, int64_t now_us)
 
 	(void)now_us; /* room for limits that care */
 	count_in_flight(s, l, -1);
-	SLIST_FOREACH (kl, &l->key->limits, next)
+	for (kl = SLIST_FIRST(&l->key->limits); kl; kl = SLIST_NEXT(kl, next))
 		limit_refund(kl->limit, j->granted_us);
 	key_look_again(s, l->key);
 }

@@ -64,6 +64,7 @@ struct key_limit {
 	struct limit *limit;
 	SLIST_ENTRY(key_limit) next;
 };
+SLIST_HEAD(limit_list, key_limit);
 
 struct sched_key {
 	char *name;
@@ -73,7 +74,7 @@ struct sched_key {
 	unsigned default_in_flight; /* of these, of batches without a concurrency of their own */
 	struct heap queues[QUEUES];
 	uint64_t pass, turn; /* the greatest pass served, and the last turn given out */
-	SLIST_HEAD(, key_limit) limits;
+	struct limit_list limits;
 	int64_t wake_us;
 	bool limited; /* by rates, pace or pause: since limited_since_us, before that limited_us in total */
 	int64_t limited_since_us, limited_us;
@@ -94,6 +95,8 @@ struct sched {
 	struct lane_list hungry;
 	unsigned live, loaded, in_flight;
 };
+
+void *sched_alloc(size_t bytes); /* zeroed, never NULL */
 
 static inline enum queue batch_queue(const struct sched_batch *b)
 {
