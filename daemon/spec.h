@@ -18,6 +18,11 @@
 #define SPEC_HEADERS_MAX     (16u << 10) /* a request's own headers */
 #define SPEC_LINE_MAX        (2u << 20)  /* one job's JSON */
 #define SPEC_JOBS_INLINE_MAX 1000        /* jobs within the JSON of a batch */
+#define SPEC_JOBS_MAX        100000      /* jobs in one request */
+#define SPEC_HEADER_LINES    100         /* of one job */
+#define SPEC_WORD_MAX        200         /* bytes of a name, key, tag or chain */
+#define SPEC_CONCURRENCY_MAX 10000
+#define SPEC_CHAIN_ALL       "batch" /* the chain of a batch that is one chain */
 
 /* The defaults of DESIGN section 8, from the configuration. */
 struct spec_defaults {
@@ -46,9 +51,14 @@ void spec_batch_clear(struct spec_batch *b);
 struct spec_jobs;
 struct spec_jobs *spec_parse_jobs(const char *ndjson, size_t len, struct err *e);
 const struct store_job_new *spec_jobs_array(const struct spec_jobs *j, size_t *count);
+/* True for a batch that is one chain ("chain": true); spec_jobs_chain puts those jobs into it that name none. */
+bool spec_options_chain(const char *options);
+void spec_jobs_chain(struct spec_jobs *j);
 void spec_jobs_free(struct spec_jobs *j);
 
-/* How one request is to be made and judged. Strings borrow from the template, the request and `m`'s arena. */
+/* How one request is to be made and judged. Strings borrow from the template, the request and `owned`. In
+ * job.headers a line "Name:\n" without a value is kept: it asks the worker not to send what it would by itself. "Name:
+ * \n" is an empty value. */
 struct spec_request {
 	struct message_job job; /* ready for message_put_job */
 	unsigned max_attempts;

@@ -1,0 +1,181 @@
+/* Request headers: reading them from JSON into lines "Name: value\n", and joining a job's with its batch's. Names are
+ * tokens (RFC 9110, section 5.1), values have no control bytes: nothing written here can begin another header. */
+#define _GNU_SOURCE 1
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "daemon/spec_private.h"
+
+/* What makes up the message itself is libcurl's alone. */
+static const char *const framing[] = {"Content-Length",   "Transfer-Encoding", "Connection", "Expect", "Keep-Alive",
+				      "Proxy-Connection", "Upgrade",           "TE",         "Trailer"};
+
+static bool is_token(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
+		      (s[i] && strchr("!#$%&'*+-.^_`|~", s[i]))))
+			return false;
+	return n > 0;
+}
+
+static int check_name(const char *name, size_t n, struct err *e)
+{
+	if (!is_token(name, n))
+		return spec_refuse(e, ERR_INPUT, "headers", "\"%.*s\" is not a header's name", n < 60 ? (int)n : 60,
+				   name);
+	for (size_t i = 0; i < sizeof framing / sizeof framing[0]; i++)
+		if (strlen(framing[i]) == n && strncasecmp(framing[i], name, n) == 0)
+			return spec_refuse(e, ERR_INPUT, "headers",
+					   "%s is part of the message's framing and is set by fanout itself",
+					   framing[i]);
+	return 0;
+}
+
+static int check_value(const char *name, size_t name_len, const char *value, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)value[i];
+
+		if ((c < 0x20 && c != '\t') || c == 0x7f)
+			return spec_refuse(e, ERR_INPUT, "headers", "the value of %.*s has a control byte (0x%02x)",
+					   name_len < 60 ? (int)name_len : 60, name, c);
+	}
+	return 0;
+}
+
+static void append(struct spec_lines *l, const char *s, size_t n)
+{
+	if (l->len + n + 1 > l->cap) {
+		l->cap = (l->len + n + 1) * 2;
+		l->text = realloc(l->text, l->cap);
+		if (!l->text)
+			BUG("out of memory for headers");
+	}
+	memcpy(l->text + l->len, s, n);
+	l->len += n;
+	l->text[l->len] = '\0';
+}
+
+static const char blanks[] = " \t";
+
+/* `value` NULL: the header is taken away. */
+static int add(struct spec_lines *l, const char *name, size_t name_len, const char *value, struct err *e)
+{
+	size_t n = 0;
+
+	if (check_name(name, name_len, e))
+		return -1;
+	if (value) {
+		value += strspn(value, blanks);
+		n = strlen(value);
+		while (n && strchr(blanks, value[n - 1]))
+			n--;
+		if (check_value(name, name_len, value, n, e))
+			return -1;
+	}
+	if (++l->count > SPEC_HEADER_LINES)
+		return spec_refuse(e, ERR_TOO_LARGE, "headers", "there are more than %d", SPEC_HEADER_LINES);
+	append(l, name, name_len);
+	append(l, ":", 1);
+	if (value) {
+		append(l, " ", 1);
+		append(l, value, n);
+	}
+	append(l, "\n", 1);
+	if (l->len > SPEC_HEADERS_MAX)
+		return spec_refuse(e, ERR_TOO_LARGE, "headers", "they are longer than %u bytes in all",
+				   SPEC_HEADERS_MAX);
+	return 0;
+}
+
+static int read_object(struct spec_lines *l, json_t *object, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach (object, name, value) {
+		if (!json_is_string(value) && !json_is_null(value))
+			return spec_refuse(e, ERR_INPUT, "headers", "the value of %.60s is neither a string nor null",
+					   name);
+		if (add(l, name, strlen(name), json_string_value(value), e))
+			return -1;
+	}
+	return 0;
+}
+
+/* "Name: value"; as for curl, "Name:" takes away and "Name;" is empty. */
+static int read_line(struct spec_lines *l, json_t *v, struct err *e)
+{
+	const char *line = json_string_value(v), *colon, *value;
+
+	if (!line)
+		return spec_refuse(e, ERR_INPUT, "headers", "an element is not a string");
+	colon = strchr(line, ':');
+	if (!colon) {
+		size_t n = strlen(line);
+
+		if (n > 1 && line[n - 1] == ';')
+			return add(l, line, n - 1, "", e);
+		return spec_refuse(e, ERR_INPUT, "headers", "\"%.60s\" is not of the form \"Name: value\"", line);
+	}
+	value = colon + 1 + strspn(colon + 1, blanks);
+	return add(l, line, (size_t)(colon - line), *value ? value : NULL, e);
+}
+
+int spec_read_headers(struct spec_lines *l, json_t *v, struct err *e)
+{
+	if (json_is_object(v))
+		return read_object(l, v, e);
+	if (!json_is_array(v))
+		return spec_refuse(e, ERR_INPUT, "headers", "it is neither an object nor an array of \"Name: value\"");
+	for (size_t i = 0; i < json_array_size(v); i++)
+		if (read_line(l, json_array_get(v, i), e))
+			return -1;
+	return 0;
+}
+
+/* ---- joining ---- */
+
+static size_t line_length(const char *line)
+{
+	const char *end = strchrnul(line, '\n');
+
+	return (size_t)(end - line) + (*end == '\n');
+}
+
+static bool has_name(const char *text, const char *name, size_t n)
+{
+	for (; *text; text += line_length(text))
+		if (strncasecmp(text, name, n) == 0 && text[n] == ':')
+			return true;
+	return false;
+}
+
+bool spec_has_header(const char *text, const char *name)
+{
+	return has_name(text, name, strlen(name));
+}
+
+char *spec_join_headers(const char *own, const char *template, const char *extra)
+{
+	char *out = malloc(strlen(own) + strlen(template) + strlen(extra) + 1), *p;
+
+	if (!out)
+		BUG("out of memory for headers");
+	p = stpcpy(out, own);
+	for (; *template; template += line_length(template))
+		if (!has_name(own, template, strcspn(template, ":")))
+			p = mempcpy(p, template, line_length(template));
+	for (; *extra; extra += line_length(extra)) {
+		size_t name = strcspn(extra, ":");
+
+		*p = '\0';
+		if (!has_name(out, extra, name))
+			p = mempcpy(p, extra, line_length(extra));
+	}
+	*p = '\0';
+	return out;
+}
