@@ -147,6 +147,7 @@ all: $(PROGRAMS) ## build the programs (build/fanoutd, build/fanout-worker, buil
 # program, objects, libraries
 define program_rule
 $(BUILD)/$1: $2 $(BUILD)/flags
+	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(call libs_of,$3)
 endef

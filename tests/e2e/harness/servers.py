@@ -84,7 +84,7 @@ class Apisim(Server):
 
 NGINX = """
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {dir}/pid;
 error_log stderr warn;
 events {{ worker_connections 4096; }}
@@ -127,13 +127,14 @@ def listen():
 class Nginx(Server):
     """nginx that returns 200 and "hello" for everything, on plain HTTP and on TLS with an unknown certificate."""
 
-    def __init__(self):
+    def __init__(self, workers=1):
         super().__init__()
         make_certificate(self.dir)
         # nginx takes over listening sockets named in $NGINX (its way to upgrade itself): no port can be lost.
         socks = [listen(), listen()]
         port, tls_port = (s.getsockname()[1] for s in socks)
-        (self.dir / "nginx.conf").write_text(NGINX.format(dir=self.dir, port=port, tls_port=tls_port))
+        config = NGINX.format(dir=self.dir, workers=workers, port=port, tls_port=tls_port)
+        (self.dir / "nginx.conf").write_text(config)
         fds = [s.fileno() for s in socks]
         self.spawn(
             [nginx_program(), "-e", "stderr", "-p", self.dir, "-c", self.dir / "nginx.conf"],
