@@ -17,11 +17,12 @@ SIM_LIBS = libevent zlib jansson
 UNIT_LIBS = cmocka
 BENCH_LIBS = libevent libcurl
 
-# The Debian packages that build, tests and tools need. The only such list.
-PACKAGES = \
+# The Debian packages: what building (and the demo) needs, and what tests and tools need. The only such list.
+BUILD_PACKAGES = \
 	gcc libc6-dev make pkgconf \
 	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
-	libjq-dev uthash-dev zlib1g-dev libcmocka-dev \
+	libjq-dev uthash-dev zlib1g-dev libcmocka-dev
+PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug \
 	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace \
 	clang-format clang-tidy cppcheck shellcheck mandoc gcovr systemd
@@ -206,8 +207,11 @@ deps: ## install with apt what build, tests and tools need
 MISSING = for package in $(PACKAGES); do \
 	dpkg-query -W -f='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || printf '%s ' $$package; done
 
+# Only where something is missing of what the goal needs.
 ensure-deps:
-	@if [ -n "$$(command -v dpkg-query)" ] && [ -n "$$($(MISSING))" ]; then $(MAKE) --no-print-directory deps; fi
+	@if [ -n "$$(command -v dpkg-query)" ] && [ -n "$$($(MISSING))" ]; then \
+		$(MAKE) --no-print-directory deps PACKAGES='$(PACKAGES)'; fi
+demo: PACKAGES = $(BUILD_PACKAGES)
 
 # ---- Running ----
 
