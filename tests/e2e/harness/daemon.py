@@ -91,6 +91,7 @@ class Daemon:
         self.conf_path = self.dir / "fanout.conf"
         self.env = env or {}
         self.process = None
+        self.may_end = False  # the test asked for it
         self.config = {
             "socket": self.socket,
             "state_dir": self.state,
@@ -115,6 +116,7 @@ class Daemon:
     def spawn(self, *args, **options):
         """Starts the process and does not wait for it."""
         assert not self.running(), "this daemon is running already"
+        self.may_end = False
         with open(self.log_path, "ab") as log:
             self.process = spawn(
                 [BUILD / "fanoutd", "-c", self.conf_path, *args],
@@ -150,6 +152,7 @@ class Daemon:
     def kill(self, sig=signal.SIGKILL, timeout=20):
         """Sends a signal; after SIGKILL also waits until the process and its workers are gone."""
         workers = self.workers()
+        self.may_end = True
         self.process.send_signal(sig)
         if sig == signal.SIGKILL:
             self.process.wait(timeout)
@@ -157,11 +160,13 @@ class Daemon:
 
     def wait(self, timeout=20):
         """Waits for the process to end; its exit code."""
+        self.may_end = True
         return self.process.wait(timeout)
 
     def stop(self, timeout=30):
         """SIGTERM, and the end must be a clean one."""
         if self.running():
+            self.may_end = True
             self.process.terminate()
             code = self.process.wait(timeout)
             assert code == 0, f"fanoutd ended with {code} after SIGTERM:\n{self.log()[-3000:]}"
@@ -174,12 +179,14 @@ class Daemon:
     def close(self):
         """Ends whatever there is and removes the directory; fails where it did not end well."""
         try:
-            if self.process is not None and self.process.returncode is None:
+            if self.running():
                 try:
                     self.stop()
                 finally:
                     if self.running():
                         self.kill()
+            elif self.process is not None and not self.may_end:
+                raise AssertionError(f"fanoutd ended with {self.process.returncode} and nobody asked it to:\n{self.log()[-3000:]}")
             self.assert_sane()
         finally:
             self.scratch.remove()
