@@ -1,0 +1,298 @@
+/* Callbacks that note what they see, and the way from there to a message_outcome. Nothing here calls a multi function,
+ * so all of it may run within one. */
+#include "worker/attempt.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/clock.h"
+#include "worker/text.h"
+
+/* ---- What libcurl tells while it lasts ---- */
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+	struct attempt *a = arg;
+
+	return response_line(&a->response, line, size * n) ? 0 : size * n;
+}
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct attempt *a = arg;
+
+	if (sink_write(&a->sink, p, size * n) == 0)
+		return size * n;
+	a->stopped = a->sink.stopped;
+	return 0;
+}
+
+/* A new connection: the name is resolved, and this is where the address can still be refused. */
+static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct attempt *a = arg;
+	curl_socket_t fd;
+
+	(void)purpose;
+	lookup_answer(a->context->lookups, &a->ticket, LOOKUP_RESOLVED, clock_boot_us());
+	memcpy(&a->tried, &to->addr, to->addrlen < sizeof a->tried ? to->addrlen : sizeof a->tried);
+	if (!policy_allows(a->context->policy, &to->addr)) {
+		a->socket_denied = true;
+		return CURL_SOCKET_BAD;
+	}
+	fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	if (fd < 0)
+		return CURL_SOCKET_BAD;
+	a->socket_made = true;
+	return fd;
+}
+
+/* Right before a request goes out, on a new connection or a kept one. A second time means that the kept connection
+ * closed and libcurl would send again: one grant is one request. */
+static int on_request(void *arg, char *ip, char *local_ip, int port, int local_port)
+{
+	struct attempt *a = arg;
+
+	(void)local_ip, (void)port, (void)local_port;
+	lookup_answer(a->context->lookups, &a->ticket, LOOKUP_REUSED, a->started_us);
+	if (a->sent) {
+		a->stopped = CAUSE_RESEND;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (!policy_allows_text(a->context->policy, ip)) {
+		a->stopped = CAUSE_POLICY;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	a->sent = true;
+	return CURL_PREREQFUNC_OK;
+}
+
+/* ---- The handle ---- */
+
+static int prepare(struct attempt *a, struct err *e)
+{
+	CURLcode rc = CURLE_OK;
+
+	if (request_prepare(a->easy, a->context->user_agent, e))
+		return -1;
+	rc |= curl_easy_setopt(a->easy, CURLOPT_PRIVATE, a);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->curl_text);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_HEADERFUNCTION, on_header);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_HEADERDATA, a);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_WRITEFUNCTION, on_body);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_WRITEDATA, a);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_OPENSOCKETDATA, a);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_PREREQFUNCTION, on_request);
+	rc |= curl_easy_setopt(a->easy, CURLOPT_PREREQDATA, a);
+	a->prepared = rc == CURLE_OK;
+	return rc ? err_set(e, ERR_SYSTEM, NULL, "libcurl lacks an option") : 0;
+}
+
+int attempt_init(struct attempt *a, const struct attempt_context *context, struct err *e)
+{
+	*a = (struct attempt){.context = context, .easy = curl_easy_init()};
+	sink_init(&a->sink, context->bodies_fd);
+	if (!a->easy)
+		return err_set(e, ERR_SYSTEM, NULL, "out of memory for a transfer");
+	return prepare(a, e);
+}
+
+void attempt_clear(struct attempt *a)
+{
+	curl_easy_cleanup(a->easy);
+	request_clear(&a->request);
+	response_clear(&a->response);
+	sink_clear(&a->sink);
+}
+
+/* A handle that has done nothing but a plain GET is used as it is: reset and set-up are most of what a start costs. */
+static void make_ready(struct attempt *a)
+{
+	struct err e;
+
+	if (a->prepared)
+		return;
+	curl_easy_reset(a->easy);
+	if (prepare(a, &e))
+		BUG("%s", e.what);
+}
+
+int attempt_begin(struct attempt *a, const struct message_job *job)
+{
+	struct err e;
+
+	make_ready(a);
+	a->job = job->job;
+	a->n = job->n;
+	a->stopped = CAUSE_RESPONSE;
+	a->sent = a->socket_denied = a->socket_made = false;
+	a->head = strcmp(job->method, "HEAD") == 0;
+	a->timeout_ms = job->timeout_ms;
+	a->connect_timeout_ms = job->connect_timeout_ms;
+	a->started_us = clock_boot_us();
+	a->curl_text[0] = '\0';
+	response_begin(&a->response);
+	sink_begin(&a->sink, job->job, job->n, job->max_body_bytes);
+	if (request_apply(&a->request, a->easy, job, &e) == 0) {
+		a->prepared = a->request.plain;
+		return 0;
+	}
+	curl_easy_reset(a->easy); /* or it would tell of the job before */
+	a->prepared = false;
+	snprintf(a->curl_text, sizeof a->curl_text, "%.*s", (int)sizeof a->curl_text - 1, e.what);
+	a->stopped = CAUSE_URL;
+	attempt_end(a, CURLE_URL_MALFORMAT);
+	return -1;
+}
+
+/* ---- What is told of it ---- */
+
+static int64_t get_us(CURL *easy, CURLINFO info)
+{
+	curl_off_t us = 0;
+
+	curl_easy_getinfo(easy, info, &us);
+	return us > 0 ? us : 0;
+}
+
+static long get_long(CURL *easy, CURLINFO info)
+{
+	long v = 0;
+
+	curl_easy_getinfo(easy, info, &v);
+	return v;
+}
+
+/* Never NULL. */
+static const char *get_text(CURL *easy, CURLINFO info)
+{
+	char *s = NULL;
+
+	curl_easy_getinfo(easy, info, &s);
+	return s ? s : "";
+}
+
+static void fill_marks(const struct attempt *a, struct marks *m)
+{
+	const struct response *r = &a->response;
+	int64_t total_us = get_us(a->easy, CURLINFO_TOTAL_TIME_T);
+
+	*m = (struct marks){
+	    .dns_us = get_us(a->easy, CURLINFO_NAMELOOKUP_TIME_T),
+	    .connect_us = get_us(a->easy, CURLINFO_CONNECT_TIME_T),
+	    .tls_us = get_us(a->easy, CURLINFO_APPCONNECT_TIME_T),
+	    .pretransfer_us = get_us(a->easy, CURLINFO_PRETRANSFER_TIME_T),
+	    .total_us = total_us > 0 ? total_us : a->ended_us - a->started_us,
+	    .reused = a->sent && get_long(a->easy, CURLINFO_NUM_CONNECTS) == 0,
+	};
+	m->tls = m->tls_us > 0 || strcasecmp(get_text(a->easy, CURLINFO_SCHEME), "https") == 0;
+	if (r->status) {
+		/* Not STARTTRANSFER_TIME, which an interim response sets too. Counted back from the end. */
+		int64_t us = m->total_us - (a->ended_us - r->first_byte_us);
+
+		m->first_byte_us = us > 0 ? us : 1;
+	}
+}
+
+static void fill_ending(const struct attempt *a, struct ending *e, char *address)
+{
+	*e = (struct ending){
+	    .rc = a->rc,
+	    .curl_text = a->curl_text,
+	    .os_error = (int)get_long(a->easy, CURLINFO_OS_ERRNO),
+	    .stopped = a->stopped,
+	    .storage_error = a->sink.error,
+	    .sent = a->sent,
+	    .bodiless = a->head,
+	    .address_tried = a->socket_made || a->socket_denied,
+	    .response = &a->response,
+	    .url = get_text(a->easy, CURLINFO_EFFECTIVE_URL),
+	    .address = address,
+	    .timeout_ms = a->timeout_ms,
+	    .connect_timeout_ms = a->connect_timeout_ms,
+	    .max_body_bytes = a->sink.max_bytes,
+	    .size_bytes = a->sink.size_bytes,
+	    .wire_bytes = get_us(a->easy, CURLINFO_SIZE_DOWNLOAD_T),
+	    .content_type = get_text(a->easy, CURLINFO_CONTENT_TYPE),
+	    .body = a->sink.data,
+	    .body_bytes = a->sink.len,
+	};
+	if (e->address_tried)
+		policy_format(address, (const struct sockaddr *)&a->tried);
+	else
+		strcpy(address, "");
+	fill_marks(a, &e->marks);
+}
+
+static int http_version(const struct attempt *a)
+{
+	static const int versions[] = {[CURL_HTTP_VERSION_1_0] = 10,
+				       [CURL_HTTP_VERSION_1_1] = 11,
+				       [CURL_HTTP_VERSION_2_0] = 20,
+				       [CURL_HTTP_VERSION_3] = 30};
+	long v = a->response.status ? get_long(a->easy, CURLINFO_HTTP_VERSION) : 0;
+
+	return v > 0 && (size_t)v < sizeof versions / sizeof versions[0] ? versions[v] : 0;
+}
+
+static const char *remote_ip(const struct attempt *a, const struct marks *m)
+{
+	return a->sent || m->connect_us > 0 ? get_text(a->easy, CURLINFO_PRIMARY_IP) : "";
+}
+
+void attempt_end(struct attempt *a, CURLcode rc)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct ending e;
+
+	a->rc = rc;
+	a->ended_us = clock_boot_us();
+	lookup_answer(a->context->lookups, &a->ticket, LOOKUP_FAILED, a->ended_us);
+	if (rc == CURLE_COULDNT_CONNECT && a->socket_denied && !a->socket_made)
+		a->stopped = CAUSE_POLICY;
+	fill_ending(a, &e, address);
+	a->cause = outcome_cause(&e);
+	/* What has come is kept in memory for the error's text; a file is not. */
+	if (a->cause != CAUSE_RESPONSE && sink_in_file(&a->sink))
+		sink_discard(&a->sink);
+}
+
+void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts)
+{
+	char address[INET6_ADDRSTRLEN];
+	struct ending e;
+	bool whole;
+
+	if (a->cause == CAUSE_RESPONSE && a->sink.stopped != CAUSE_RESPONSE)
+		a->cause = a->stopped = a->sink.stopped; /* the sync failed */
+	whole = a->cause == CAUSE_RESPONSE;
+	fill_ending(a, &e, address);
+	*m = (struct message_outcome){
+	    .job = a->job,
+	    .n = a->n,
+	    .cause = a->cause,
+	    .status = a->response.status,
+	    .sent = a->sent,
+	    .body_in_file = whole && a->sink.size_bytes > MESSAGE_BODY_INLINE_MAX,
+	    .http_version = http_version(a),
+	    .started_us = a->started_us,
+	    .first_byte_us = a->response.first_byte_us,
+	    .ended_us = a->ended_us,
+	    .size_bytes = e.size_bytes,
+	    .wire_bytes = e.wire_bytes,
+	    .content_type = texts->content_type,
+	    .remote_ip = remote_ip(a, &e.marks),
+	    .redirect_url = whole ? get_text(a->easy, CURLINFO_REDIRECT_URL) : "",
+	    .error = outcome_text(&e, a->cause, texts->error),
+	    .headers = response_text(&a->response),
+	};
+	outcome_timings(&e.marks, &m->timings);
+	text_printable(texts->content_type, sizeof texts->content_type, e.content_type, strlen(e.content_type),
+		       ATTEMPT_TYPE_CHARS);
+	if (whole && !m->body_in_file && a->sink.len > 0) {
+		m->body = a->sink.data;
+		m->body_bytes = a->sink.len;
+	}
+}

@@ -1,0 +1,69 @@
+/* One wire request: an easy handle with its buffers, what libcurl's callbacks see while it lasts, and what is told of
+ * it afterwards. Knows neither the multi handle nor the other attempts. */
+#ifndef FANOUT_WORKER_ATTEMPT_H
+#define FANOUT_WORKER_ATTEMPT_H
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "lib/err.h"
+#include "lib/message.h"
+#include "worker/lookup.h"
+#include "worker/outcome.h"
+#include "worker/policy.h"
+#include "worker/request.h"
+#include "worker/response.h"
+#include "worker/sink.h"
+
+#define ATTEMPT_TYPE_CHARS 200 /* of a Content-Type */
+
+/* What all attempts of a worker share; borrowed. */
+struct attempt_context {
+	const struct policy *policy;
+	struct lookups *lookups;
+	const char *user_agent;
+	int bodies_fd;
+};
+
+struct attempt {
+	uint64_t job;
+	uint32_t n;
+	const struct attempt_context *context;
+	CURL *easy;    /* its CURLINFO_PRIVATE is this struct */
+	bool prepared; /* the handle has the common options, and nothing that a plain GET does not override */
+	struct lookup_ticket ticket;
+	struct request request;
+	struct response response;
+	struct sink sink;
+	enum cause stopped; /* by one of our callbacks, or on the daemon's word; CAUSE_RESPONSE where not */
+	bool sent, head;
+	bool socket_denied, socket_made;
+	struct sockaddr_storage tried; /* the last address */
+	int64_t timeout_ms, connect_timeout_ms, started_us, ended_us;
+	CURLcode rc;
+	enum cause cause; /* once ended */
+	char curl_text[CURL_ERROR_SIZE];
+};
+
+int attempt_init(struct attempt *a, const struct attempt_context *context, struct err *e);
+void attempt_clear(struct attempt *a);
+
+/* Sets it up for a job. Returns 0, or -1 when the job cannot be sent as it is: then it has ended (CAUSE_URL). */
+int attempt_begin(struct attempt *a, const struct message_job *job);
+
+/* Libcurl is done with it, or it was given up (`stopped`). Sets `cause`. A whole body may lie in a file that is not
+ * synced yet: sink_in_file(); of any other attempt nothing stays. */
+void attempt_end(struct attempt *a, CURLcode rc);
+
+/* The texts that an outcome borrows, where the attempt does not hold them itself. */
+struct attempt_texts {
+	char error[OUTCOME_TEXT_SIZE];
+	char content_type[ATTEMPT_TYPE_CHARS * 4 + 1];
+};
+/* Tells of an attempt that has ended and whose body is safe; borrows from both until the attempt begins again. */
+void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts);
+
+#endif

@@ -1,0 +1,28 @@
+/* libcurl's multi handle driven by a libevent base: sockets and the one timer. Knows easy handles and no jobs. */
+#ifndef FANOUT_WORKER_MULTI_H
+#define FANOUT_WORKER_MULTI_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "lib/err.h"
+
+struct event_base;
+struct multi;
+
+/* A transfer has ended. Called outside of libcurl's callbacks: the handle may be removed and others added here. */
+typedef void multi_done_cb(CURL *easy, CURLcode rc, void *arg);
+
+/* At most `connections` are kept open. NULL with an error where libcurl cannot. */
+struct multi *multi_create(struct event_base *base, long connections, multi_done_cb *on_done, void *arg, struct err *e);
+/* All handles have been removed. */
+void multi_free(struct multi *m);
+
+/* Neither may be called from a callback of an easy handle. */
+CURLMcode multi_add(struct multi *m, CURL *easy);
+void multi_remove(struct multi *m, CURL *easy);
+
+/* Held, no transfer moves, until it is let go again. */
+void multi_hold(struct multi *m, bool hold);
+
+#endif

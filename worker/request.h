@@ -1,0 +1,33 @@
+/* From a message_job to the options of an easy handle. Refuses what would not go out as it was written: a header with a
+ * line break, a method that is no token. Knows no transfer and no callback.
+ *
+ * Headers are written as for curl's -H: "Name: value" sends it, "Name:" keeps libcurl from sending its own, "Name;"
+ * sends it with no value. A body without a Content-Type among the headers is sent without one. */
+#ifndef FANOUT_WORKER_REQUEST_H
+#define FANOUT_WORKER_REQUEST_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/err.h"
+#include "lib/message.h"
+
+/* What a handle refers to while its transfer lasts; the memory is used again for the next. */
+struct request {
+	char *bytes; /* headers, then the body */
+	size_t cap;
+	struct curl_slist *lines;
+	size_t lines_cap;
+	bool plain; /* the handle was given nothing that a plain GET does not override */
+};
+
+/* Sets what is the same for every job. Returns 0, or -1 when this libcurl lacks one of the options. */
+int request_prepare(CURL *easy, const char *user_agent, struct err *e);
+
+/* Sets what differs. The handle is fresh from request_prepare(), or `plain` and so may be used again as it is. Returns
+ * 0, or -1 with a text that tells what in the job cannot be sent. */
+int request_apply(struct request *r, CURL *easy, const struct message_job *job, struct err *e);
+void request_clear(struct request *r);
+
+#endif

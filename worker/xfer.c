@@ -1,0 +1,273 @@
+/* One transfer's way:
+ *
+ *   start ─ look-up free? ─no─► waiting ─► in the multi handle ─► ended ─ body in a file? ─no─► outcome
+ *                          yes ──────────►                                 yes ─► synced at the turn's end ─► outcome
+ *
+ * With its outcome the record goes back to the pool, handle, connection and buffers included. */
+#include "worker/xfer.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "lib/clock.h"
+#include "worker/attempt.h"
+#include "worker/multi.h"
+
+struct key {
+	uint64_t job, n; /* of one size: no padding in what is hashed */
+};
+
+struct xfer {
+	struct attempt attempt;
+	struct key key;
+	UT_hash_handle hh;
+	bool flying;              /* in the multi handle */
+	STAILQ_ENTRY(xfer) entry; /* in the pool, or unsynced */
+};
+STAILQ_HEAD(xfer_list, xfer);
+
+struct xfers {
+	struct xfer_settings settings;
+	struct attempt_context context;
+	struct multi *multi;
+	struct lookups lookups;
+	struct xfer *open; /* uthash: those without an outcome */
+	struct xfer_list pool, unsynced;
+	size_t unsynced_count;
+	struct sink **sinks; /* of unsynced, for one sync */
+	size_t sinks_cap;
+};
+
+/* The record around one of its members. */
+#define XFER_OF(p, member) ((struct xfer *)(void *)((char *)(p)-offsetof(struct xfer, member)))
+
+static void xfer_free(struct xfer *x)
+{
+	attempt_clear(&x->attempt);
+	free(x);
+}
+
+static struct xfer *xfer_create(struct xfers *all, struct err *e)
+{
+	struct xfer *x = calloc(1, sizeof *x);
+
+	if (!x) {
+		err_set(e, ERR_SYSTEM, NULL, "out of memory for a transfer");
+		return NULL;
+	}
+	if (attempt_init(&x->attempt, &all->context, e)) {
+		xfer_free(x);
+		return NULL;
+	}
+	return x;
+}
+
+static struct xfer *take(struct xfers *all)
+{
+	struct xfer *x = STAILQ_FIRST(&all->pool);
+	struct err e;
+
+	if (x) {
+		STAILQ_REMOVE_HEAD(&all->pool, entry);
+		return x;
+	}
+	x = xfer_create(all, &e);
+	if (!x)
+		BUG("%s", e.what);
+	return x;
+}
+
+/* The one outcome of a job. */
+static void report(struct xfers *all, struct xfer *x)
+{
+	struct attempt_texts texts;
+	struct message_outcome m;
+
+	attempt_tell(&x->attempt, &m, &texts);
+	all->settings.on_outcome(&m, all->settings.arg);
+	HASH_DEL(all->open, x);
+	STAILQ_INSERT_HEAD(&all->pool, x, entry);
+}
+
+/* The attempt has ended; its outcome waits where its body does. */
+static void ended(struct xfers *all, struct xfer *x)
+{
+	if (!sink_in_file(&x->attempt.sink)) {
+		report(all, x);
+		return;
+	}
+	STAILQ_INSERT_TAIL(&all->unsynced, x, entry);
+	all->unsynced_count++;
+}
+
+static void on_done(CURL *easy, CURLcode rc, void *arg)
+{
+	struct xfers *all = arg;
+	char *attempt = NULL;
+	struct xfer *x;
+
+	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &attempt);
+	x = XFER_OF(attempt, attempt);
+	multi_remove(all->multi, easy);
+	x->flying = false;
+	attempt_end(&x->attempt, rc);
+	ended(all, x);
+}
+
+struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
+{
+	struct xfers *all = calloc(1, sizeof *all);
+	struct xfer *first;
+
+	if (!all) {
+		err_set(e, ERR_SYSTEM, NULL, "out of memory");
+		return NULL;
+	}
+	all->settings = *settings;
+	all->context = (struct attempt_context){.policy = settings->policy,
+						.lookups = &all->lookups,
+						.user_agent = settings->user_agent,
+						.bodies_fd = settings->bodies_fd};
+	lookup_init(&all->lookups);
+	STAILQ_INIT(&all->pool);
+	STAILQ_INIT(&all->unsynced);
+	all->multi = multi_create(settings->base, (long)settings->connections, on_done, all, e);
+	if (!all->multi)
+		goto bad;
+	/* Shows whether this libcurl has all that is needed, before there is a job. */
+	first = xfer_create(all, e);
+	if (!first)
+		goto bad;
+	STAILQ_INSERT_HEAD(&all->pool, first, entry);
+	return all;
+bad:
+	xfers_free(all);
+	return NULL;
+}
+
+void xfers_free(struct xfers *all)
+{
+	struct xfer *x, *next;
+
+	if (!all)
+		return;
+	HASH_ITER (hh, all->open, x, next) {
+		if (x->flying)
+			multi_remove(all->multi, x->attempt.easy);
+		HASH_DEL(all->open, x);
+		xfer_free(x);
+	}
+	while ((x = STAILQ_FIRST(&all->pool))) {
+		STAILQ_REMOVE_HEAD(&all->pool, entry);
+		xfer_free(x);
+	}
+	multi_free(all->multi);
+	lookup_clear(&all->lookups);
+	free(all->sinks);
+	free(all);
+}
+
+static void fly(struct xfers *all, struct xfer *x)
+{
+	x->attempt.started_us = clock_boot_us();
+	x->flying = multi_add(all->multi, x->attempt.easy) == CURLM_OK;
+	if (x->flying)
+		return;
+	attempt_end(&x->attempt, CURLE_FAILED_INIT);
+	ended(all, x);
+}
+
+int xfers_start(struct xfers *all, const struct message_job *job)
+{
+	struct key key = {.job = job->job, .n = job->n};
+	struct xfer *x;
+
+	HASH_FIND(hh, all->open, &key, sizeof key, x);
+	if (x)
+		return -1;
+	x = take(all);
+	x->key = key;
+	HASH_ADD(hh, all->open, key, sizeof key, x);
+	if (attempt_begin(&x->attempt, job))
+		ended(all, x);
+	else if (lookup_ask(&all->lookups, &x->attempt.ticket, job->url, x->attempt.started_us))
+		fly(all, x);
+	return 0;
+}
+
+void xfers_cancel(struct xfers *all, const struct message_cancel *cancel)
+{
+	struct key key = {.job = cancel->job, .n = cancel->n};
+	struct xfer *x;
+
+	HASH_FIND(hh, all->open, &key, sizeof key, x);
+	if (!x || (!x->flying && x->attempt.ticket.state != LOOKUP_WAITS))
+		return;
+	if (x->flying)
+		multi_remove(all->multi, x->attempt.easy);
+	x->flying = false;
+	lookup_forget(&all->lookups, &x->attempt.ticket);
+	x->attempt.stopped = CAUSE_CANCELLED;
+	attempt_end(&x->attempt, CURLE_ABORTED_BY_CALLBACK);
+	ended(all, x);
+}
+
+size_t xfers_count(const struct xfers *all)
+{
+	return HASH_COUNT(all->open);
+}
+
+static void gather_sinks(struct xfers *all)
+{
+	struct xfer *x;
+	size_t n = 0;
+
+	if (all->sinks_cap < all->unsynced_count) {
+		free(all->sinks);
+		all->sinks_cap = all->unsynced_count * 2;
+		all->sinks = calloc(all->sinks_cap, sizeof(struct sink *));
+		if (!all->sinks)
+			BUG("out of memory for %zu bodies", all->sinks_cap);
+	}
+	STAILQ_FOREACH (x, &all->unsynced, entry)
+		all->sinks[n++] = &x->attempt.sink;
+}
+
+static void sync_bodies(struct xfers *all)
+{
+	struct xfer *x;
+
+	if (all->unsynced_count == 0)
+		return;
+	gather_sinks(all);
+	sink_sync(all->sinks, all->unsynced_count);
+	while ((x = STAILQ_FIRST(&all->unsynced))) {
+		STAILQ_REMOVE_HEAD(&all->unsynced, entry);
+		report(all, x);
+	}
+	all->unsynced_count = 0;
+}
+
+static void start_waiting(struct xfers *all)
+{
+	int64_t now_us;
+	struct lookup_ticket *t;
+
+	if (!all->lookups.changed)
+		return;
+	now_us = clock_boot_us();
+	while ((t = lookup_next(&all->lookups, now_us)))
+		fly(all, XFER_OF(t, attempt.ticket));
+}
+
+void xfers_end_turn(struct xfers *all)
+{
+	sync_bodies(all);
+	start_waiting(all);
+}
+
+void xfers_hold(struct xfers *all, bool hold)
+{
+	multi_hold(all->multi, hold);
+}
