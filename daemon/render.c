@@ -1,0 +1,241 @@
+/* Structs to JSON. One row of results is what a client reads most of, so it is built without formats to parse. */
+#define _GNU_SOURCE 1
+
+#include "daemon/render.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base64.h"
+#include "lib/clock.h"
+#include "lib/err.h"
+
+static void set(json_t *o, const char *name, json_t *value)
+{
+	if (json_object_set_new_nocheck(o, name, value))
+		BUG("out of memory for an answer");
+}
+
+static json_t *number_or_null(int64_t n)
+{
+	return n ? json_integer(n) : json_null();
+}
+
+json_t *render_time(int64_t wall_us)
+{
+	char text[CLOCK_RFC3339_SIZE];
+
+	return wall_us ? json_string_nocheck(clock_format_rfc3339(text, wall_us)) : json_null();
+}
+
+/* Servers and users write what they like; what goes out is always UTF-8. */
+static json_t *repaired(const char *s)
+{
+	char *copy = strdup(s);
+	json_t *text;
+
+	if (!copy)
+		BUG("out of memory for an answer");
+	for (char *p = copy; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	text = json_string_nocheck(copy);
+	free(copy);
+	return text;
+}
+
+json_t *render_text(const char *s)
+{
+	json_t *text;
+
+	if (!s || !s[0])
+		return json_null();
+	text = json_string(s);
+	return text ? text : repaired(s);
+}
+
+void render_add_body(json_t *result, const void *body, size_t n)
+{
+	json_t *text = n && memchr(body, '\0', n) ? NULL : json_stringn(n ? body : "", n);
+	char *base64;
+
+	if (text) {
+		set(result, "body", text);
+		return;
+	}
+	base64 = malloc(BASE64_SIZE(n));
+	if (!base64)
+		BUG("out of memory for an answer");
+	base64_encode(base64, body, n);
+	set(result, "body_base64", json_string_nocheck(base64));
+	free(base64);
+}
+
+/* ---- batches ---- */
+
+const char *render_batch_state(const struct store_batch *b)
+{
+	static const char *const sweeping[] = {
+	    [STORE_SWEEP_CANCEL] = "cancelling",
+	    [STORE_SWEEP_RETRY] = "retrying",
+	    [STORE_SWEEP_REMOVE] = "removing",
+	};
+
+	if (b->sweep != STORE_SWEEP_NONE)
+		return sweeping[b->sweep];
+	if (b->ended_us)
+		return b->counts[JOB_FAILED] ? "failed" : b->counts[JOB_CANCELLED] ? "cancelled" : "done";
+	if (b->paused)
+		return "paused";
+	if (!b->closed)
+		return b->held ? "held" : "open";
+	return "running";
+}
+
+int64_t render_eta_us(const struct store_batch *b, int64_t now_us)
+{
+	int64_t left = b->counts[JOB_BLOCKED] + b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING];
+	int64_t ended = b->counts[JOB_DONE] + b->counts[JOB_FAILED];
+	int64_t elapsed = now_us - b->submitted_us;
+
+	if (b->ended_us || b->paused || (b->held && !b->closed) || ended == 0 || left == 0 || elapsed <= 0)
+		return 0;
+	return now_us + (int64_t)((double)elapsed / (double)ended * (double)left);
+}
+
+static json_t *counts(const int64_t *n)
+{
+	json_t *o = json_object();
+
+	for (int s = 0; s < JOB_STATES; s++)
+		set(o, job_state_name((enum job_state)s), json_integer(n[s]));
+	return o;
+}
+
+json_t *render_batch(const struct store_batch *b, int64_t now_us)
+{
+	json_t *o = json_object();
+
+	set(o, "batch", json_integer(b->id));
+	set(o, "name", render_text(b->name));
+	set(o, "key", render_text(b->key));
+	set(o, "state", json_string_nocheck(render_batch_state(b)));
+	set(o, "uid", json_integer(b->uid));
+	set(o, "priority", json_integer(b->priority));
+	set(o, "concurrency", number_or_null(b->concurrency));
+	set(o, "paused", json_boolean(b->paused));
+	set(o, "closed", json_boolean(b->closed));
+	set(o, "counts", counts(b->counts));
+	set(o, "submitted_at", render_time(b->submitted_us));
+	set(o, "ended_at", render_time(b->ended_us));
+	set(o, "eta", render_time(render_eta_us(b, now_us)));
+	return o;
+}
+
+/* ---- results and attempts ---- */
+
+static json_t *http_version(int v)
+{
+	switch (v) {
+	case 10:
+		return json_string_nocheck("1.0");
+	case 11:
+		return json_string_nocheck("1.1");
+	case 20:
+		return json_string_nocheck("2");
+	default:
+		return json_null();
+	}
+}
+
+static json_t *timings(int64_t queued_us, int64_t limited_us, const struct timings *t)
+{
+	json_t *o = json_object();
+
+	set(o, "queued_us", json_integer(queued_us));
+	set(o, "limited_us", json_integer(limited_us));
+	set(o, "dns_us", json_integer(t->dns_us));
+	set(o, "connect_us", json_integer(t->connect_us));
+	set(o, "tls_us", json_integer(t->tls_us));
+	set(o, "send_us", json_integer(t->send_us));
+	set(o, "wait_us", json_integer(t->wait_us));
+	set(o, "receive_us", json_integer(t->receive_us));
+	set(o, "total_us", json_integer(t->total_us));
+	return o;
+}
+
+json_t *render_result(const struct store_result *row)
+{
+	char job[JOBID_TEXT_SIZE];
+	json_t *o = json_object();
+
+	set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
+	set(o, "batch", json_integer(jobid_batch(row->job)));
+	set(o, "seq", json_integer(jobid_seq(row->job)));
+	set(o, "chain", render_text(row->chain));
+	set(o, "tag", render_text(row->tag));
+	set(o, "method", render_text(row->method));
+	set(o, "url", render_text(row->url));
+	set(o, "state", json_string_nocheck(job_state_name(row->state)));
+	set(o, "reason", row->reason ? json_string_nocheck(job_reason_name(row->reason)) : json_null());
+	set(o, "status", number_or_null(row->status));
+	set(o, "attempts", json_integer(row->attempts));
+	set(o, "size", json_integer(row->size_bytes));
+	set(o, "content_type", render_text(row->content_type));
+	set(o, "remote_ip", render_text(row->remote_ip));
+	set(o, "http_version", http_version(row->http_version));
+	set(o, "submitted_at", render_time(row->submitted_us));
+	set(o, "started_at", render_time(row->started_us));
+	set(o, "ended_at", render_time(row->ended_us));
+	set(o, "error", render_text(row->error));
+	set(o, "timings", timings(row->queued_us, row->limited_us, &row->timings));
+	return o;
+}
+
+json_t *render_attempt(const struct store_attempt *a)
+{
+	json_t *o = json_object();
+
+	set(o, "attempt", json_integer(a->n));
+	set(o, "cause", a->ended_us ? json_string_nocheck(cause_name(a->cause)) : json_null());
+	set(o, "status", number_or_null(a->status));
+	set(o, "http_version", http_version(a->http_version));
+	set(o, "url", render_text(a->url));
+	set(o, "remote_ip", render_text(a->remote_ip));
+	set(o, "started_at", render_time(a->started_us));
+	set(o, "first_byte_at", render_time(a->first_byte_us));
+	set(o, "ended_at", render_time(a->ended_us));
+	set(o, "size", json_integer(a->size_bytes));
+	set(o, "wire_size", json_integer(a->wire_bytes));
+	set(o, "content_type", render_text(a->content_type));
+	set(o, "error", render_text(a->error));
+	set(o, "headers", render_text(a->headers));
+	set(o, "timings", timings(a->queued_us, a->limited_us, &a->timings));
+	return o;
+}
+
+/* ---- writing ---- */
+
+void render_write(struct evbuffer *out, json_t *json, bool newline)
+{
+	static char *scratch; /* one thread, and a line is written at once */
+	static size_t room;
+	size_t n = json_dumpb(json, scratch, room ? room - 1 : 0, JSON_COMPACT);
+
+	if (n == 0)
+		BUG("an answer is no JSON");
+	if (n + 1 > room) {
+		char *wider = realloc(scratch, n + 1 + n / 2);
+
+		if (!wider)
+			BUG("out of memory for an answer");
+		scratch = wider;
+		room = n + 1 + n / 2;
+		json_dumpb(json, scratch, room - 1, JSON_COMPACT);
+	}
+	if (newline)
+		scratch[n++] = '\n';
+	evbuffer_add(out, scratch, n);
+	json_decref(json);
+}
