@@ -161,13 +161,12 @@ static void read_urls(const char *path, size_t k, size_t n)
 	FILE *file = fopen(path, "r");
 	char *line = NULL;
 	size_t size = 0, cap = 0;
-	ssize_t length;
 
 	if (!file) {
 		perror(path);
 		exit(2);
 	}
-	for (size_t i = 0; (length = getline(&line, &size, file)) > 0; i++) {
+	for (size_t i = 0; getline(&line, &size, file) > 0; i++) {
 		if (i % n != k)
 			continue;
 		if (loop.count == cap)
