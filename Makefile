@@ -4,10 +4,11 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = err log clock units jobid reason url wire message heap
+LIB_MODULES = err log clock units jobid reason url wire message heap paths
 DAEMON_MODULES = main conf job retry sched limit engine engine_start engine_end pool peer spawn watch store_sqlite api
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text
-CLI_MODULES = main
+CLI_MODULES = main batch chains client closest ctl feed fetch glob help input layouts local options output progress \
+	request results rows service socket sse submit table template text verbs watch when
 SIM_MODULES = main server reply routes plain zipped hostile memory stats counter
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd

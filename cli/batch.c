@@ -1,0 +1,190 @@
+/* status, and the verbs that change a batch or a job: cancel, retry, rm, pause, resume. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/layouts.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+#include "cli/when.h"
+#include "lib/clock.h"
+#include "lib/jobid.h"
+#include "lib/units.h"
+
+#define LIST_DEFAULT 20
+#define LIST_PAGE    1000 /* the most that the daemon gives at once */
+
+/* ---- status ---- */
+
+static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
+{
+	json_int_t before = 0;
+	json_t *page, *row;
+	size_t i;
+	int rc = 0;
+
+	while (rc == 0 && left > 0) {
+		long long limit = left < LIST_PAGE ? left : LIST_PAGE;
+
+		page = before ? client_get_json(ctl->client, e, "/v1/batches?before=%lld&limit=%lld", (long long)before,
+						limit)
+			      : client_get_json(ctl->client, e, "/v1/batches?limit=%lld", limit);
+		if (!page)
+			return -1;
+		json_array_foreach (json_object_get(page, "batches"), i, row) {
+			if (rc == 0)
+				rc = rows_put(rows, row, e);
+			left--;
+		}
+		before = json_integer_value(json_object_get(page, "next"));
+		json_decref(page);
+		if (before == 0)
+			break;
+	}
+	return rc;
+}
+
+static int status_list(struct ctl *ctl)
+{
+	int64_t limit = ctl->args.all ? INT64_MAX : ctl->args.limit ? strtoll(ctl->args.limit, NULL, 10) : LIST_DEFAULT;
+	struct rows *rows = rows_open(ctl->args.format, &layout_batches, false);
+	struct err e;
+	int rc = list(ctl, rows, limit, &e);
+
+	rows_close(rows, rc == 0);
+	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
+}
+
+static void set_text(json_t *batch, const char *member, const struct text *t)
+{
+	json_object_set_new(batch, member, json_stringn(t->data, t->len));
+}
+
+/* What a table says beyond the API: how much has ended, how fast, and what is left. */
+static void add_sums(json_t *batch)
+{
+	int64_t from = when_parse_us(json_string_value(json_object_get(batch, "submitted_at")));
+	int64_t to = when_parse_us(json_string_value(json_object_get(batch, "ended_at")));
+	int64_t eta = when_parse_us(json_string_value(json_object_get(batch, "eta")));
+	int64_t now = clock_wall_us();
+	struct progress p = {0};
+	struct text t = {0};
+	char amount[UNITS_TEXT_SIZE];
+
+	progress_update(&p, batch, 0);
+	text_printf(&t, "%" PRId64 " of %" PRId64, progress_ended(&p), progress_total(&p));
+	set_text(batch, "ended", &t);
+	to = to < 0 ? now : to;
+	if (from >= 0 && to > from) {
+		t.len = 0;
+		text_printf(&t, "%.1f jobs/s", (double)progress_ended(&p) * 1e6 / (double)(to - from));
+		set_text(batch, "rate", &t);
+		t.len = 0;
+		text_add_str(&t, units_format_duration(amount, to - from));
+		set_text(batch, "time", &t);
+	}
+	if (eta > now) {
+		t.len = 0;
+		text_add_str(&t, units_format_duration(amount, eta - now));
+		set_text(batch, "left", &t);
+	}
+	text_clear(&t);
+}
+
+int verb_status(struct ctl *ctl)
+{
+	uint32_t batch = 0;
+	struct err e;
+	json_t *j;
+	int rc;
+
+	if ((ctl->args.operand_count && ctl_parse_batch(ctl->args.operands[0], &batch, &e) < 0) ||
+	    ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	if (!ctl->args.operand_count)
+		return status_list(ctl);
+	j = client_get_json(ctl->client, &e, "/v1/batches/%" PRIu32, batch);
+	if (!j)
+		return ctl_report(&e);
+	if (ctl->args.format == FORMAT_TABLE)
+		add_sums(j);
+	rc = rows_object(ctl->args.format, j, &layout_batch, &e);
+	json_decref(j);
+	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
+}
+
+/* ---- changes ---- */
+
+struct change {
+	const char *action; /* the last word of the path; NULL: DELETE */
+	bool jobs;          /* a job may be named too */
+	const char *done;   /* "batch 7: DONE" */
+};
+
+static json_t *change_one(struct ctl *ctl, const struct change *c, const char *operand, struct err *e)
+{
+	uint32_t batch;
+	uint64_t job;
+
+	if (c->jobs && jobid_parse(operand, &job) == 0)
+		return client_post_json(ctl->client, NULL, 0, e, "/v1/jobs/%s/%s", operand, c->action);
+	if (ctl_parse_batch(operand, &batch, e) < 0)
+		return NULL;
+	if (!c->action)
+		return client_delete(ctl->client, e, "/v1/batches/%" PRIu32, batch);
+	return client_post_json(ctl->client, NULL, 0, e, "/v1/batches/%" PRIu32 "/%s", batch, c->action);
+}
+
+/* All operands, also behind one that was refused; the first refusal is the exit status. */
+static int change(struct ctl *ctl, const struct change *c)
+{
+	int status = STATUS_FINE;
+	struct err e;
+
+	if (ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	for (size_t i = 0; i < ctl->args.operand_count; i++) {
+		const char *operand = ctl->args.operands[i];
+		json_t *j = change_one(ctl, c, operand, &e);
+
+		if (j) {
+			ctl_note(ctl, "%s %s: %s", strchr(operand, '.') ? "job" : "batch", operand, c->done);
+		} else {
+			int failed = ctl_report(&e);
+
+			status = status ? status : failed;
+			if (e.code == ERR_UNREACHABLE || ctl_interrupted())
+				break;
+		}
+		json_decref(j);
+	}
+	return status;
+}
+
+int verb_cancel(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"cancel", true, "cancelled"});
+}
+
+int verb_retry(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"retry", true, "queued again"});
+}
+
+int verb_rm(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){NULL, false, "removed"});
+}
+
+int verb_pause(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"pause", false, "paused; what runs goes on"});
+}
+
+int verb_resume(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"resume", false, "resumed"});
+}

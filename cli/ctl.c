@@ -1,0 +1,127 @@
+/* Telling errors, catching signals, and the operands that most verbs take. */
+#include "cli/ctl.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/local.h"
+#include "lib/jobid.h"
+#include "lib/paths.h"
+
+static const int exit_statuses[ERR_CODES] = {
+    [ERR_NONE] = STATUS_INTERRUPTED, /* nothing went wrong: somebody pressed ^C */
+    [ERR_USAGE] = STATUS_USAGE,
+    [ERR_INPUT] = STATUS_USAGE,
+    [ERR_PERMISSION] = STATUS_PERMISSION,
+    [ERR_NOT_FOUND] = STATUS_NOT_FOUND,
+    [ERR_CONFLICT] = STATUS_FAILED,
+    [ERR_TOO_LARGE] = STATUS_USAGE,
+    [ERR_BUSY] = STATUS_TRY_AGAIN,
+    [ERR_NO_SPACE] = STATUS_TRY_AGAIN,
+    [ERR_UNKNOWN] = STATUS_UNREACHABLE,
+    [ERR_LOCKED] = STATUS_TRY_AGAIN,
+    [ERR_VERSION] = STATUS_FAILED,
+    [ERR_CORRUPT] = STATUS_FAILED,
+    [ERR_UNREACHABLE] = STATUS_UNREACHABLE,
+    [ERR_TIMEOUT] = STATUS_TIMED_OUT,
+    [ERR_SYSTEM] = STATUS_FAILED,
+};
+
+int ctl_status_of(enum err_code code)
+{
+	return exit_statuses[code];
+}
+
+int ctl_report(const struct err *e)
+{
+	fflush(stdout); /* what was read so far comes before what went wrong */
+	/* A usage error begins with the verb: "fanoutctl submit: unknown option". */
+	fprintf(stderr, "fanoutctl%s%s\n", e->what[0] == ' ' || e->what[0] == ':' ? "" : ": ", e->what);
+	if (e->hint[0])
+		fprintf(stderr, "  %s\n", e->hint);
+	return ctl_status_of(e->code);
+}
+
+void ctl_note(const struct ctl *ctl, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ctl->args.quiet)
+		return;
+	fflush(stdout);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int ctl_connect(struct ctl *ctl, struct err *e)
+{
+	static char socket[PATHS_MAX];
+
+	if (ctl->client)
+		return 0;
+	if (ctl->args.local) {
+		if (local_start(socket, sizeof socket, e) < 0)
+			return -1;
+	} else {
+		client_find_socket(ctl->args.socket, socket, sizeof socket);
+	}
+	ctl->client = client_create(socket);
+	return 0;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signo)
+{
+	interrupted = signo;
+}
+
+bool ctl_interrupted(void)
+{
+	return interrupted != 0;
+}
+
+void ctl_forget_interrupt(void)
+{
+	interrupted = 0;
+}
+
+void ctl_catch_signals(void)
+{
+	/* No SA_RESTART: who waits in poll or read comes back. The second signal kills. */
+	struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+}
+
+int ctl_parse_batch(const char *text, uint32_t *batch, struct err *e)
+{
+	uint64_t job;
+
+	if (jobid_parse_batch(text, batch) == 0)
+		return 0;
+	if (jobid_parse(text, &job) == 0)
+		return err_set(e, ERR_USAGE, "7 is a batch, 7.42 is its 42nd job",
+			       "%s is a job; a batch is wanted here", text);
+	return err_set(e, ERR_USAGE, "a batch is a number: fanoutctl status lists yours", "\"%.60s\" is no batch",
+		       text);
+}
+
+int ctl_parse_job(const char *text, uint64_t *job, struct err *e)
+{
+	uint32_t batch;
+
+	if (jobid_parse(text, job) == 0)
+		return 0;
+	if (jobid_parse_batch(text, &batch) == 0)
+		return err_set(e, ERR_USAGE, "7.42 is the 42nd job of batch 7: fanoutctl results 7 lists them",
+			       "%s is a batch; a job is wanted here", text);
+	return err_set(e, ERR_USAGE, "a job is written 7.42: the 42nd job of batch 7", "\"%.60s\" is no job", text);
+}

@@ -1,0 +1,325 @@
+/* Gathering jobs, and the three requests of a submission: make, add, close. A small one is a single request. */
+#include "cli/feed.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/ctl.h"
+#include "lib/clock.h"
+
+#define REQUEST_BYTES  (512u << 10) /* sent when this much has gathered */
+#define AT_ONCE_JOBS   1000u        /* with the batch itself, in one request; what the daemon takes */
+#define PATIENCE_US    INT64_C(30000000)
+#define REMOVE_WAIT_MS 10000
+
+struct feed_mark {
+	unsigned at;   /* line of the request, from 1 */
+	unsigned line; /* line of the input */
+};
+
+static void mark(struct feed *f, unsigned line)
+{
+	const struct feed_mark *last = f->mark_count ? &f->marks[f->mark_count - 1] : NULL;
+	struct feed_mark *grown;
+
+	if (f->repeat == 1 && last && line - last->line == f->jobs + 1 - last->at)
+		return; /* the lines go on side by side */
+	if (f->mark_count == f->mark_room) {
+		f->mark_room = f->mark_room ? 2 * f->mark_room : 64;
+		grown = realloc(f->marks, f->mark_room * sizeof *grown);
+		if (!grown)
+			BUG("out of memory");
+		f->marks = grown;
+	}
+	f->marks[f->mark_count++] = (struct feed_mark){f->jobs + 1, line};
+}
+
+static unsigned input_line(const struct feed *f, unsigned at)
+{
+	for (size_t i = f->mark_count; i > 0; i--) {
+		const struct feed_mark *m = &f->marks[i - 1];
+
+		if (m->at <= at)
+			return f->repeat == 1 ? m->line + (at - m->at) : m->line;
+	}
+	return 0;
+}
+
+/* Puts "urls.txt:5007: " in front of what the daemon said about a line of the request. */
+static int blame(const struct feed *f, struct err *e)
+{
+	struct err said = *e;
+	unsigned line = said.line ? input_line(f, said.line) : 0;
+
+	if (!f->source || !line)
+		return -1;
+	err_set(e, said.code, said.hint, "%.100s:%u: %.280s", f->source, line, said.what);
+	e->line = line;
+	return -1;
+}
+
+/* ---- requests ---- */
+
+static json_t *post(struct feed *f, const struct text *body, struct err *e, const char *path, uint32_t batch,
+		    const char *tail)
+{
+	json_t *j = batch ? client_post_json(f->client, body->data, body->len, e, "%s/%u%s", path, batch, tail)
+			  : client_post_json(f->client, body->data, body->len, e, "%s", path);
+
+	f->lost = !j && client_sent(f->client) && (e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN);
+	return j;
+}
+
+/* A daemon that is being restarted comes back: what was not sent can be sent again. */
+static json_t *post_patiently(struct feed *f, const struct text *body, struct err *e, uint32_t batch, const char *tail)
+{
+	int64_t until = clock_boot_us() + PATIENCE_US;
+	json_t *j;
+
+	while (!(j = post(f, body, e, "/v1/batches", batch, tail))) {
+		if (e->code != ERR_UNREACHABLE || client_sent(f->client) || clock_boot_us() > until)
+			return NULL;
+		poll(NULL, 0, 100);
+	}
+	return j;
+}
+
+/* The submission key makes this safe to repeat when the answer was lost. */
+static json_t *post_batch(struct feed *f, const struct text *body, struct err *e)
+{
+	json_t *j = post(f, body, e, "/v1/batches", 0, "");
+
+	return j || !f->lost || e->code != ERR_UNREACHABLE ? j : post(f, body, e, "/v1/batches", 0, "");
+}
+
+/* An open batch with our key: ours when it is empty, else what a submission before this one left half-done. */
+static int check_open(struct feed *f, struct err *e)
+{
+	json_t *j = client_get_json(f->client, e, "/v1/batches/%u", f->batch), *count;
+	json_int_t jobs = 0;
+	const char *state;
+
+	if (!j)
+		return -1;
+	json_object_foreach (json_object_get(j, "counts"), state, count)
+		jobs += json_integer_value(count);
+	json_decref(j);
+	if (jobs == 0)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "look at it with fanoutctl status; cancel and rm it to submit again",
+		       "batch %u was begun with this key and never completed (%lld jobs are in it)", f->batch,
+		       (long long)jobs);
+}
+
+static int made(struct feed *f, json_t *answer, struct err *e)
+{
+	bool existed = json_is_true(json_object_get(answer, "existed"));
+	bool closed = json_is_true(json_object_get(answer, "closed"));
+
+	f->batch = (uint32_t)json_integer_value(json_object_get(answer, "batch"));
+	json_decref(answer);
+	if (f->batch == 0)
+		return err_set(e, ERR_SYSTEM, NULL, "the daemon's answer names no batch");
+	f->existed = existed && closed;
+	return existed && !closed ? check_open(f, e) : 0;
+}
+
+static int make_batch(struct feed *f, struct err *e)
+{
+	struct text body = {0};
+	json_t *answer;
+
+	text_add(&body, f->options, strlen(f->options) - 1); /* without its closing brace */
+	text_add_str(&body, f->hold ? ",\"hold\":true,\"close\":false}" : ",\"close\":false}");
+	answer = post_batch(f, &body, e);
+	text_clear(&body);
+	if (!answer || made(f, answer, e) < 0)
+		return -1;
+	if (f->on_created && !f->hold && !f->existed)
+		f->on_created(f->arg, f->batch);
+	return 0;
+}
+
+/* All of it in one request: taken or not, as one. */
+static int make_at_once(struct feed *f, struct err *e)
+{
+	struct text body = {0};
+	json_t *answer;
+	int rc;
+
+	text_add(&body, f->options, strlen(f->options) - 1);
+	text_add_str(&body, ",\"close\":true,\"jobs\":[");
+	for (size_t i = 0; i + 1 < f->lines.len; i++)
+		if (f->lines.data[i] == '\n')
+			f->lines.data[i] = ',';
+	text_add(&body, f->lines.data, f->lines.len);
+	text_add_str(&body, "]}");
+	answer = post_batch(f, &body, e);
+	text_clear(&body);
+	if (!answer)
+		return -1;
+	rc = made(f, answer, e);
+	f->taken += f->existed || rc < 0 ? 0 : f->jobs;
+	return rc;
+}
+
+int feed_flush(struct feed *f, struct err *e)
+{
+	json_t *answer;
+
+	if (f->jobs == 0 || f->existed)
+		goto emptied;
+	if (f->batch == 0 && make_batch(f, e) < 0)
+		return -1;
+	if (f->existed)
+		goto emptied;
+	answer = post_patiently(f, &f->lines, e, f->batch, "/jobs");
+	if (!answer)
+		return blame(f, e);
+	json_decref(answer);
+	f->taken += f->jobs;
+emptied:
+	f->lines.len = 0;
+	f->jobs = 0;
+	f->mark_count = 0;
+	return 0;
+}
+
+/* ---- adding ---- */
+
+static int repeat_line(struct feed *f, size_t from, unsigned line, struct err *e)
+{
+	size_t len = f->lines.len - from;
+	char *copy = NULL;
+	int rc = 0;
+
+	if (f->repeat > 1) {
+		copy = malloc(len);
+		if (!copy)
+			BUG("out of memory");
+		memcpy(copy, f->lines.data + from, len);
+	}
+	for (uint64_t n = 1; rc == 0; n++) {
+		f->jobs++;
+		if (f->lines.len >= REQUEST_BYTES)
+			rc = feed_flush(f, e);
+		if (n == f->repeat)
+			break;
+		if (f->jobs == 0)
+			mark(f, line);
+		text_add(&f->lines, copy, len);
+	}
+	free(copy);
+	return rc;
+}
+
+int feed_add_url(struct feed *f, const char *url, size_t len, unsigned line, struct err *e)
+{
+	size_t from = f->lines.len;
+
+	mark(f, line);
+	text_add(&f->lines, "{\"url\":", 7);
+	if (text_add_json(&f->lines, url, len) < 0)
+		return err_set(e, ERR_INPUT, "percent-encode such bytes", "%.100s%s%u: the URL is not valid UTF-8",
+			       f->source ? f->source : "URL", f->source ? ":" : " ", line);
+	if (f->tag_json) {
+		text_add(&f->lines, ",\"tag\":", 7);
+		text_add_str(&f->lines, f->tag_json);
+	}
+	text_add(&f->lines, "}\n", 2);
+	return repeat_line(f, from, line, e);
+}
+
+int feed_add_json(struct feed *f, const char *json, size_t len, unsigned line, struct err *e)
+{
+	size_t from = f->lines.len;
+
+	mark(f, line);
+	text_add(&f->lines, json, len);
+	text_add_char(&f->lines, '\n');
+	return repeat_line(f, from, line, e);
+}
+
+/* ---- ending ---- */
+
+int feed_finish(struct feed *f, struct err *e)
+{
+	json_t *answer;
+
+	if (f->batch == 0 && f->jobs == 0)
+		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs%s%s",
+			       f->source ? " in " : "", f->source ? f->source : "");
+	if (f->batch == 0 && !f->source && f->jobs <= AT_ONCE_JOBS)
+		return make_at_once(f, e);
+	if (feed_flush(f, e) < 0)
+		return -1;
+	if (f->existed)
+		return 0;
+	answer = post_patiently(f, &(struct text){0}, e, f->batch, "/close");
+	if (!answer)
+		return -1;
+	json_decref(answer);
+	return 0;
+}
+
+/* A held batch has to end before it can go. */
+static bool remove_batch(struct feed *f)
+{
+	static const struct text nothing;
+	json_t *j = client_delete(f->client, NULL, "/v1/batches/%u", f->batch);
+
+	if (!j) {
+		json_decref(post(f, &nothing, &(struct err){0}, "/v1/batches", f->batch, "/cancel"));
+		json_decref(
+		    client_get_json(f->client, NULL, "/v1/batches/%u/wait?timeout=%dms", f->batch, REMOVE_WAIT_MS));
+		j = client_delete(f->client, NULL, "/v1/batches/%u", f->batch);
+	}
+	json_decref(j);
+	return j != NULL;
+}
+
+static void tell(struct err *e, const char *text)
+{
+	size_t n = strlen(e->hint);
+
+	snprintf(e->hint + n, sizeof e->hint - n, "%s%s", n ? "; " : "", text);
+}
+
+void feed_abandon(struct feed *f, struct err *e)
+{
+	char text[200] = "nothing was submitted";
+	bool away = e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN;
+
+	ctl_forget_interrupt();
+	if (f->batch == 0) {
+		if (f->lost)
+			snprintf(text, sizeof text, "it may or may not have been taken: fanoutctl status shows");
+	} else if (away) {
+		/* No daemon to put it in order with. */
+		snprintf(text, sizeof text,
+			 "batch %u was begun and not closed, %llu jobs are surely in it%s: %s fanoutctl cancel %u",
+			 f->batch, (unsigned long long)f->taken, f->lost ? " and perhaps the last request's" : "",
+			 f->hold ? "it will not run;" : "they run; to stop them:", f->batch);
+	} else if (f->hold) {
+		if (!remove_batch(f))
+			snprintf(text, sizeof text,
+				 "batch %u could not be removed; it does not run: fanoutctl cancel %u", f->batch,
+				 f->batch);
+	} else {
+		json_decref(post(f, &(struct text){0}, &(struct err){0}, "/v1/batches", f->batch, "/close"));
+		snprintf(text, sizeof text,
+			 "the %llu jobs before it were taken as batch %u and go on; to stop them: fanoutctl cancel %u",
+			 (unsigned long long)f->taken, f->batch, f->batch);
+	}
+	tell(e, text);
+}
+
+void feed_clear(struct feed *f)
+{
+	text_clear(&f->lines);
+	free(f->marks);
+}

@@ -1,0 +1,116 @@
+/* help, version and completion: the verb table, shown. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/closest.h"
+#include "cli/verbs.h"
+
+static void list_verbs(void)
+{
+	const struct opt *common[] = {options_common, NULL};
+
+	printf("fanoutctl - fetch many URLs, fast and without losing one\n\nusage: fanoutctl [options] VERB ...\n\n");
+	for (const struct verb *v = verbs; v->name; v++) {
+		char head[40];
+
+		snprintf(head, sizeof head, "%s %s", v->name, v->operands);
+		printf("  %-22s %s\n", head, v->line);
+	}
+	printf("\nFor all verbs:\n");
+	options_print(common, stdout);
+	printf("\nfanoutctl help VERB tells more. Exit status: 0 fine, 1 something failed, 2 usage, 3 no daemon, 4 not "
+	       "found,\n"
+	       "5 not permitted, 6 wait timed out, 7 cancelled, 75 try again, 130 interrupted.\n");
+}
+
+static void explain(const struct verb *v)
+{
+	const struct opt *common[] = {options_common, NULL};
+
+	printf("usage: fanoutctl %s%s%s%s\n\n%s\n", v->name, v->options[0] ? " [options]" : "",
+	       v->operands[0] ? " " : "", v->operands, v->line);
+	if (v->more)
+		printf("\n%s\n", v->more);
+	if (v->options[0]) {
+		printf("\nOptions:\n");
+		options_print(v->options, stdout);
+	}
+	printf("\nFor all verbs:\n");
+	options_print(common, stdout);
+}
+
+int verb_help(struct ctl *ctl)
+{
+	const struct verb *v = ctl->args.help ? ctl->verb : NULL;
+	struct err e;
+
+	if (!v && ctl->args.operand_count) {
+		const char *word = ctl->args.operands[0];
+		struct closest near = {.word = word};
+
+		v = verb_find(word);
+		if (!v) {
+			for (const struct verb *i = verbs; i->name; i++)
+				closest_offer(&near, i->name);
+			err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"%s%s%s",
+				word, near.name ? "; did you mean " : "", near.name ? near.name : "",
+				near.name ? "?" : "");
+			return ctl_report(&e);
+		}
+	}
+	if (v && v->name)
+		explain(v);
+	else
+		list_verbs();
+	return STATUS_FINE;
+}
+
+int verb_version(struct ctl *ctl)
+{
+	(void)ctl;
+	printf("fanoutctl %s\n", FANOUT_VERSION);
+	return STATUS_FINE;
+}
+
+static void complete_options(const struct verb *v)
+{
+	const struct opt *groups[OPT_GROUPS_MAX + 2];
+
+	verb_groups(v, groups);
+	printf("\t%s) options=\"", v->name);
+	for (size_t g = 0; groups[g]; g++)
+		for (const struct opt *o = groups[g]; o->name; o++)
+			printf("%s--%s", g || o != groups[0] ? " " : "", o->name);
+	printf("\" ;;\n");
+}
+
+int verb_completion(struct ctl *ctl)
+{
+	struct err e;
+
+	if (strcmp(ctl->args.operands[0], "bash") != 0) {
+		err_set(&e, ERR_USAGE, NULL, "completion: there is one for bash, none for \"%.40s\"",
+			ctl->args.operands[0]);
+		return ctl_report(&e);
+	}
+	printf("_fanoutctl()\n{\n\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb= "
+	       "options= i\n"
+	       "\tlocal verbs=\"");
+	for (const struct verb *v = verbs; v->name; v++)
+		printf("%s%s", v == verbs ? "" : " ", v->name);
+	printf("\"\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+	       "\t\tcase \" $verbs \" in *\" ${COMP_WORDS[i]} \"*) verb=${COMP_WORDS[i]}; break ;; esac\n\tdone\n"
+	       "\tcase $before in\n\t-f|--format) COMPREPLY=($(compgen -W 'table json ndjson csv' -- \"$word\")); "
+	       "return ;;\n"
+	       "\t--state) COMPREPLY=($(compgen -W 'blocked queued running done failed cancelled' -- \"$word\")); "
+	       "return ;;\n"
+	       "\t-i|--input|-o|--output|-S|--socket) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
+	       "\thelp) COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\")); return ;;\n\tesac\n\tcase $verb in\n");
+	for (const struct verb *v = verbs; v->name; v++)
+		complete_options(v);
+	printf("\t*) COMPREPLY=($(compgen -W \"$verbs --socket --local --format --help --version\" -- \"$word\")); "
+	       "return ;;\n"
+	       "\tesac\n\tcase $word in\n\t-*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n\tesac\n}\n"
+	       "complete -o default -F _fanoutctl fanoutctl\n");
+	return STATUS_FINE;
+}

@@ -1,0 +1,110 @@
+/* fanoutctl: from the command line to a verb. Knows no HTTP and no verb by name but through the table. */
+#include <errno.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/closest.h"
+#include "cli/verbs.h"
+
+static const struct opt first_options[] = {
+    FLAG('V', "version", version, "print the version"),
+    {0},
+};
+
+static int unknown_verb(const char *word)
+{
+	struct closest near = {.word = word};
+	struct err e;
+
+	for (const struct verb *v = verbs; v->name; v++)
+		closest_offer(&near, v->name);
+	if (near.name)
+		err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"; did you mean %s?",
+			word, near.name);
+	else
+		err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"", word);
+	return ctl_report(&e);
+}
+
+static int check_operands(const struct ctl *ctl, struct err *e)
+{
+	const struct verb *v = ctl->verb;
+	size_t n = ctl->args.operand_count;
+
+	if (n < v->least)
+		return err_set(e, ERR_USAGE, NULL, " %s: %s is missing (usage: fanoutctl %s %s)", v->name, v->operands,
+			       v->name, v->operands);
+	if (n > v->most)
+		return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is too much (usage: fanoutctl %s%s%s)", v->name,
+			       ctl->args.operands[v->most], v->name, v->operands[0] ? " " : "", v->operands);
+	if (ctl->args.local && ctl->args.socket)
+		return err_set(e, ERR_USAGE, NULL, " %s: --local has a socket of its own; leave --socket away",
+			       v->name);
+	return 0;
+}
+
+/* Data that did not reach stdout (a full disk) must not look like success. A reader that has gone away is its own
+ * affair. */
+static int close_stdout(int status)
+{
+	struct err e;
+	int failed = ferror(stdout);
+
+	errno = 0;
+	if ((fclose(stdout) == 0 && !failed) || errno == EPIPE)
+		return status;
+	err_set(&e, ERR_SYSTEM, NULL, "cannot write to standard output%s%s", errno ? ": " : "",
+		errno ? strerror(errno) : "");
+	ctl_report(&e);
+	return status ? status : STATUS_FAILED;
+}
+
+static int run(struct ctl *ctl, int argc, char **argv)
+{
+	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, first_options};
+	char prefix[40];
+	struct err e;
+	int used;
+
+	if (options_parse(&ctl->args, groups, "", argc, argv, true, &used, &e) < 0)
+		return ctl_report(&e);
+	if (ctl->args.version)
+		return verb_version(ctl);
+	if (used == argc || ctl->args.help) {
+		ctl->verb = verb_find("help");
+		ctl->args.operand_count = 0;
+		verb_help(ctl);
+		return ctl->args.help ? STATUS_FINE : STATUS_USAGE;
+	}
+	ctl->verb = verb_find(argv[used]);
+	if (!ctl->verb)
+		return unknown_verb(argv[used]);
+	verb_groups(ctl->verb, groups);
+	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
+	if (options_parse(&ctl->args, groups, prefix, argc - used, argv + used, false, &used, &e) < 0)
+		return ctl_report(&e);
+	if (ctl->args.help) {
+		return verb_help(ctl);
+	}
+	if (check_operands(ctl, &e) < 0)
+		return ctl_report(&e);
+	return ctl->verb->run(ctl);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = {0};
+	int status;
+
+	setlocale(LC_ALL, "");
+	setlocale(LC_NUMERIC, "C"); /* "0.123 s" everywhere */
+	ctl_catch_signals();
+	status = run(&ctl, argc, argv);
+	client_free(ctl.client);
+	free(ctl.args.headers.values);
+	free(ctl.args.data.values);
+	return close_stdout(status);
+}

@@ -1,0 +1,250 @@
+/* getopt_long fed from our tables, with errors that name the option and the one that was probably meant. */
+#define _GNU_SOURCE 1 /* getopt_long */
+
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/closest.h"
+#include "lib/reason.h"
+#include "lib/units.h"
+
+#define OPTS_MAX 64
+#define LONG_ID  1000 /* what getopt_long returns for the long option i is LONG_ID + i */
+
+static const char *const format_names[] = {
+    [FORMAT_TABLE] = "table",
+    [FORMAT_JSON] = "json",
+    [FORMAT_NDJSON] = "ndjson",
+    [FORMAT_CSV] = "csv",
+};
+_Static_assert(sizeof format_names / sizeof format_names[0] == FORMATS, "every format has a name");
+
+const char *format_name(enum format f)
+{
+	return format_names[f];
+}
+
+/* All tables of a verb laid side by side, in the form getopt_long wants. */
+struct merged {
+	const struct opt *opts[OPTS_MAX];
+	size_t count;
+	struct option longs[OPTS_MAX + 1];
+	char shorts[2 * OPTS_MAX + 3];
+};
+
+static void merge(struct merged *m, const struct opt *const *groups, bool stop)
+{
+	char *s = m->shorts;
+
+	*m = (struct merged){0};
+	if (stop)
+		*s++ = '+';
+	*s++ = ':';
+	for (; *groups; groups++) {
+		for (const struct opt *o = *groups; o->name; o++) {
+			if (m->count == OPTS_MAX)
+				BUG("more than %d options", OPTS_MAX);
+			m->longs[m->count] =
+			    (struct option){.name = o->name,
+					    .has_arg = o->kind == OPT_FLAG ? no_argument : required_argument,
+					    .val = LONG_ID + (int)m->count};
+			m->opts[m->count++] = o;
+			if (!o->letter)
+				continue;
+			*s++ = o->letter;
+			if (o->kind != OPT_FLAG)
+				*s++ = ':';
+		}
+	}
+	*s = '\0';
+}
+
+static const struct opt *find(const struct merged *m, int id)
+{
+	if (id >= LONG_ID)
+		return m->opts[id - LONG_ID];
+	for (size_t i = 0; i < m->count; i++)
+		if (m->opts[i]->letter && m->opts[i]->letter == id)
+			return m->opts[i];
+	return NULL;
+}
+
+int options_number(const char *text, int64_t min, int64_t max, int64_t *value)
+{
+	char *end;
+	long long v;
+
+	if (*text < '0' || *text > '9') /* strtoll would take blanks and signs */
+		return -1;
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	if (errno || *end || v < min || v > max)
+		return -1;
+	*value = v;
+	return 0;
+}
+
+static int check_format(struct args *args, const char *prefix, const char *text, struct err *e)
+{
+	for (int f = 0; f < FORMATS; f++) {
+		if (strcmp(text, format_names[f]) == 0) {
+			args->format = (enum format)f;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_USAGE, "-f takes table, json, ndjson or csv", "%s: there is no format \"%.40s\"", prefix,
+		       text);
+}
+
+static int check_state(const char *prefix, const char *text, struct err *e)
+{
+	struct closest near = {.word = text};
+
+	if (job_state_parse(text) >= 0)
+		return 0;
+	for (int s = 0; s < JOB_STATES; s++)
+		closest_offer(&near, job_state_name((enum job_state)s));
+	err_set(e, ERR_USAGE, "states are blocked, queued, running, done, failed and cancelled",
+		"%s: there is no state \"%.40s\"%s%s%s", prefix, text, near.name ? "; did you mean " : "",
+		near.name ? near.name : "", near.name ? "?" : "");
+	return -1;
+}
+
+static int check_value(struct args *args, const struct opt *o, const char *prefix, const char *text, struct err *e)
+{
+	struct err why;
+	int64_t ignored;
+
+	switch (o->kind) {
+	case OPT_NUMBER:
+		if (options_number(text, o->min, o->max, &ignored) == 0)
+			return 0;
+		return err_set(e, ERR_USAGE, NULL, "%s: --%s takes a whole number from %lld to %lld, not \"%.40s\"",
+			       prefix, o->name, (long long)o->min, (long long)o->max, text);
+	case OPT_DURATION:
+		if (units_parse_duration_us(text, &ignored, &why) == 0)
+			return 0;
+		return err_set(e, ERR_USAGE, why.hint, "%s: --%s: %s", prefix, o->name, why.what);
+	case OPT_BYTES:
+		if (units_parse_bytes(text, &ignored, &why) == 0)
+			return 0;
+		return err_set(e, ERR_USAGE, why.hint, "%s: --%s: %s", prefix, o->name, why.what);
+	case OPT_FORMAT:
+		return check_format(args, prefix, text, e);
+	case OPT_STATE:
+		return check_state(prefix, text, e);
+	default:
+		return 0;
+	}
+}
+
+static void list_add(struct opt_list *list, const struct opt *o, const char *text)
+{
+	struct opt_value *grown = realloc(list->values, (list->count + 1) * sizeof *grown);
+
+	if (!grown)
+		BUG("out of memory");
+	list->values = grown;
+	list->values[list->count++] = (struct opt_value){o, text};
+}
+
+static int store(struct args *args, const struct opt *o, const char *prefix, const char *text, struct err *e)
+{
+	void *field = (char *)args + o->offset;
+
+	if (o->kind == OPT_FLAG) {
+		*(bool *)field = true;
+		return 0;
+	}
+	if (check_value(args, o, prefix, text, e) < 0)
+		return -1;
+	if (o->kind == OPT_LIST)
+		list_add(field, o, text);
+	else
+		*(const char **)field = text;
+	return 0;
+}
+
+/* What getopt_long refused with '?'. `word` is the word of the command line it was in. */
+static int refuse(const struct merged *m, const char *prefix, const char *word, int bad, struct err *e)
+{
+	const struct opt *o = bad ? find(m, bad) : NULL;
+	const char *end = strchrnul(word, '=');
+	char name[64];
+	struct closest near = {.word = name};
+	unsigned begun = 0;
+
+	if (o)
+		return err_set(e, ERR_USAGE, NULL, "%s: --%s takes no value", prefix, o->name);
+	if (bad)
+		return err_set(e, ERR_USAGE, "--help lists the options", "%s: unknown option -%c", prefix, bad);
+	snprintf(name, sizeof name, "%.*s", (int)(end - word), word);
+	memmove(name, name + 2, strlen(name) - 1); /* the dashes */
+	for (size_t i = 0; i < m->count; i++) {
+		begun += strncmp(m->opts[i]->name, name, strlen(name)) == 0;
+		closest_offer(&near, m->opts[i]->name);
+	}
+	if (begun > 1)
+		return err_set(e, ERR_USAGE, "--help lists the options", "%s: --%s may be one of several options",
+			       prefix, name);
+	if (near.name)
+		return err_set(e, ERR_USAGE, NULL, "%s: unknown option --%s; did you mean --%s?", prefix, name,
+			       near.name);
+	return err_set(e, ERR_USAGE, "--help lists the options", "%s: unknown option --%s", prefix, name);
+}
+
+int options_parse(struct args *args, const struct opt *const *groups, const char *prefix, int argc, char **argv,
+		  bool stop, int *used, struct err *e)
+{
+	struct merged m;
+	const struct opt *o;
+	int id;
+
+	merge(&m, groups, stop);
+	opterr = 0;
+	optind = 0; /* glibc: begin anew, and forget the permutation of an earlier parse */
+	while ((id = getopt_long(argc, argv, m.shorts, m.longs, NULL)) != -1) {
+		if (id == '?')
+			return refuse(&m, prefix, argv[optind - 1], optopt, e);
+		if (id == ':') {
+			o = find(&m, optopt);
+			return err_set(e, ERR_USAGE, NULL, "%s: --%s needs a value (%s)", prefix, o->name, o->arg);
+		}
+		if (store(args, find(&m, id), prefix, optarg, e) < 0)
+			return -1;
+	}
+	*used = optind;
+	args->operands = argv + optind;
+	args->operand_count = (size_t)(argc - optind);
+	return 0;
+}
+
+static int label(char *out, size_t size, const struct opt *o)
+{
+	char letter[] = {'-', o->letter, ',', ' ', '\0'};
+
+	return snprintf(out, size, "%s--%s%s%s", o->letter ? letter : "    ", o->name, o->arg ? " " : "",
+			o->arg ? o->arg : "");
+}
+
+void options_print(const struct opt *const *groups, FILE *out)
+{
+	char text[80];
+	int width = 0;
+
+	for (const struct opt *const *g = groups; *g; g++)
+		for (const struct opt *o = *g; o->name; o++) {
+			int n = label(text, sizeof text, o);
+
+			width = n > width ? n : width;
+		}
+	for (; *groups; groups++)
+		for (const struct opt *o = *groups; o->name; o++) {
+			label(text, sizeof text, o);
+			fprintf(out, "  %-*s  %s\n", width, text, o->help);
+		}
+}

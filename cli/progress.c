@@ -1,0 +1,197 @@
+/* The progress line. */
+#include "cli/progress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "cli/ctl.h"
+#include "cli/when.h"
+#include "lib/units.h"
+
+#define REDRAW_US INT64_C(100000)
+#define SAY_US    INT64_C(10000000)
+#define WINDOW_US INT64_C(5000000) /* that the rate is taken over */
+#define BAR_LEAST 12u
+#define BAR_MOST  40u
+
+void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
+{
+	const json_t *counts = json_object_get(batch, "counts");
+	const char *state = json_string_value(json_object_get(batch, "state"));
+
+	p->batch = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
+	snprintf(p->state, sizeof p->state, "%s", state ? state : "");
+	for (int s = 0; s < JOB_STATES; s++)
+		p->counts[s] = json_integer_value(json_object_get(counts, job_state_name((enum job_state)s)));
+	/* Spread over the window: a sample that comes sooner takes the last one's place. */
+	if (p->count) {
+		unsigned last = (p->next + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES;
+		unsigned before = (last + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES;
+
+		if (p->count > 1 && now_us - p->samples[before].at_us < WINDOW_US / PROGRESS_SAMPLES) {
+			p->next = last;
+			p->count--;
+		}
+	}
+	p->samples[p->next].at_us = now_us;
+	p->samples[p->next].ended = progress_ended(p);
+	p->next = (p->next + 1) % PROGRESS_SAMPLES;
+	if (p->count < PROGRESS_SAMPLES)
+		p->count++;
+}
+
+int64_t progress_ended(const struct progress *p)
+{
+	return p->counts[JOB_DONE] + p->counts[JOB_FAILED] + p->counts[JOB_CANCELLED];
+}
+
+int64_t progress_total(const struct progress *p)
+{
+	int64_t n = 0;
+
+	for (int s = 0; s < JOB_STATES; s++)
+		n += p->counts[s];
+	return n;
+}
+
+double progress_rate(const struct progress *p)
+{
+	unsigned last = (p->next + PROGRESS_SAMPLES - 1) % PROGRESS_SAMPLES;
+
+	/* From the oldest sample that is still within the window. */
+	for (unsigned n = p->count; n > 1; n--) {
+		unsigned i = (p->next + PROGRESS_SAMPLES - n) % PROGRESS_SAMPLES;
+		int64_t us = p->samples[last].at_us - p->samples[i].at_us;
+
+		if (us > 0 && (us <= WINDOW_US || n == 2)) {
+			int64_t jobs = p->samples[last].ended - p->samples[i].ended;
+
+			return jobs > 0 ? (double)jobs * 1e6 / (double)us : 0;
+		}
+	}
+	return 0;
+}
+
+static void add_bar(const struct progress *p, unsigned room, struct text *line)
+{
+	int64_t total = progress_total(p);
+	unsigned width = room > BAR_MOST + 3 ? BAR_MOST : room - 3;
+	unsigned full = total ? (unsigned)((double)width * (double)progress_ended(p) / (double)total) : 0;
+
+	text_add_char(line, '[');
+	for (unsigned i = 0; i < width; i++)
+		text_add_char(line, i < full ? '#' : '-');
+	text_add_str(line, "] ");
+}
+
+/* Appends ", TEXT" when there is room for it. */
+static void add_part(struct text *line, unsigned width, const char *part)
+{
+	if (!width || line->len + 2 + strlen(part) <= width) {
+		text_add_str(line, ", ");
+		text_add_str(line, part);
+	}
+}
+
+void progress_format(const struct progress *p, unsigned width, struct text *line)
+{
+	int64_t total = progress_total(p), ended = progress_ended(p);
+	double rate = progress_rate(p);
+	char part[80], left[UNITS_TEXT_SIZE];
+	struct text said = {0};
+
+	text_printf(&said, "batch %u: %lld of %lld%s", p->batch, (long long)ended, (long long)total,
+		    strcmp(p->state, "open") == 0 ? " or more" : "");
+	if (p->counts[JOB_FAILED]) {
+		snprintf(part, sizeof part, "%lld failed", (long long)p->counts[JOB_FAILED]);
+		add_part(&said, width, part);
+	}
+	if (strcmp(p->state, "running") != 0 && strcmp(p->state, "open") != 0)
+		add_part(&said, width, p->state);
+	if (rate > 0) {
+		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
+		add_part(&said, width, part);
+		/* Whole seconds: an estimate has no decimals. */
+		snprintf(part, sizeof part, "%s left",
+			 units_format_duration(left, (int64_t)((double)(total - ended) / rate + 0.999) * 1000000));
+		if (total > ended)
+			add_part(&said, width, part);
+	}
+	if (p->counts[JOB_RUNNING]) {
+		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
+		add_part(&said, width, part);
+	}
+	if (width > said.len + BAR_LEAST + 3)
+		add_bar(p, width - (unsigned)said.len, line);
+	text_add(line, said.data, width && said.len > width ? width : said.len);
+	text_clear(&said);
+}
+
+bool progress_moves(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
+}
+
+void progress_draw(struct progress *p, int64_t now_us)
+{
+	bool moves = progress_moves();
+	struct text line = {0};
+	struct winsize size;
+	unsigned width;
+
+	if (p->shown_us == 0 && !moves)
+		p->shown_us = now_us; /* the first line comes after ten seconds: what ends sooner needs none */
+	if (p->shown_us && now_us - p->shown_us < (moves ? REDRAW_US : SAY_US))
+		return;
+	p->shown_us = now_us;
+	width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
+	progress_format(p, moves ? width : 0, &line);
+	fprintf(stderr, moves ? "\r%s\033[K" : "%s\n", line.data);
+	fflush(stderr);
+	p->drawn = moves;
+	text_clear(&line);
+}
+
+void progress_wipe(struct progress *p)
+{
+	if (p->drawn)
+		fputs("\r\033[K", stderr);
+	p->drawn = false;
+}
+
+void progress_summary(const json_t *batch, struct text *out)
+{
+	static const enum job_state order[] = {JOB_DONE, JOB_FAILED, JOB_CANCELLED};
+	const json_t *counts = json_object_get(batch, "counts");
+	int64_t from = when_parse_us(json_string_value(json_object_get(batch, "submitted_at")));
+	int64_t to = when_parse_us(json_string_value(json_object_get(batch, "ended_at")));
+	char took[UNITS_TEXT_SIZE];
+
+	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+		const char *name = job_state_name(order[i]);
+		json_int_t n = json_integer_value(json_object_get(counts, name));
+
+		if (n || i == 0)
+			text_printf(out, "%s%lld %s", i ? ", " : "", (long long)n, name);
+	}
+	if (from >= 0 && to >= from)
+		text_printf(out, " in %s", units_format_duration(took, to - from));
+}
+
+int progress_exit_status(const json_t *batch)
+{
+	const char *state = json_string_value(json_object_get(batch, "state"));
+
+	if (!state)
+		return -1;
+	if (strcmp(state, "done") == 0)
+		return STATUS_FINE;
+	if (strcmp(state, "failed") == 0)
+		return STATUS_FAILED;
+	return strcmp(state, "cancelled") == 0 ? STATUS_CANCELLED : -1;
+}

@@ -1,0 +1,46 @@
+/* How far a batch is: one line, redrawn on a terminal, or written every ten seconds elsewhere. Time is an argument. */
+#ifndef FANOUT_CLI_PROGRESS_H
+#define FANOUT_CLI_PROGRESS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/text.h"
+#include "lib/reason.h"
+
+#define PROGRESS_SAMPLES 32
+
+struct progress {
+	uint32_t batch;
+	char state[16];
+	int64_t counts[JOB_STATES];
+	struct {
+		int64_t at_us, ended; /* jobs that had ended */
+	} samples[PROGRESS_SAMPLES];
+	unsigned count, next;
+	int64_t shown_us; /* when it was last drawn; 0: never */
+	bool drawn;       /* there is a line on the terminal to be wiped */
+};
+
+/* Takes over what the API says of a batch. */
+void progress_update(struct progress *p, const json_t *batch, int64_t now_us);
+int64_t progress_ended(const struct progress *p);
+int64_t progress_total(const struct progress *p);
+/* Jobs a second over the last few seconds; 0 where nothing can be said. */
+double progress_rate(const struct progress *p);
+/* The line, in at most `width` columns (0: any), most important first. */
+void progress_format(const struct progress *p, unsigned width, struct text *line);
+
+/* Draws it on stderr when it is time to. */
+void progress_draw(struct progress *p, int64_t now_us);
+void progress_wipe(struct progress *p);
+/* Whether it is drawn again and again: stderr is a terminal. */
+bool progress_moves(void);
+
+/* "98 done, 2 failed in 3.210 s", of an ended batch. */
+void progress_summary(const json_t *batch, struct text *out);
+/* The exit status that goes with a batch's final state; -1 while it has not ended. */
+int progress_exit_status(const json_t *batch);
+
+#endif

@@ -1,0 +1,320 @@
+/* From options to JSON, and from operands and files to jobs. */
+#define _GNU_SOURCE 1 /* getrandom, strcasestr */
+
+#include "cli/request.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "cli/feed.h"
+#include "cli/glob.h"
+#include "cli/input.h"
+#include "cli/options.h"
+#include "cli/text.h"
+
+#define DATA_MAX_BYTES (1u << 20) /* what the daemon takes as a body */
+
+/* ---- -d, --data-binary, --json ---- */
+
+enum data_kind { DATA_FORM, DATA_BINARY, DATA_JSON };
+
+static enum data_kind data_kind(const struct opt_value *v)
+{
+	return strcmp(v->opt->name, "json") == 0   ? DATA_JSON
+	       : strcmp(v->opt->name, "data") == 0 ? DATA_FORM
+						   : DATA_BINARY;
+}
+
+/* curl's -d @FILE drops line ends and NULs; --data-binary and --json keep every byte. */
+static int add_file(struct text *body, const char *path, enum data_kind kind, struct err *e)
+{
+	size_t len;
+	char *data = input_read_whole(path, DATA_MAX_BYTES, &len, e);
+
+	if (!data)
+		return -1;
+	for (size_t i = 0; i < len; i++)
+		if (kind != DATA_FORM || (data[i] != '\r' && data[i] != '\n' && data[i] != '\0'))
+			text_add_char(body, data[i]);
+	free(data);
+	return 0;
+}
+
+static int gather_data(const struct args *a, struct text *body, enum data_kind *kind, struct err *e)
+{
+	text_reserve(body, 0);
+	for (size_t i = 0; i < a->data.count; i++) {
+		const struct opt_value *v = &a->data.values[i];
+		enum data_kind k = data_kind(v);
+
+		if (i > 0 && (k == DATA_JSON) != (*kind == DATA_JSON))
+			return err_set(e, ERR_USAGE, NULL, "--json and -d do not go together: one body is sent");
+		if (i > 0 && k != DATA_JSON)
+			text_add_char(body, '&');
+		*kind = k;
+		if (v->text[0] != '@')
+			text_add_str(body, v->text);
+		else if (add_file(body, v->text + 1, k, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int set_body(json_t *batch, const struct text *body)
+{
+	json_t *text = memchr(body->data, '\0', body->len) ? NULL : json_stringn(body->data, body->len);
+	struct text encoded = {0};
+
+	if (text)
+		return json_object_set_new(batch, "body", text);
+	text_reserve(&encoded, 0);
+	text_add_base64(&encoded, body->data, body->len);
+	json_object_set_new(batch, "body_base64", json_stringn(encoded.data, encoded.len));
+	text_clear(&encoded);
+	return 0;
+}
+
+/* ---- headers ---- */
+
+static bool has_header(const struct args *a, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < a->headers.count; i++)
+		if (strncasecmp(a->headers.values[i].text, name, n) == 0 && strchr(":;", a->headers.values[i].text[n]))
+			return true;
+	return false;
+}
+
+static json_t *headers_json(const struct args *a, enum data_kind kind)
+{
+	json_t *list = json_array();
+
+	if (a->data.count && !has_header(a, "Content-Type"))
+		json_array_append_new(list, json_string(kind == DATA_JSON
+							    ? "Content-Type: application/json"
+							    : "Content-Type: application/x-www-form-urlencoded"));
+	if (a->data.count && kind == DATA_JSON && !has_header(a, "Accept"))
+		json_array_append_new(list, json_string("Accept: application/json"));
+	for (size_t i = 0; i < a->headers.count; i++)
+		json_array_append_new(list, json_string(a->headers.values[i].text));
+	return list;
+}
+
+/* ---- the batch ---- */
+
+static int set_text(json_t *batch, const char *member, const char *value, struct err *e)
+{
+	json_t *j;
+
+	if (!value)
+		return 0;
+	j = json_string(value);
+	if (!j)
+		return err_set(e, ERR_USAGE, NULL, "the value of %s is not valid UTF-8", member);
+	return json_object_set_new(batch, member, j);
+}
+
+static void set_number(json_t *batch, const char *member, const char *value)
+{
+	if (value)
+		json_object_set_new(batch, member, json_integer(strtoll(value, NULL, 10)));
+}
+
+/* Every submission has a key, so that it can be repeated when its answer is lost. */
+static int set_key(json_t *batch, const char *given, struct err *e)
+{
+	unsigned char random[16];
+	char key[sizeof "auto-" + 2 * sizeof random];
+	size_t n;
+
+	if (given)
+		return set_text(batch, "key", given, e);
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		return err_set(e, ERR_SYSTEM, NULL, "no random bytes");
+	n = (size_t)snprintf(key, sizeof key, "auto-");
+	for (size_t i = 0; i < sizeof random; i++)
+		n += (size_t)snprintf(key + n, sizeof key - n, "%02x", random[i]);
+	return set_text(batch, "key", key, e);
+}
+
+static int set_options(json_t *batch, const struct args *a, struct err *e)
+{
+	if (a->user && !strchr(a->user, ':'))
+		return err_set(e, ERR_USAGE, NULL, "-u takes USER:PASSWORD");
+	if (set_key(batch, a->key, e) < 0 || set_text(batch, "name", a->name, e) < 0 ||
+	    set_text(batch, "method", a->method, e) < 0 || set_text(batch, "user", a->user, e) < 0 ||
+	    set_text(batch, "timeout", a->timeout, e) < 0 ||
+	    set_text(batch, "connect_timeout", a->connect_timeout, e) < 0 ||
+	    set_text(batch, "max_body", a->max_body, e) < 0)
+		return -1;
+	set_number(batch, "concurrency", a->concurrency);
+	set_number(batch, "priority", a->priority);
+	set_number(batch, "max_attempts", a->max_attempts);
+	if (a->chain)
+		json_object_set_new(batch, "chain", json_true());
+	return 0;
+}
+
+char *request_options_json(const struct args *a, struct err *e)
+{
+	enum data_kind kind = DATA_FORM;
+	struct text body = {0};
+	json_t *batch = json_object(), *headers;
+	char *dumped = NULL;
+
+	if (set_options(batch, a, e) < 0 || gather_data(a, &body, &kind, e) < 0)
+		goto out;
+	if (a->data.count)
+		set_body(batch, &body);
+	headers = headers_json(a, kind);
+	if (json_array_size(headers))
+		json_object_set(batch, "headers", headers);
+	json_decref(headers);
+	dumped = json_dumps(batch, JSON_COMPACT);
+	if (!dumped)
+		err_set(e, ERR_USAGE, NULL, "an option's value is not valid UTF-8");
+out:
+	json_decref(batch);
+	text_clear(&body);
+	return dumped;
+}
+
+/* ---- the jobs ---- */
+
+uint64_t request_count(const struct args *a)
+{
+	uint64_t count = 0, one, repeat = a->repeat ? strtoull(a->repeat, NULL, 10) : 1;
+	struct glob *g;
+
+	if (a->input)
+		return UINT64_MAX;
+	for (size_t i = 0; i < a->operand_count; i++) {
+		g = a->globoff ? NULL : glob_create(a->operands[i], NULL);
+		one = g ? glob_count(g) : 1;
+		glob_free(g);
+		if (__builtin_mul_overflow(one, repeat, &one) || __builtin_add_overflow(count, one, &count))
+			return UINT64_MAX;
+	}
+	return count;
+}
+
+static int add_operand(struct feed *f, const struct args *a, const char *url, struct err *e)
+{
+	struct text one = {0};
+	struct glob *g;
+	int rc = 0;
+
+	if (a->globoff)
+		return feed_add_url(f, url, strlen(url), 0, e);
+	g = glob_create(url, e);
+	if (!g)
+		return -1;
+	while (rc == 0 && glob_next(g, &one))
+		rc = ctl_interrupted() ? err_set(e, ERR_NONE, NULL, "interrupted")
+				       : feed_add_url(f, one.data, one.len, 0, e);
+	glob_free(g);
+	text_clear(&one);
+	return rc;
+}
+
+static int add_line(struct feed *f, const char *line, size_t len, unsigned number, struct err *e)
+{
+	if (len == 0 || line[0] == '#')
+		return 0;
+	if (line[0] != '{')
+		return feed_add_url(f, line, len, number, e);
+	if (line[len - 1] != '}')
+		return err_set(e, ERR_INPUT, "one whole JSON object a line",
+			       "%.200s:%u: the JSON object does not end on its line", f->source, number);
+	return feed_add_json(f, line, len, number, e);
+}
+
+static int add_input(struct feed *f, struct input *in, struct err *e)
+{
+	const char *line;
+	size_t len;
+
+	for (;;) {
+		switch (input_next(in, f->jobs > 0, &line, &len, e)) {
+		case INPUT_LINE:
+			if (add_line(f, line, len, input_line_number(in), e) < 0)
+				return -1;
+			break;
+		case INPUT_PAUSE:
+			if (feed_flush(f, e) < 0)
+				return -1;
+			break;
+		case INPUT_END:
+			return 0;
+		case INPUT_ERROR:
+			return -1;
+		}
+	}
+}
+
+static int check_operands(const struct args *a, struct err *e)
+{
+	struct glob *g;
+
+	if (!a->input && a->operand_count == 0)
+		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs");
+	/* A wrong pattern is told before anything is sent. */
+	for (size_t i = 0; !a->globoff && i < a->operand_count; i++) {
+		g = glob_create(a->operands[i], e);
+		if (!g)
+			return -1;
+		glob_free(g);
+	}
+	for (size_t i = 0; a->input && strcmp(a->input, "-") == 0 && i < a->data.count; i++)
+		if (strcmp(a->data.values[i].text, "@-") == 0)
+			return err_set(e, ERR_USAGE, NULL, "stdin cannot be both the list (-i -) and the data (@-)");
+	return 0;
+}
+
+static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)
+{
+	for (size_t i = 0; i < a->operand_count; i++)
+		if (add_operand(f, a, a->operands[i], e) < 0)
+			return -1;
+	if (in && add_input(f, in, e) < 0)
+		return -1;
+	return feed_finish(f, e);
+}
+
+int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(void *arg, uint32_t batch), void *arg,
+		   struct err *e)
+{
+	const struct args *a = &ctl->args;
+	struct feed f = {.repeat = a->repeat ? strtoull(a->repeat, NULL, 10) : 1, .on_created = on_created, .arg = arg};
+	json_t *tag = a->tag ? json_string(a->tag) : NULL;
+	char *options = NULL, *tag_json = NULL;
+	struct input *in = NULL;
+	int rc = -1;
+
+	if (check_operands(a, e) < 0 || (a->input && !(in = input_open(a->input, e))))
+		goto out;
+	options = request_options_json(a, e);
+	if (!options || ctl_connect(ctl, e) < 0)
+		goto out;
+	tag_json = tag ? json_dumps(tag, JSON_ENCODE_ANY) : NULL;
+	f.client = ctl->client;
+	f.options = options;
+	f.tag_json = tag_json;
+	f.source = in ? input_name(in) : NULL;
+	f.hold = a->hold || (in && input_is_file(in));
+	rc = feed_all(&f, a, in, e);
+	if (rc < 0 && !f.existed)
+		feed_abandon(&f, e);
+	*s = (struct submission){.batch = f.batch, .jobs = f.taken, .existed = f.existed};
+out:
+	feed_clear(&f);
+	input_close(in);
+	free(options);
+	free(tag_json);
+	json_decref(tag);
+	return rc;
+}

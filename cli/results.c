@@ -1,0 +1,213 @@
+/* results, show and get: what the jobs brought. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/layouts.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+#include "lib/jobid.h"
+
+/* ---- results ---- */
+
+struct sink {
+	struct rows *rows;
+	struct text line; /* the beginning of one that is not whole yet */
+};
+
+static int put_line(struct sink *s, const char *line, size_t len, struct err *e)
+{
+	return len ? rows_put_text(s->rows, line, len, e) : 0;
+}
+
+static int on_lines(void *arg, const char *data, size_t len, struct err *e)
+{
+	struct sink *s = arg;
+	const char *end = data + len, *newline;
+	int rc = 0;
+
+	for (; rc == 0 && data < end; data = newline + 1) {
+		newline = memchr(data, '\n', (size_t)(end - data));
+		if (!newline) {
+			text_add(&s->line, data, (size_t)(end - data));
+			break;
+		}
+		if (s->line.len == 0) {
+			rc = put_line(s, data, (size_t)(newline - data), e);
+			continue;
+		}
+		text_add(&s->line, data, (size_t)(newline - data));
+		rc = put_line(s, s->line.data, s->line.len, e);
+		s->line.len = 0;
+	}
+	return rc;
+}
+
+static void results_path(const struct args *a, uint32_t batch, struct text *path)
+{
+	const char *separator = "?";
+
+	text_printf(path, "/v1/batches/%" PRIu32 "/results", batch);
+	const struct {
+		const char *name, *value;
+	} parameters[] = {
+	    {"state", a->state}, {"after", a->after}, {"limit", a->limit}, {"body", a->body ? "1" : NULL}};
+
+	for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+		if (!parameters[i].value)
+			continue;
+		text_printf(path, "%s%s=%s", separator, parameters[i].name, parameters[i].value);
+		separator = "&";
+	}
+}
+
+int verb_results(struct ctl *ctl)
+{
+	const struct args *a = &ctl->args;
+	struct text path = {0};
+	struct sink s = {0};
+	struct call call = {.on_data = on_lines, .arg = &s};
+	uint32_t batch;
+	struct err e;
+	int rc;
+
+	if (a->body && a->format == FORMAT_TABLE) {
+		err_set(&e, ERR_USAGE, "add -f ndjson, json or csv", " results: bodies do not fit into a table");
+		return ctl_report(&e);
+	}
+	if (ctl_parse_batch(a->operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	results_path(a, batch, &path);
+	call.path = path.data;
+	s.rows = rows_open(a->format, a->body ? &layout_results_body : &layout_results, false);
+	rc = client_call(ctl->client, &call, &e);
+	if (rc == 0)
+		rc = put_line(&s, s.line.data, s.line.len, &e);
+	rows_close(s.rows, rc == 0);
+	text_clear(&s.line);
+	text_clear(&path);
+	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
+}
+
+/* ---- show ---- */
+
+#define BAR_COLUMNS 50
+
+static const struct {
+	const char *name, *member;
+} phases[] = {{"dns", "dns_us"},   {"connect", "connect_us"}, {"tls", "tls_us"},
+	      {"send", "send_us"}, {"wait", "wait_us"},       {"receive", "receive_us"}};
+
+/* Each phase on its line, where it lies in the whole. */
+static void draw_phases(const json_t *timings)
+{
+	int64_t total = json_integer_value(json_object_get(timings, "total_us")), before = 0;
+
+	if (total <= 0)
+		return;
+	printf("\n");
+	for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+		int64_t us = json_integer_value(json_object_get(timings, phases[i].member));
+		int from = (int)((double)before * BAR_COLUMNS / (double)total);
+		int to = (int)((double)(before + us) * BAR_COLUMNS / (double)total);
+
+		before += us;
+		if (us <= 0)
+			continue;
+		printf("%-8s %10.3f ms  %*s", phases[i].name, (double)us / 1000, from, "");
+		for (int c = from; c < (to > from ? to : from + 1); c++)
+			putchar(to > from ? '#' : '|');
+		putchar('\n');
+	}
+	printf("%-8s %10.3f ms\n", "total", (double)total / 1000);
+}
+
+static void show_headers(const json_t *attempt)
+{
+	const char *headers = json_string_value(json_object_get(attempt, "headers"));
+	struct text line = {0};
+
+	if (!headers || !*headers)
+		return;
+	printf("\n");
+	while (*headers) {
+		size_t n = strcspn(headers, "\n");
+		char *one = strndup(headers, n);
+
+		if (!one)
+			BUG("out of memory");
+		line.len = 0;
+		text_add_shown(&line, one, 0);
+		printf("%s\n", n ? line.data : "");
+		free(one);
+		headers += n + (headers[n] == '\n');
+	}
+	text_clear(&line);
+}
+
+static int show_table(const json_t *job, struct err *e)
+{
+	const json_t *attempts = json_object_get(job, "attempt_list"), *attempt;
+	struct rows *rows;
+	size_t i;
+	int rc = rows_object(FORMAT_TABLE, job, &layout_job, e);
+
+	if (rc < 0 || json_array_size(attempts) == 0)
+		return rc;
+	printf("\n");
+	rows = rows_open(FORMAT_TABLE, &layout_attempts, false);
+	json_array_foreach (attempts, i, attempt)
+		rows_put(rows, attempt, NULL);
+	rows_close(rows, true);
+	attempt = json_array_get(attempts, json_array_size(attempts) - 1);
+	draw_phases(json_object_get(attempt, "timings"));
+	show_headers(attempt);
+	return 0;
+}
+
+int verb_show(struct ctl *ctl)
+{
+	char name[JOBID_TEXT_SIZE];
+	uint64_t job;
+	struct err e;
+	json_t *j;
+	int rc;
+
+	if (ctl_parse_job(ctl->args.operands[0], &job, &e) < 0 || ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	j = client_get_json(ctl->client, &e, "/v1/jobs/%s", jobid_format(name, job));
+	if (!j)
+		return ctl_report(&e);
+	rc = ctl->args.format == FORMAT_TABLE ? show_table(j, &e) : rows_object(ctl->args.format, j, &layout_job, &e);
+	json_decref(j);
+	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
+}
+
+/* ---- get ---- */
+
+static int on_bytes(void *arg, const char *data, size_t len, struct err *e)
+{
+	return output_write(arg, data, len, e);
+}
+
+int verb_get(struct ctl *ctl)
+{
+	char name[JOBID_TEXT_SIZE], path[sizeof name + 32];
+	struct output o;
+	struct call call = {.path = path, .on_data = on_bytes, .arg = &o};
+	uint64_t job;
+	struct err e;
+
+	if (ctl_parse_job(ctl->args.operands[0], &job, &e) < 0 || ctl_connect(ctl, &e) < 0 ||
+	    output_open(&o, ctl->args.output, &e) < 0)
+		return ctl_report(&e);
+	snprintf(path, sizeof path, "/v1/jobs/%s/body", jobid_format(name, job));
+	if (client_call(ctl->client, &call, &e) < 0) {
+		output_discard(&o);
+		return ctl_report(&e);
+	}
+	return output_commit(&o, &e) < 0 ? ctl_report(&e) : STATUS_FINE;
+}

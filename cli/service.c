@@ -1,0 +1,171 @@
+/* stats and doctor: the daemon itself. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/rows.h"
+#include "cli/verbs.h"
+#include "lib/paths.h"
+
+/* ---- stats ---- */
+
+static const struct column pair_columns[] = {
+    {"NAME", "name", CELL_TEXT, false, 0}, {"VALUE", "value", CELL_TEXT, false, 0}, {0}};
+static const struct column pair_csv[] = {
+    {"name", "name", CELL_TEXT, false, 0}, {"value", "value", CELL_TEXT, false, 0}, {0}};
+static const struct layout layout_pairs = {pair_columns, pair_csv};
+
+/* Whatever the daemon tells, member by member: "counts.done 68". */
+static void put_pairs(struct rows *rows, const json_t *j, const char *prefix)
+{
+	json_t *value, *pair;
+	const char *key;
+	char name[200];
+
+	json_object_foreach ((json_t *)(uintptr_t)j, key, value) {
+		snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
+		if (json_is_object(value)) {
+			put_pairs(rows, value, name);
+			continue;
+		}
+		pair = json_pack("{s:s, s:O}", "name", name, "value", value);
+		rows_put(rows, pair, NULL);
+		json_decref(pair);
+	}
+}
+
+int verb_stats(struct ctl *ctl)
+{
+	enum format format = ctl->args.format;
+	struct rows *rows;
+	struct err e;
+	json_t *j;
+
+	if (ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	j = client_get_json(ctl->client, &e, "/v1/stats");
+	if (!j)
+		return ctl_report(&e);
+	if (format == FORMAT_JSON || format == FORMAT_NDJSON) {
+		json_dumpf(j, stdout, format == FORMAT_JSON ? JSON_INDENT(2) : JSON_COMPACT);
+		putchar('\n');
+	} else {
+		rows = rows_open(format, &layout_pairs, false);
+		put_pairs(rows, j, "");
+		rows_close(rows, true);
+	}
+	json_decref(j);
+	return STATUS_FINE;
+}
+
+/* ---- doctor ---- */
+
+static const struct column check_columns[] = {{"CHECK", "check", CELL_TEXT, false, 0},
+					      {"RESULT", "result", CELL_TEXT, false, 0},
+					      {"DETAIL", "detail", CELL_TEXT, false, 0},
+					      {0}};
+static const struct column check_csv[] = {{"check", "check", CELL_TEXT, false, 0},
+					  {"result", "result", CELL_TEXT, false, 0},
+					  {"detail", "detail", CELL_TEXT, false, 0},
+					  {0}};
+static const struct layout layout_checks = {check_columns, check_csv};
+
+struct doctor {
+	struct rows *rows;
+	int status;
+};
+
+static void tell(struct doctor *d, const char *check, bool fine, const char *detail)
+{
+	json_t *row = json_pack("{s:s, s:s, s:s}", "check", check, "result", fine ? "ok" : "wrong", "detail", detail);
+
+	rows_put(d->rows, row, NULL);
+	json_decref(row);
+	if (!fine && d->status == STATUS_FINE)
+		d->status = STATUS_FAILED;
+}
+
+static void tell_error(struct doctor *d, const char *check, const struct err *e)
+{
+	char text[sizeof e->what + sizeof e->hint + 4];
+
+	snprintf(text, sizeof text, "%s%s%s", e->what, e->hint[0] ? "; " : "", e->hint);
+	tell(d, check, false, text);
+	d->status = ctl_status_of(e->code);
+}
+
+static bool check_socket(struct doctor *d, struct ctl *ctl, struct err *e)
+{
+	const char *path;
+	int rc;
+
+	if (ctl_connect(ctl, e) < 0) {
+		tell_error(d, "socket", e);
+		return false;
+	}
+	path = client_socket(ctl->client);
+	rc = client_probe(path);
+	if (rc) {
+		client_unreachable(path, rc, e);
+		tell_error(d, "socket", e);
+		return false;
+	}
+	tell(d, "socket", true, path);
+	return true;
+}
+
+static void check_health(struct doctor *d, struct ctl *ctl, struct err *e)
+{
+	json_t *j = client_get_json(ctl->client, e, "/healthz");
+
+	if (j)
+		tell(d, "daemon", true, "it answers, and its storage works");
+	else
+		tell_error(d, "daemon", e);
+	json_decref(j);
+}
+
+static void check_version(struct doctor *d, struct ctl *ctl, struct err *e)
+{
+	json_t *j = client_get_json(ctl->client, e, "/v1/stats");
+	const char *version = json_string_value(json_object_get(j, "version"));
+	char text[200];
+
+	if (!j) {
+		tell_error(d, "version", e);
+		return;
+	}
+	snprintf(text, sizeof text, "fanoutd %s, fanoutctl %s", version ? version : "of unknown version",
+		 FANOUT_VERSION);
+	tell(d, "version", version && strcmp(version, FANOUT_VERSION) == 0, text);
+	json_decref(j);
+}
+
+static void check_access(struct doctor *d, struct ctl *ctl, struct err *e)
+{
+	json_t *j = client_get_json(ctl->client, e, "/v1/batches?limit=1");
+
+	if (j)
+		tell(d, "permission", true, "batches can be listed");
+	else
+		tell_error(d, "permission", e);
+	json_decref(j);
+}
+
+int verb_doctor(struct ctl *ctl)
+{
+	struct doctor d = {.rows = rows_open(ctl->args.format, &layout_checks, false)};
+	struct err e;
+
+	if (check_socket(&d, ctl, &e)) {
+		check_health(&d, ctl, &e);
+		check_version(&d, ctl, &e);
+		check_access(&d, ctl, &e);
+	}
+	rows_close(d.rows, true);
+	return d.status;
+}

@@ -1,0 +1,30 @@
+/* Server-sent events, as they come in pieces (the WHATWG's "event stream" grammar, without "retry"). */
+#ifndef FANOUT_CLI_SSE_H
+#define FANOUT_CLI_SSE_H
+
+#include <stddef.h>
+
+#include "cli/text.h"
+#include "lib/err.h"
+
+struct sse_event {
+	const char *name; /* "message" where none was given */
+	const char *id;   /* the last one seen */
+	const char *data;
+	size_t len;
+};
+
+/* Zero it, set on_event and arg; clear frees. */
+struct sse {
+	int (*on_event)(void *arg, const struct sse_event *event, struct err *e);
+	void *arg;
+	struct text line, name, data, id;
+	bool has_data;
+};
+/* Returns 0, or what on_event returned when that was not 0. */
+int sse_feed(struct sse *s, const char *piece, size_t len, struct err *e);
+/* Forgets an event that was cut off; the id stays. */
+void sse_restart(struct sse *s);
+void sse_clear(struct sse *s);
+
+#endif

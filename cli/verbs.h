@@ -1,0 +1,48 @@
+/* The verb table: the one place where a verb, its operands and its options are named. Dispatch, help, suggestions and
+ * the shell's completion are drawn from it. */
+#ifndef FANOUT_CLI_VERBS_H
+#define FANOUT_CLI_VERBS_H
+
+#include <stddef.h>
+
+#include "cli/options.h"
+
+struct verb {
+	const char *name;
+	const char *operands; /* as help shows them */
+	const char *line;     /* what it does, in one line */
+	const char *more;     /* further help; NULL: none */
+	int (*run)(struct ctl *ctl);
+	size_t least, most; /* operands */
+	const struct opt
+	    *options[OPT_GROUPS_MAX]; /* its own tables, NULL-terminated; those of all verbs come by themselves */
+};
+
+extern const struct verb verbs[]; /* ends with a NULL name */
+extern const struct opt options_common[];
+
+const struct verb *verb_find(const char *name);
+/* The verb's option tables and the common one. */
+void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2]);
+
+/* The handlers, each in the file of its family. */
+int verb_submit(struct ctl *ctl);
+int verb_fetch(struct ctl *ctl);
+int verb_status(struct ctl *ctl);
+int verb_wait(struct ctl *ctl);
+int verb_follow(struct ctl *ctl);
+int verb_results(struct ctl *ctl);
+int verb_show(struct ctl *ctl);
+int verb_get(struct ctl *ctl);
+int verb_cancel(struct ctl *ctl);
+int verb_retry(struct ctl *ctl);
+int verb_rm(struct ctl *ctl);
+int verb_pause(struct ctl *ctl);
+int verb_resume(struct ctl *ctl);
+int verb_stats(struct ctl *ctl);
+int verb_doctor(struct ctl *ctl);
+int verb_help(struct ctl *ctl);
+int verb_version(struct ctl *ctl);
+int verb_completion(struct ctl *ctl);
+
+#endif

@@ -1,0 +1,245 @@
+/* Waiting by long requests, following by server-sent events. Both go on for half a minute when the daemon is away: it
+ * is being restarted, and the batch is on its disk. */
+#include "cli/watch.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/chains.h"
+#include "cli/client.h"
+#include "cli/layouts.h"
+#include "cli/progress.h"
+#include "cli/sse.h"
+#include "cli/verbs.h"
+#include "lib/clock.h"
+#include "lib/units.h"
+
+#define PATIENCE_US   INT64_C(30000000)
+#define AWAY_SLEEP_MS 100
+#define TICK_US       INT64_C(200000)   /* between looks, where progress moves */
+#define TICK_SLOW_US  INT64_C(10000000) /* where it does not */
+
+/* Whether to try again after `e`; `since_us` is when the daemon was last heard (0: never). */
+static bool again(const struct err *e, int64_t since_us)
+{
+	bool away = e->code == ERR_UNREACHABLE || e->code == ERR_BUSY;
+
+	if (!away || ctl_interrupted() || since_us == 0 || clock_boot_us() - since_us > PATIENCE_US)
+		return false;
+	poll(NULL, 0, AWAY_SLEEP_MS);
+	return !ctl_interrupted();
+}
+
+int watch_interrupted(const struct ctl *ctl, uint32_t batch)
+{
+	ctl_note(ctl, "interrupted; batch %u goes on (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch, batch,
+		 batch);
+	return STATUS_INTERRUPTED;
+}
+
+int watch_ended(const struct ctl *ctl, const struct json_t *batch)
+{
+	struct text line = {0};
+	int status = progress_exit_status(batch);
+
+	progress_summary(batch, &line);
+	ctl_note(ctl, "batch %lld: %s", (long long)json_integer_value(json_object_get(batch, "batch")), line.data);
+	text_clear(&line);
+	return status < 0 ? STATUS_FAILED : status;
+}
+
+/* ---- waiting ---- */
+
+static int gave_up(uint32_t batch, int64_t timeout_us)
+{
+	char text[UNITS_TEXT_SIZE];
+	struct err e;
+
+	err_set(&e, ERR_TIMEOUT, NULL, "batch %u has not ended within %s; it goes on", batch,
+		units_format_duration(text, timeout_us));
+	return ctl_report(&e);
+}
+
+int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
+{
+	int64_t start = clock_boot_us(), heard = 0, left = timeout_us, tick;
+	struct progress progress = {0};
+	struct err e;
+	json_t *j;
+	int status;
+
+	for (;;) {
+		if (timeout_us != CLOCK_NEVER)
+			left = timeout_us - (clock_boot_us() - start);
+		left = left < 0 ? 0 : left;
+		tick = progress_moves() && !ctl->args.quiet ? TICK_US : TICK_SLOW_US;
+		j = client_get_json(ctl->client, &e, "/v1/batches/%u/wait?timeout=%lldms", batch,
+				    (long long)((left < tick ? left : tick) + 999) / 1000);
+		if (!j && again(&e, heard))
+			continue;
+		progress_wipe(&progress);
+		if (!j)
+			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
+		heard = clock_boot_us();
+		if (progress_exit_status(j) >= 0)
+			break;
+		progress_update(&progress, j, heard);
+		json_decref(j);
+		if (left == 0)
+			return gave_up(batch, timeout_us);
+		if (!ctl->args.quiet)
+			progress_draw(&progress, heard);
+	}
+	status = watch_ended(ctl, j);
+	json_decref(j);
+	return status;
+}
+
+/* ---- following ---- */
+
+struct follow {
+	struct sse sse;
+	const struct watcher *watcher;
+	json_t *ended;
+	int64_t heard_us;
+};
+
+static int on_event(void *arg, const struct sse_event *event, struct err *e)
+{
+	struct follow *f = arg;
+
+	if (strcmp(event->name, "job") == 0)
+		return f->watcher->on_job(f->watcher->arg, event->data, event->len, e);
+	if (strcmp(event->name, "batch") == 0) {
+		json_decref(f->ended);
+		f->ended = json_loadb(event->data, event->len, 0, NULL);
+	}
+	return 0;
+}
+
+static int on_piece(void *arg, const char *data, size_t len, struct err *e)
+{
+	struct follow *f = arg;
+
+	f->heard_us = clock_boot_us();
+	if (sse_feed(&f->sse, data, len, e))
+		return -1;
+	if (f->watcher->on_pause)
+		f->watcher->on_pause(f->watcher->arg);
+	return 0;
+}
+
+int watch_events(struct client *c, uint32_t batch, const struct watcher *w, struct json_t **ended, struct err *e)
+{
+	struct follow f = {.watcher = w};
+	struct call call = {.on_data = on_piece, .arg = &f};
+	char path[64];
+	struct text last = {0};
+
+	f.sse.on_event = on_event;
+	f.sse.arg = &f;
+	snprintf(path, sizeof path, "/v1/batches/%u/events", batch);
+	call.path = path;
+	for (;;) {
+		int rc = client_call(c, &call, e);
+
+		if (f.ended)
+			break;
+		if (rc == 0) { /* the stream ended before the batch did: the daemon is going down */
+			f.heard_us = clock_boot_us();
+			err_set(e, ERR_UNREACHABLE, NULL, "the daemon ended the stream of events too early");
+		}
+		if (!again(e, f.heard_us))
+			break;
+		sse_restart(&f.sse);
+		if (f.sse.id.len) {
+			last.len = 0;
+			text_printf(&last, "Last-Event-ID: %s", f.sse.id.data);
+			call.header = last.data;
+		}
+	}
+	text_clear(&last);
+	sse_clear(&f.sse);
+	*ended = f.ended;
+	return f.ended ? 0 : -1;
+}
+
+struct show {
+	struct rows *rows;
+	struct chains chains;
+	bool table;
+};
+
+static int show_job(void *arg, const char *json, size_t len, struct err *e)
+{
+	struct show *s = arg;
+	json_t *row;
+	int rc;
+
+	if (!s->table)
+		return rows_put_text(s->rows, json, len, e);
+	row = json_loadb(json, len, JSON_ALLOW_NUL, NULL);
+	if (!row)
+		return err_set(e, ERR_SYSTEM, NULL, "an event of the daemon is no JSON");
+	chains_note(&s->chains, row);
+	rc = rows_put(s->rows, row, e);
+	json_decref(row);
+	return rc;
+}
+
+static void show_pause(void *arg)
+{
+	rows_flush(((struct show *)arg)->rows);
+}
+
+int watch_follow(struct ctl *ctl, uint32_t batch)
+{
+	struct show s = {.table = ctl->args.format == FORMAT_TABLE};
+	struct watcher w = {.on_job = show_job, .on_pause = show_pause, .arg = &s};
+	json_t *ended;
+	struct err e;
+	int rc, status;
+
+	s.rows = rows_open(ctl->args.format, &layout_results, true);
+	rc = watch_events(ctl->client, batch, &w, &ended, &e);
+	rows_close(s.rows, rc == 0);
+	if (rc < 0) {
+		status = ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
+	} else {
+		fflush(stdout);
+		if (!ctl->args.quiet)
+			chains_print(&s.chains, stderr);
+		status = watch_ended(ctl, ended);
+		json_decref(ended);
+	}
+	chains_clear(&s.chains);
+	return status;
+}
+
+/* ---- the verbs ---- */
+
+int verb_wait(struct ctl *ctl)
+{
+	int64_t timeout_us = CLOCK_NEVER;
+	uint32_t batch;
+	struct err e;
+
+	if (ctl_parse_batch(ctl->args.operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	if (ctl->args.timeout)
+		units_parse_duration_us(ctl->args.timeout, &timeout_us, NULL);
+	return watch_wait(ctl, batch, timeout_us);
+}
+
+int verb_follow(struct ctl *ctl)
+{
+	uint32_t batch;
+	struct err e;
+
+	if (ctl_parse_batch(ctl->args.operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	return watch_follow(ctl, batch);
+}
