@@ -46,6 +46,17 @@ static void on_removed(void *arg, uint32_t batch)
 	watch_wake(en->watch, batch, true);
 }
 
+/* A turn was rolled back, and jobs that were loaded in it may be gone: their numbers will be given out again. What is
+ * in memory is skipped when it is loaded once more. */
+static void rewind_lanes(struct engine *en)
+{
+	for (struct engine_batch *b = en->batches; b; b = b->hh.next) {
+		struct sched_lane *sl = NULL;
+		while ((sl = sched_batch_lane_next(b->sched, sl)))
+			engine_lane_rewind(sched_lane_user(sl));
+	}
+}
+
 static void on_trouble(void *arg, const struct err *e)
 {
 	struct engine *en = arg;
@@ -60,7 +71,9 @@ static void on_trouble(void *arg, const struct err *e)
 		log_info("storage has room again", "unsettled=%d", !TAILQ_EMPTY(&en->unsettled));
 	en->trouble = e != NULL;
 	en->stats.storage_trouble = en->trouble;
-	if (!e) {
+	if (e) {
+		rewind_lanes(en);
+	} else {
 		engine_settle_unsettled(en);
 		engine_pump_soon(en);
 	}

@@ -116,6 +116,7 @@ int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall
 
 /* engine_start.c */
 void engine_on_lane(void *arg, const struct store_lane *lane);
+void engine_lane_rewind(struct engine_lane *lane);
 void engine_batch_refresh(struct engine_batch *b);
 /* Forgets a batch that has ended, once the scheduler has none of its jobs in flight. */
 void engine_batch_check(struct engine_batch *b);

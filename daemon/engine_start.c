@@ -142,6 +142,13 @@ static void lane_refresh(struct engine_lane *lane)
 	engine_pump_soon(lane->en);
 }
 
+void engine_lane_rewind(struct engine_lane *lane)
+{
+	lane->cursor = lane->head;
+	lane->fresh = lane->rewound = true;
+	lane_refresh(lane);
+}
+
 static void on_due(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
