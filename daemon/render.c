@@ -217,25 +217,41 @@ json_t *render_attempt(const struct store_attempt *a)
 
 /* ---- writing ---- */
 
-void render_write(struct evbuffer *out, json_t *json, bool newline)
+/* The text of `json`, whose reference is dropped, with room for one more byte; good until the next call. */
+static char *dump(json_t *json, size_t *n)
 {
-	static char *scratch; /* one thread, and a line is written at once */
+	static char *scratch; /* one thread, and it is copied at once */
 	static size_t room;
-	size_t n = json_dumpb(json, scratch, room ? room - 1 : 0, JSON_COMPACT);
 
-	if (n == 0)
+	*n = json_dumpb(json, scratch, room ? room - 1 : 0, JSON_COMPACT);
+	if (*n == 0)
 		BUG("an answer is no JSON");
-	if (n + 1 > room) {
-		char *wider = realloc(scratch, n + 1 + n / 2);
-
-		if (!wider)
+	if (*n + 1 > room) {
+		room = *n + 1 + *n / 2;
+		scratch = realloc(scratch, room);
+		if (!scratch)
 			BUG("out of memory for an answer");
-		scratch = wider;
-		room = n + 1 + n / 2;
 		json_dumpb(json, scratch, room - 1, JSON_COMPACT);
 	}
-	if (newline)
-		scratch[n++] = '\n';
-	evbuffer_add(out, scratch, n);
 	json_decref(json);
+	return scratch;
+}
+
+void render_write(struct evbuffer *out, json_t *json, bool newline)
+{
+	size_t n;
+	char *text = dump(json, &n);
+
+	if (newline)
+		text[n++] = '\n';
+	evbuffer_add(out, text, n);
+}
+
+void render_write_open(struct evbuffer *out, json_t *object, const char *tail)
+{
+	size_t n;
+	const char *text = dump(object, &n);
+
+	evbuffer_add(out, text, n - 1);
+	evbuffer_add(out, tail, strlen(tail));
 }

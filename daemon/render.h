@@ -29,5 +29,7 @@ int64_t render_eta_us(const struct store_batch *b, int64_t now_us);
 
 /* Appends the JSON (and a newline, where asked for), and drops the reference. */
 void render_write(struct evbuffer *out, json_t *json, bool newline);
+/* The same, but the object stays open: `tail` stands in place of its closing brace. */
+void render_write_open(struct evbuffer *out, json_t *object, const char *tail);
 
 #endif

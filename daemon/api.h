@@ -1,0 +1,112 @@
+/* The API's handlers: what each path of docs/API.md does, one file per resource. They turn requests into operations of
+ * the store and the engine, and what comes back into JSON. They hold no state of jobs or batches.
+ *
+ *   api.c          the table of routes, who may see what, small common things
+ *   api_submit.c   making a batch, adding jobs
+ *   api_batches.c  reading batches, marks, waits
+ *   api_results.c  the stream of results
+ *   api_events.c   server-sent events
+ *   api_jobs.c     one job, its attempts, its body
+ *   api_daemon.c   health, stats, metrics */
+#ifndef FANOUT_DAEMON_API_H
+#define FANOUT_DAEMON_API_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/http.h"
+#include "daemon/store.h"
+
+#define API_STREAMS_MAX 512 /* results, events and waits at a time */
+#define API_ADMIN_GROUP "fanout-admin"
+
+struct api;
+struct engine;
+struct event_base;
+struct watch;
+
+struct api_settings {
+	struct event_base *base;
+	struct engine *engine;
+	struct watch *watch;
+};
+
+struct api *api_create(const struct api_settings *set);
+void api_free(struct api *a);
+/* For http_open: the routes, whose handlers expect the api as http_arg. */
+const struct http_route *api_routes(void);
+/* For health, metrics and the count of connections. */
+void api_set_http(struct api *a, struct http *h);
+/* From now on nothing new is taken (503). */
+void api_drain(struct api *a);
+/* The store is about to be closed: what is under way ends here. */
+void api_stop(struct api *a);
+
+/* ---- between the handlers' files ---- */
+
+/* Who may see and change what belongs to `owner`. */
+bool api_visible(struct api *a, uid_t asker, uint32_t owner);
+bool api_admin(struct api *a, uid_t asker);
+struct engine *api_engine(const struct api *a);
+struct store *api_store(const struct api *a);
+struct watch *api_watch(const struct api *a);
+struct http *api_http(const struct api *a);
+bool api_draining(const struct api *a);
+bool api_stopped(const struct api *a);
+
+/* A place among the long answers; false when there is none left. */
+bool api_stream_enter(struct api *a, struct err *e);
+void api_stream_leave(struct api *a);
+unsigned api_streams(const struct api *a);
+
+/* What a handler knows of a batch: a copy, the strings too. */
+struct api_batch {
+	struct store_batch row; /* .options is NULL */
+	bool chain;             /* all its jobs are one chain */
+};
+/* Reads the batch, answers 404 when there is none or it is another's, else goes on with `then`, for as long as the
+ * batch's copy lives. `job`: 0, or the job that the 404 has to name. */
+void api_with_batch(struct http_request *r, uint32_t batch, uint64_t job,
+		    void (*then)(struct http_request *r, const struct api_batch *b));
+
+void api_reply_json(struct http_request *r, int status, json_t *json); /* takes the reference */
+void api_reply_batch(struct http_request *r, const struct store_batch *b);
+/* Refuses (503) while draining; true when it did. */
+bool api_refuse_draining(struct http_request *r);
+/* A whole number of the query, or `missing`. */
+int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
+		     struct err *e);
+void *api_alloc(size_t n);
+
+/* ---- handlers ---- */
+
+void api_batch_create(struct http_request *r);
+void api_jobs_add(struct http_request *r);
+void api_batch_list(struct http_request *r);
+void api_batch_get(struct http_request *r);
+void api_batch_close(struct http_request *r);
+void api_batch_cancel(struct http_request *r);
+void api_batch_retry(struct http_request *r);
+void api_batch_pause(struct http_request *r);
+void api_batch_resume(struct http_request *r);
+void api_batch_remove(struct http_request *r);
+void api_batch_wait(struct http_request *r);
+void api_results(struct http_request *r);
+void api_events(struct http_request *r);
+void api_job_get(struct http_request *r);
+void api_job_attempts(struct http_request *r);
+void api_job_body(struct http_request *r);
+void api_job_cancel(struct http_request *r);
+void api_job_retry(struct http_request *r);
+void api_health(struct http_request *r);
+void api_stats(struct http_request *r);
+void api_metrics(struct http_request *r);
+
+/* Guard of submissions that are being made in several steps: a second one with the same key must wait. */
+void api_creating_add(struct api *a, uint32_t batch);
+void api_creating_remove(struct api *a, uint32_t batch);
+bool api_creating(const struct api *a, uint32_t batch);
+
+#endif
