@@ -48,6 +48,16 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 	return fd;
 }
 
+/* The handshake begins. libcurl tells when the connection was made only of those that came through it. */
+static CURLcode on_tls(CURL *easy, void *context, void *arg)
+{
+	struct attempt *a = arg;
+
+	(void)easy, (void)context;
+	a->tls_us = clock_boot_us() - a->started_us;
+	return CURLE_OK;
+}
+
 /* Right before a request goes out, on a new connection or a kept one. A second time means that the kept connection
  * closed and libcurl would send again: one grant is one request. */
 static int on_request(void *arg, char *ip, char *local_ip, int port, int local_port)
@@ -86,6 +96,9 @@ static int prepare(struct attempt *a, struct err *e)
 	rc |= curl_easy_setopt(a->easy, CURLOPT_OPENSOCKETDATA, a);
 	rc |= curl_easy_setopt(a->easy, CURLOPT_PREREQFUNCTION, on_request);
 	rc |= curl_easy_setopt(a->easy, CURLOPT_PREREQDATA, a);
+	/* Not all TLS libraries have it, and it can be done without. */
+	curl_easy_setopt(a->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+	curl_easy_setopt(a->easy, CURLOPT_SSL_CTX_DATA, a);
 	a->prepared = rc == CURLE_OK;
 	return rc ? err_set(e, ERR_SYSTEM, NULL, "libcurl lacks an option") : 0;
 }
@@ -132,6 +145,7 @@ int attempt_begin(struct attempt *a, const struct message_job *job)
 	a->timeout_ms = job->timeout_ms;
 	a->connect_timeout_ms = job->connect_timeout_ms;
 	a->started_us = clock_boot_us();
+	a->tls_us = 0;
 	a->curl_text[0] = '\0';
 	response_begin(&a->response);
 	sink_begin(&a->sink, job->job, job->n, job->max_body_bytes);
@@ -187,7 +201,9 @@ static void fill_marks(const struct attempt *a, struct marks *m)
 	    .total_us = total_us > 0 ? total_us : a->ended_us - a->started_us,
 	    .reused = a->sent && get_long(a->easy, CURLINFO_NUM_CONNECTS) == 0,
 	};
-	m->tls = m->tls_us > 0 || strcasecmp(get_text(a->easy, CURLINFO_SCHEME), "https") == 0;
+	if (m->connect_us == 0)
+		m->connect_us = a->tls_us;
+	m->tls = m->tls_us > 0 || a->tls_us > 0 || strcasecmp(get_text(a->easy, CURLINFO_SCHEME), "https") == 0;
 	if (r->status) {
 		/* Not STARTTRANSFER_TIME, which an interim response sets too. Counted back from the end. */
 		int64_t us = m->total_us - (a->ended_us - r->first_byte_us);

@@ -43,6 +43,7 @@ struct attempt {
 	bool socket_denied, socket_made;
 	struct sockaddr_storage tried; /* the last address */
 	int64_t timeout_ms, connect_timeout_ms, started_us, ended_us;
+	int64_t tls_us; /* after started_us, where a handshake began */
 	CURLcode rc;
 	enum cause cause; /* once ended */
 	char curl_text[CURL_ERROR_SIZE];

@@ -10,13 +10,15 @@
 
 #define RESOLVED_US 50000000 /* safely less than libcurl keeps an address */
 #define REUSED_US   5000000  /* a connection lives: others will find one too, or find out */
-#define HOSTS_MANY  4096u    /* from here on, hosts that nobody asks for are forgotten */
+#define SLOW_US     500000
+#define HOSTS_MANY  4096u /* from here on, hosts that nobody asks for are forgotten */
 
 struct lookup_host {
 	int64_t known_until_us;
 	unsigned going;   /* transfers that look it up */
 	unsigned tickets; /* that point here */
-	bool failed;      /* the last look-up did: the others need not wait for one another */
+	int64_t since_us; /* when the last of them started */
+	bool slow;        /* the last look-up failed, and took its time: the others do not wait for one another */
 	UT_hash_handle hh;
 	char name[];
 };
@@ -77,7 +79,7 @@ static bool is_known(const struct lookup_host *h, int64_t now_us)
 
 static bool may_go(const struct lookups *l, const struct lookup_host *h, int64_t now_us)
 {
-	return is_known(h, now_us) || ((h->going == 0 || h->failed) && l->going < LOOKUP_MAX);
+	return is_known(h, now_us) || ((h->going == 0 || h->slow) && l->going < LOOKUP_MAX);
 }
 
 /* Lets the ticket go; it counts as a look-up unless the host is known. */
@@ -92,6 +94,7 @@ static void go(struct lookups *l, struct lookup_ticket *t, int64_t now_us)
 		return;
 	}
 	t->state = LOOKUP_GOES;
+	h->since_us = now_us;
 	h->going++;
 	l->going++;
 }
@@ -117,7 +120,7 @@ void lookup_answer(struct lookups *l, struct lookup_ticket *t, enum lookup_answe
 		return;
 	if (answer != LOOKUP_FAILED)
 		h->known_until_us = now_us + (answer == LOOKUP_RESOLVED ? RESOLVED_US : REUSED_US);
-	h->failed = answer == LOOKUP_FAILED;
+	h->slow = answer == LOOKUP_FAILED && now_us - h->since_us > SLOW_US;
 	h->going--;
 	h->tickets--;
 	l->going--;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define LOOKUP_MAX 32u /* under way at once */
+#define LOOKUP_MAX 16u /* under way at once: a burst of queries is what small resolvers drop */
 
 struct lookup_host;
 

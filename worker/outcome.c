@@ -56,6 +56,9 @@ enum cause outcome_cause(const struct ending *e)
 	if (e->response->fault)
 		return CAUSE_PROTOCOL;
 	if (e->rc == CURLE_OK) {
+		/* To libcurl an end in mid-head is the end of a response without a body. */
+		if (e->response->at == RESPONSE_IN_HEAD)
+			return CAUSE_RESET;
 		if (e->response->status == 0)
 			return CAUSE_PROTOCOL;
 		return is_short(e) ? CAUSE_TRUNCATED : CAUSE_RESPONSE;
