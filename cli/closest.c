@@ -42,8 +42,8 @@ unsigned closest_distance(const char *a, const char *b)
 void closest_offer(struct closest *c, const char *name)
 {
 	size_t n = strlen(c->word);
-	/* A third of the word may be wrong; in a word of three letters, one. The beginning of a name is always near. */
-	unsigned bound = n < 3 ? 0 : (unsigned)((n + 2) / 3);
+	/* A third of the word may be wrong; in a word of two letters, one. The beginning of a name is always near. */
+	unsigned bound = n < 2 ? 0 : (unsigned)((n + 2) / 3);
 	bool prefix = n >= 2 && strncmp(name, c->word, n) == 0;
 	unsigned distance = prefix ? 1 : closest_distance(c->word, name);
 

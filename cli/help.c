@@ -5,22 +5,25 @@
 #include "cli/closest.h"
 #include "cli/verbs.h"
 
-static void list_verbs(void)
+void help_list(FILE *out)
 {
 	const struct opt *common[] = {options_common, NULL};
 
-	printf("fanoutctl - fetch many URLs, fast and without losing one\n\nusage: fanoutctl [options] VERB ...\n\n");
+	fprintf(out,
+		"fanoutctl - fetch many URLs, fast and without losing one\n\nusage: fanoutctl [options] VERB ...\n\n");
 	for (const struct verb *v = verbs; v->name; v++) {
 		char head[40];
 
 		snprintf(head, sizeof head, "%s %s", v->name, v->operands);
-		printf("  %-22s %s\n", head, v->line);
+		fprintf(out, "  %-22s %s\n", head, v->line);
 	}
-	printf("\nFor all verbs:\n");
-	options_print(common, stdout);
-	printf("\nfanoutctl help VERB tells more. Exit status: 0 fine, 1 something failed, 2 usage, 3 no daemon, 4 not "
-	       "found,\n"
-	       "5 not permitted, 6 wait timed out, 7 cancelled, 75 try again, 130 interrupted.\n");
+	fprintf(out, "\nFor all verbs:\n");
+	options_print(common, out);
+	fprintf(
+	    out,
+	    "\nfanoutctl help VERB tells more. Exit status: 0 fine, 1 something failed, 2 usage, 3 no daemon, 4 not "
+	    "found,\n"
+	    "5 not permitted, 6 wait timed out, 7 cancelled, 75 try again, 130 interrupted.\n");
 }
 
 static void explain(const struct verb *v)
@@ -61,7 +64,7 @@ int verb_help(struct ctl *ctl)
 	if (v && v->name)
 		explain(v);
 	else
-		list_verbs();
+		help_list(stdout);
 	return STATUS_FINE;
 }
 

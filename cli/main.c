@@ -74,9 +74,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (ctl->args.version)
 		return verb_version(ctl);
 	if (used == argc || ctl->args.help) {
-		ctl->verb = verb_find("help");
-		ctl->args.operand_count = 0;
-		verb_help(ctl);
+		help_list(ctl->args.help ? stdout : stderr);
 		return ctl->args.help ? STATUS_FINE : STATUS_USAGE;
 	}
 	ctl->verb = verb_find(argv[used]);

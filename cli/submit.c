@@ -21,7 +21,7 @@ static void tell_id(void *arg, uint32_t batch)
 	if (t->id || t->ctl->args.follow || t->ctl->args.format == FORMAT_JSON || t->ctl->args.format == FORMAT_NDJSON)
 		return;
 	t->id = true;
-	printf("%s%" PRIu32 "\n", t->ctl->args.format == FORMAT_CSV ? "batch\r\n" : "", batch);
+	printf(t->ctl->args.format == FORMAT_CSV ? "batch\r\n%" PRIu32 "\r\n" : "%" PRIu32 "\n", batch);
 	fflush(stdout);
 }
 

@@ -4,6 +4,7 @@
 #define FANOUT_CLI_VERBS_H
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "cli/options.h"
 
@@ -24,6 +25,9 @@ extern const struct opt options_common[];
 const struct verb *verb_find(const char *name);
 /* The verb's option tables and the common one. */
 void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2]);
+
+/* The list of all verbs, for who gave none. */
+void help_list(FILE *out);
 
 /* The handlers, each in the file of its family. */
 int verb_submit(struct ctl *ctl);

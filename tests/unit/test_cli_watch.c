@@ -1,0 +1,216 @@
+/* The progress line, server-sent events, sums of chains. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cli/chains.h"
+#include "cli/ctl.h"
+#include "cli/progress.h"
+#include "cli/sse.h"
+
+static json_t *batch(const char *state, int queued, int running, int done, int failed)
+{
+	return json_pack("{s:i, s:s, s:{s:i, s:i, s:i, s:i, s:i, s:i}}", "batch", 7, "state", state, "counts",
+			 "blocked", 0, "queued", queued, "running", running, "done", done, "failed", failed,
+			 "cancelled", 0);
+}
+
+static void update(struct progress *p, const char *state, int queued, int running, int done, int failed, int64_t now_us)
+{
+	json_t *j = batch(state, queued, running, done, failed);
+
+	progress_update(p, j, now_us);
+	json_decref(j);
+}
+
+static void expect(const struct progress *p, unsigned width, const char *expected)
+{
+	struct text line = {0};
+
+	progress_format(p, width, &line);
+	assert_string_equal(line.data, expected);
+	if (width)
+		assert_true(line.len <= width);
+	text_clear(&line);
+}
+
+static void the_line_says_how_far_how_fast_and_how_long(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 90, 10, 0, 0, 1000000);
+	expect(&p, 0, "batch 7: 0 of 100, 10 running");
+	update(&p, "running", 60, 10, 28, 2, 2000000);
+	expect(&p, 0, "batch 7: 30 of 100, 2 failed, 30/s, 3.00 s left, 10 running");
+	expect(&p, 62, "batch 7: 30 of 100, 2 failed, 30/s, 3.00 s left, 10 running");
+}
+
+static void a_narrow_terminal_gets_what_matters_most(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 90, 10, 0, 0, 1000000);
+	update(&p, "running", 60, 10, 28, 2, 2000000);
+	expect(&p, 30, "batch 7: 30 of 100, 2 failed");
+	expect(&p, 10, "batch 7: 3");
+}
+
+static void a_wide_terminal_gets_a_bar(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 50, 0, 50, 0, 1000000);
+	expect(&p, 37, "[########--------] batch 7: 50 of 100");
+}
+
+static void a_pause_and_an_open_batch_are_told(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "paused", 10, 0, 0, 0, 1);
+	expect(&p, 0, "batch 7: 0 of 10, paused");
+	update(&p, "open", 10, 0, 0, 0, 2);
+	expect(&p, 0, "batch 7: 0 of 10 or more");
+}
+
+static void the_rate_forgets_what_is_long_ago(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	/* 100 a second for a minute, then nothing for ten seconds. */
+	for (int i = 0; i <= 300; i++)
+		update(&p, "running", 10000 - i * 20, 0, i * 20, 0, i * INT64_C(200000));
+	assert_true(progress_rate(&p) > 99 && progress_rate(&p) < 101);
+	for (int i = 1; i <= 50; i++)
+		update(&p, "running", 4000, 0, 6000, 0, INT64_C(60000000) + i * INT64_C(200000));
+	assert_true(progress_rate(&p) == 0);
+}
+
+static void a_final_state_is_an_exit_status(void **arg)
+{
+	static const struct {
+		const char *state;
+		int status;
+	} cases[] = {{"done", STATUS_FINE},
+		     {"failed", STATUS_FAILED},
+		     {"cancelled", STATUS_CANCELLED},
+		     {"running", -1},
+		     {"open", -1},
+		     {"paused", -1},
+		     {"cancelling", -1},
+		     {"held", -1}};
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		json_t *j = batch(cases[i].state, 0, 0, 0, 0);
+
+		if (progress_exit_status(j) != cases[i].status)
+			fail_msg("%s: %d", cases[i].state, progress_exit_status(j));
+		json_decref(j);
+	}
+}
+
+/* ---- events ---- */
+
+static int note_event(void *arg, const struct sse_event *event, struct err *e)
+{
+	(void)e;
+	text_printf(arg, "(%s %s %s)", event->id, event->name, event->data);
+	return 0;
+}
+
+static void events_are_the_same_in_pieces_of_any_size(void **arg)
+{
+	static const char stream[] =
+	    ": hello\n\nid: 1\nevent: job\ndata: {\"a\":1}\n\n:\r\nid:2\r\ndata:x\r\ndata: y\r\n\r\n"
+	    "unknown: z\nevent: batch\ndata: {}\n\ndata: cut";
+
+	(void)arg;
+	for (size_t size = 1; size < sizeof stream; size++) {
+		struct text seen = {0};
+		struct sse s = {.on_event = note_event, .arg = &seen};
+
+		for (size_t at = 0; at < sizeof stream - 1; at += size) {
+			size_t n = sizeof stream - 1 - at;
+
+			assert_int_equal(sse_feed(&s, stream + at, n < size ? n : size, NULL), 0);
+		}
+		assert_string_equal(seen.data, "(1 job {\"a\":1})(2 message x\ny)(2 batch {})");
+		text_clear(&seen);
+		sse_clear(&s);
+	}
+}
+
+static void a_stream_that_was_cut_begins_anew_and_keeps_the_id(void **arg)
+{
+	struct text seen = {0};
+	struct sse s = {.on_event = note_event, .arg = &seen};
+
+	(void)arg;
+	sse_feed(&s, "id: 5\ndata: a\n\ndata: half", 25, NULL);
+	sse_restart(&s);
+	sse_feed(&s, "data: b\n\n", 9, NULL);
+	assert_string_equal(seen.data, "(5 message a)(5 message b)");
+	assert_string_equal(s.id.data, "5");
+	text_clear(&seen);
+	sse_clear(&s);
+}
+
+/* ---- chains ---- */
+
+static void note(struct chains *c, const char *chain, const char *state, const char *start, const char *end)
+{
+	json_t *row =
+	    json_pack("{s:s?, s:s, s:s?, s:s?}", "chain", chain, "state", state, "started_at", start, "ended_at", end);
+
+	chains_note(c, row);
+	json_decref(row);
+}
+
+static void chains_are_summed_from_first_start_to_last_end(void **arg)
+{
+	struct chains c = {0};
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)arg;
+	note(&c, "b", "done", "2026-01-01T00:00:00.000000Z", "2026-01-01T00:00:00.500000Z");
+	note(&c, "a", "done", "2026-01-01T00:00:01.000000Z", "2026-01-01T00:00:02.000000Z");
+	note(&c, "b", "failed", "2026-01-01T00:00:01.000000Z", "2026-01-01T00:00:01.500000Z");
+	note(&c, "b", "failed", NULL, NULL);
+	note(&c, NULL, "done", NULL, NULL);
+	chains_print(&c, out);
+	fclose(out);
+	assert_string_equal(text, "chain b  1 of 3 done  failed     1.50 s\nchain a  1 of 1 done  done       1.00 s\n");
+	free(text);
+	chains_clear(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(the_line_says_how_far_how_fast_and_how_long),
+	    cmocka_unit_test(a_narrow_terminal_gets_what_matters_most),
+	    cmocka_unit_test(a_wide_terminal_gets_a_bar),
+	    cmocka_unit_test(a_pause_and_an_open_batch_are_told),
+	    cmocka_unit_test(the_rate_forgets_what_is_long_ago),
+	    cmocka_unit_test(a_final_state_is_an_exit_status),
+	    cmocka_unit_test(events_are_the_same_in_pieces_of_any_size),
+	    cmocka_unit_test(a_stream_that_was_cut_begins_anew_and_keeps_the_id),
+	    cmocka_unit_test(chains_are_summed_from_first_start_to_last_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
