@@ -5,7 +5,9 @@
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
 LIB_MODULES = err log clock units jobid reason url wire message heap paths
-DAEMON_MODULES = main conf job retry sched limit engine engine_start engine_end pool peer spawn watch store_sqlite api
+DAEMON_MODULES = main conf job retry sched limit engine engine_start engine_end pool peer spawn watch store_sqlite \
+	store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
+	store_load store_read store_sweep store_keep store_bodies store_check api
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text
 CLI_MODULES = main batch chains client closest ctl feed fetch glob help input layouts local options output progress \
 	request results rows service socket sse submit table template text verbs watch when
@@ -179,7 +181,8 @@ MODULES_daemon = $(DAEMON_MODULES)
 MODULES_worker = $(WORKER_MODULES)
 MODULES_cli = $(CLI_MODULES)
 rooms_about = $(foreach r,lib $(ROOMS),$(if $(foreach m,$(MODULES_$r),$(filter $m $m_%,$(1:test_%=%))),$r))
-rooms_of = $(or $(UNIT_ROOMS_$1),$(rooms_about),$(ROOMS))
+rooms_named = $(foreach r,$(ROOMS),$(if $(filter test_$r_%,$1),$r))
+rooms_of = $(or $(UNIT_ROOMS_$1),$(strip $(rooms_named)),$(rooms_about),$(ROOMS))
 define unit_rule
 $(BUILD)/unit/$1: $(BUILD)/obj/tests/unit/$1.o $(patsubst %,$(BUILD)/%.a,$(filter-out lib,$(call rooms_of,$1)) lib)
 	@mkdir -p $$(@D)

@@ -340,4 +340,7 @@ struct store_totals {
 /* From memory; costs nothing. */
 void store_totals(const struct store *st, struct store_totals *t);
 
+/* Counts everything again and compares; reads the whole store. 0, or -1 with the first thing that does not add up. */
+int store_check(struct store *st, struct err *e);
+
 #endif

@@ -1,0 +1,105 @@
+/* Does it all add up? Counts again, by SQL alone, what is kept as running sums, and looks for rows that belong to
+ * nothing. For tests and for the doctor: it reads everything and takes its time. */
+#include <stdio.h>
+
+#include "daemon/store_sqlite.h"
+
+/* Each returns one row for each thing that is wrong, with its number in the first column. */
+static const struct {
+	const char *what, *sql;
+} checks[] = {
+    {"counts of a batch differ from its jobs",
+     "SELECT b.id FROM batches b WHERE b.sweep <> 3 AND"
+     " (b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled) <>"
+     " (SELECT count(*) FILTER (WHERE p.state = 0), count(*) FILTER (WHERE coalesce(p.state, 1) = 1),"
+     "  count(*) FILTER (WHERE p.state = 3), count(*) FILTER (WHERE p.state = 4), count(*) FILTER (WHERE p.state = 5)"
+     "  FROM jobs j LEFT JOIN progress p ON p.job = j.id"
+     "  WHERE j.id > b.id << 32 AND j.id <= b.id << 32 | 4294967295)"},
+    {"job numbers of a batch have a gap",
+     "SELECT b.id FROM batches b WHERE b.sweep <> 3 AND b.next_seq - 1 <> (SELECT count(*) FROM jobs j"
+     " WHERE j.id > b.id << 32 AND j.id <= b.id << 32 | 4294967295)"},
+    {"event numbers of a batch have a gap",
+     "SELECT b.id FROM batches b WHERE b.sweep <> 3 AND b.next_event - 1 <> (SELECT count(*) FROM outcomes o"
+     " WHERE o.id > b.id << 32 AND o.id <= b.id << 32 | 4294967295)"},
+    {"a batch that ended has jobs that have not",
+     "SELECT id FROM batches WHERE ended_us IS NOT NULL AND sweep <> 3 AND n_blocked + n_queued > 0"},
+    {"a batch that should have ended has not",
+     "SELECT id FROM batches WHERE ended_us IS NULL AND closed AND sweep <> 2 AND n_blocked + n_queued = 0"},
+    {"bytes of a batch's files differ from its outcomes",
+     "SELECT b.id FROM batches b WHERE b.sweep <> 3 AND b.body_bytes <> (SELECT coalesce(sum(o.size_bytes), 0)"
+     " FROM progress p JOIN outcomes o ON o.id = (p.job & -4294967296) | p.outcome"
+     " WHERE p.job > b.id << 32 AND p.job <= b.id << 32 | 4294967295 AND p.state >= 3 AND o.body_in_file)"},
+    {"a job belongs to no batch",
+     "SELECT j.id FROM jobs j WHERE NOT EXISTS (SELECT 1 FROM batches WHERE id = j.id >> 32)"},
+    {"a job has no lane of its batch",
+     "SELECT j.id FROM jobs j LEFT JOIN lanes l ON l.id = j.lane WHERE l.batch IS NOT j.id >> 32"},
+    {"a job has no chain of its batch", "SELECT j.id FROM jobs j LEFT JOIN chains c ON c.id = j.chain"
+					" WHERE j.chain IS NOT NULL AND c.batch IS NOT j.id >> 32"},
+    {"progress of no job", "SELECT job FROM progress WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = job)"},
+    {"an outcome of no job", "SELECT o.id FROM outcomes o JOIN batches b ON b.id = o.id >> 32 AND b.sweep <> 3"
+			     " WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = (o.id & -4294967296) | o.seq)"},
+    {"an outcome of no batch",
+     "SELECT o.id FROM outcomes o WHERE NOT EXISTS (SELECT 1 FROM batches WHERE id = o.id >> 32)"},
+    {"an open attempt of a job that is not queued",
+     "SELECT r.job FROM running r LEFT JOIN jobs j ON j.id = r.job LEFT JOIN progress p ON p.job = r.job"
+     " WHERE j.id IS NULL OR coalesce(p.state, 1) <> 1 OR p.due_us IS NOT NULL"},
+    {"a job that has ended has no outcome that says so",
+     "SELECT p.job FROM progress p LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | p.outcome"
+     " WHERE p.state >= 3 AND (o.state IS NOT p.state OR o.seq IS NOT p.job & 4294967295)"},
+    {"a queued job that is neither fresh, nor due, nor running",
+     "SELECT p.job FROM progress p WHERE p.state = 1 AND p.due_us IS NULL"
+     " AND NOT EXISTS (SELECT 1 FROM running r WHERE r.job = p.job)"},
+    {"a job waits or is due that should not",
+     "SELECT job FROM progress WHERE (waits IS NOT NULL) <> (state = 0) OR (due_us IS NOT NULL AND state <> 1)"},
+    {"a fresh job lies behind its lane's head",
+     "SELECT j.id FROM jobs j JOIN lanes l ON l.id = j.lane LEFT JOIN progress p ON p.job = j.id"
+     " WHERE j.id <= l.head AND p.job IS NULL AND NOT EXISTS (SELECT 1 FROM running r WHERE r.job = j.id)"},
+    {"a chain's count of unfinished jobs is wrong",
+     "SELECT c.id FROM chains c JOIN batches b ON b.id = c.batch AND b.sweep <> 3 WHERE c.pending <>"
+     " (SELECT count(*) FROM jobs j LEFT JOIN progress p ON p.job = j.id"
+     "  WHERE j.id > b.id << 32 AND j.id <= b.id << 32 | 4294967295 AND j.chain = c.id AND coalesce(p.state, 1) < 2)"},
+    {"a chain waits for nobody",
+     "SELECT p.waits FROM progress p JOIN chains c ON c.id = p.waits JOIN batches b ON b.id = c.batch"
+     " WHERE b.sweep = 0 AND NOT c.rest AND NOT EXISTS (SELECT 1 FROM jobs j LEFT JOIN progress q ON q.job = j.id"
+     "  WHERE j.id > b.id << 32 AND j.id <= b.id << 32 | 4294967295 AND j.chain = c.id AND coalesce(q.state, 1) = 1)"},
+};
+
+static int check_totals(struct store *st, struct err *e)
+{
+	static const char *const sums[JOB_STATES] = {
+	    [JOB_BLOCKED] = "SELECT sum(n_blocked) FROM batches WHERE sweep <> 3",
+	    [JOB_QUEUED] = "SELECT sum(n_queued) - (SELECT count(*) FROM running) FROM batches WHERE sweep <> 3",
+	    [JOB_RUNNING] = "SELECT count(*) FROM running",
+	    [JOB_DONE] = "SELECT sum(n_done) FROM batches WHERE sweep <> 3",
+	    [JOB_FAILED] = "SELECT sum(n_failed) FROM batches WHERE sweep <> 3",
+	    [JOB_CANCELLED] = "SELECT sum(n_cancelled) FROM batches WHERE sweep <> 3",
+	};
+
+	for (enum job_state s = 0; s < JOB_STATES; s++) {
+		int64_t n = store_pragma_int(st, sums[s]);
+		if (n != st->totals.counts[s])
+			return err_set(e, ERR_CORRUPT, NULL, "%lld jobs are %s, counted as %lld", (long long)n,
+				       job_state_name(s), (long long)st->totals.counts[s]);
+	}
+	if (store_pragma_int(st, "SELECT count(*) FROM batches WHERE ended_us IS NULL") != st->totals.live_batches)
+		return err_set(e, ERR_CORRUPT, NULL, "the count of live batches is wrong");
+	if (store_pragma_int(st, "SELECT sum(body_bytes) FROM batches") != st->totals.bodies_bytes)
+		return err_set(e, ERR_CORRUPT, NULL, "the count of bytes in files is wrong");
+	return 0;
+}
+
+int store_check(struct store *st, struct err *e)
+{
+	store_tx_commit(st);
+	for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+		int64_t id = store_pragma_int(st, checks[i].sql);
+		if (id < 0) {
+			*e = st->sql_err;
+			return -1;
+		}
+		if (id > 0)
+			return err_set(e, ERR_CORRUPT, "stop fanoutd; restore a copy", "%s (%lld)", checks[i].what,
+				       (long long)id);
+	}
+	return check_totals(st, e);
+}

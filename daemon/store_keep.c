@@ -1,0 +1,206 @@
+/* Keeping house: how long results stay, how large the log and the file grow, and whether a full disk has room again. */
+#include <string.h>
+
+#include "daemon/store_sqlite.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define SECOND_US         INT64_C(1000000)
+#define IDLE_US           (3600 * SECOND_US) /* a batch that is not closed and not added to */
+#define KEEP_EVERY_US     (10 * SECOND_US)
+#define PROBE_EVERY_US    SECOND_US
+#define WAL_PAGES_QUIET   256  /* then a quiet moment is used for a checkpoint */
+#define FREE_PAGES_KEPT   1024 /* not given back to the file system */
+#define VACUUM_PAGES_STEP 64
+
+/* ---- the log ---- */
+
+/* With one connection every checkpoint moves the whole log, and the next commit starts it anew. */
+int store_checkpoint(struct store *st)
+{
+	int rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+
+	if (rc != SQLITE_OK) {
+		store_sql_error(st, rc, &st->sql_err);
+		return -1;
+	}
+	st->wal_pages = 0;
+	return 0;
+}
+
+static int64_t pages_of(struct store *st, enum stmt_id id)
+{
+	struct stmt q;
+	int64_t n = 0;
+
+	stmt_begin(&q, st, id);
+	if (stmt_step(&q) == 1)
+		n = col_int(&q, 0);
+	stmt_end(&q);
+	return n;
+}
+
+void store_pages_refresh(struct store *st)
+{
+	st->free_pages = pages_of(st, STMT_FREE_PAGES);
+	st->totals.database_bytes = (pages_of(st, STMT_PAGES) - st->free_pages) * st->page_bytes;
+}
+
+/* ---- retention ---- */
+
+void store_set_retention(struct store *st, int64_t age_us, int64_t bytes)
+{
+	st->retention_age_us = age_us;
+	st->retention_bytes = bytes;
+	st->next_keep_us = 0;
+}
+
+static bool too_old(const struct store *st, int64_t ended_us, int64_t now_us)
+{
+	return st->retention_age_us > 0 && ended_us < now_us - st->retention_age_us;
+}
+
+static bool too_much(const struct store *st)
+{
+	return st->retention_bytes > 0 && st->totals.database_bytes + st->totals.bodies_bytes > st->retention_bytes;
+}
+
+/* The batch that ended first goes whole. One at a time: how much its going frees is seen when it has gone. */
+static bool expire_one(struct store *st, int64_t now_us)
+{
+	struct batch_entry *b = NULL;
+	int64_t ended = 0;
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_BATCH_ENDED_NEXT);
+	if (stmt_step(&q) == 1) {
+		b = store_batch_find(st, (uint32_t)col_int(&q, 0));
+		ended = col_int(&q, 1);
+	}
+	stmt_end(&q);
+	if (!b || b->sweep != STORE_SWEEP_NONE || !b->ended_us || (!too_old(st, ended, now_us) && !too_much(st)))
+		return false;
+	if (!store_tx_join(st, NULL, 1))
+		return false;
+	log_info("batch removed by retention", "batch=%u why=%s", b->id, too_old(st, ended, now_us) ? "age" : "size");
+	store_batch_remove(st, b);
+	store_tx_leave(st);
+	return true;
+}
+
+/* A batch that nobody closes is closed; one that was held, and so never started, is removed. */
+static bool close_idle(struct store *st, int64_t now_us)
+{
+	struct batch_entry *b = NULL;
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_BATCH_IDLE_NEXT);
+	stmt_int(&q, now_us - IDLE_US);
+	if (stmt_step(&q) == 1)
+		b = store_batch_find(st, (uint32_t)col_int(&q, 0));
+	stmt_end(&q);
+	if (!b || b->closed || !store_tx_join(st, NULL, 1))
+		return false;
+	if (b->held) {
+		store_batch_remove(st, b);
+	} else {
+		b->closed = true;
+		store_batch_dirty(st, b, true);
+	}
+	store_tx_leave(st);
+	return true;
+}
+
+/* ---- trouble ---- */
+
+/* The disk was full. A commit of some size that works says that it is not any more. */
+static void probe(struct store *st)
+{
+	static const char sql[] =
+	    "BEGIN IMMEDIATE; CREATE TABLE probe (x); INSERT INTO probe VALUES (zeroblob(1048576));"
+	    "DROP TABLE probe; COMMIT";
+
+	if (st->tx)
+		return;
+	if (sqlite3_exec(st->db, sql, NULL, NULL, NULL) != SQLITE_OK || store_checkpoint(st) < 0) {
+		if (!sqlite3_get_autocommit(st->db))
+			sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+		return;
+	}
+	st->trouble = false;
+	if (st->listener.on_trouble)
+		st->listener.on_trouble(st->listener.arg, NULL);
+}
+
+/* ---- steps ---- */
+
+static bool give_back(struct store *st)
+{
+	char sql[64];
+
+	if (st->free_pages <= FREE_PAGES_KEPT || st->tx)
+		return false;
+	sqlite3_snprintf(sizeof sql, sql, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES_STEP);
+	if (sqlite3_exec(st->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return false;
+	store_pages_refresh(st);
+	return true;
+}
+
+static bool keep(struct store *st, int64_t now_us)
+{
+	store_pages_refresh(st);
+	if (close_idle(st, now_us) || expire_one(st, now_us))
+		return true;
+	st->next_keep_us = now_us + KEEP_EVERY_US;
+	return false;
+}
+
+/* Quiet: nothing was asked of the store since the last step. */
+static bool keep_step(struct store *st, bool quiet)
+{
+	int64_t now = clock_wall_us();
+	bool more = false;
+
+	if (st->trouble && now >= st->next_probe_us) {
+		st->next_probe_us = now + PROBE_EVERY_US;
+		probe(st);
+	}
+	if (st->trouble)
+		return false;
+	if (now >= st->next_keep_us)
+		more = keep(st, now);
+	if (!quiet || st->tx)
+		return more;
+	if (st->wal_pages > WAL_PAGES_QUIET && store_checkpoint(st) < 0)
+		log_warn("checkpoint failed", "why=\"%s\"", st->sql_err.what);
+	return give_back(st) || more;
+}
+
+bool store_step(struct store *st)
+{
+	bool quiet = st->totals.operations == st->ops_seen;
+	bool more;
+
+	st->ops_seen = st->totals.operations;
+	if (st->dead)
+		return false;
+	more = keep_step(st, quiet);
+	if (st->trouble)
+		return false;
+	more |= store_sweep_step(st);
+	return store_bodies_step(st) || more;
+}
+
+int64_t store_step_due_us(const struct store *st)
+{
+	int64_t due = st->next_keep_us;
+
+	if (st->work)
+		return 0;
+	if (st->trouble)
+		return st->next_probe_us;
+	if (st->next_bodies_us && st->next_bodies_us < due)
+		due = st->next_bodies_us;
+	return due;
+}

@@ -1,0 +1,298 @@
+/* Opening and closing the SQLite store: the directory, the lock, how the database is set up. docs of the rooms:
+ * daemon/store_sqlite.h.
+ *
+ * One connection, exclusive: no shared memory file, and nothing else in this process ever opens the file (closing it
+ * would drop SQLite's POSIX locks). Our own lock is flock(2) on a file beside it, which says who has it. */
+#include "daemon/store_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+static const char hint_writable[] = "state_dir has to be a directory that the user of fanoutd can write";
+
+static int system_error(struct err *e, const char *what, const char *path)
+{
+	bool space = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+	bool denied = errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOTDIR;
+
+	return err_set(e,
+		       space    ? ERR_NO_SPACE
+		       : denied ? ERR_PERMISSION
+				: ERR_SYSTEM,
+		       space ? "free disk space there" : hint_writable, "%s %s: %s", what, path, strerror(errno));
+}
+
+/* ---- the directory and the lock ---- */
+
+/* Makes what is missing of the path, for us alone. */
+static int make_directory(const char *path, struct err *e)
+{
+	char *copy = strdup(path), *p = copy;
+	int rc = 0;
+
+	if (!copy)
+		abort();
+	while (rc == 0 && p) {
+		p = strchr(p + 1, '/');
+		if (p)
+			*p = '\0';
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST && errno != EISDIR)
+			rc = system_error(e, "cannot make", copy);
+		if (p)
+			*p = '/';
+	}
+	free(copy);
+	return rc;
+}
+
+static int directory_open(struct store *st, struct err *e)
+{
+	if (make_directory(st->state_dir, e) < 0)
+		return -1;
+	st->dir_fd = open(st->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (st->dir_fd < 0)
+		return system_error(e, "cannot open", st->state_dir);
+	/* The kernel's word counts, also for root on a read-only file system. */
+	if (faccessat(st->dir_fd, ".", R_OK | W_OK | X_OK, AT_EACCESS) < 0)
+		return system_error(e, "cannot write to", st->state_dir);
+	return 0;
+}
+
+static int lock_busy(struct store *st, struct err *e)
+{
+	char pid[24] = "";
+	ssize_t n = pread(st->lock_fd, pid, sizeof pid - 1, 0);
+
+	if (n <= 0 || strspn(pid, "0123456789") == 0)
+		snprintf(pid, sizeof pid, "unknown");
+	pid[strcspn(pid, "\n")] = '\0';
+	return err_set(e, ERR_LOCKED, "stop that one, or give this one another state_dir",
+		       "another fanoutd (pid %s) uses %s", pid, st->state_dir);
+}
+
+static int lock_take(struct store *st, struct err *e)
+{
+	char pid[24];
+	int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+
+	st->lock_fd = openat(st->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (st->lock_fd < 0)
+		return system_error(e, "cannot open the lock in", st->state_dir);
+	if (flock(st->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? lock_busy(st, e) : system_error(e, "cannot lock", st->state_dir);
+	/* Only for people to read: a full disk is no reason to fail here. */
+	if (ftruncate(st->lock_fd, 0) < 0 || pwrite(st->lock_fd, pid, (size_t)len, 0) != len)
+		log_debug("lock without pid", "why=\"%s\"", strerror(errno));
+	return 0;
+}
+
+/* ---- the database ---- */
+
+/* auto_vacuum and page_size hold only for a database that is made now. Journal mode after locking mode: that order is
+ * what keeps the shared memory file away. secure_delete is on by default in Debian's build: our directory is ours. */
+static const char *const pragmas[] = {
+    "PRAGMA locking_mode = EXCLUSIVE",  "PRAGMA page_size = " STORE_PAGE_SIZE,
+    "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",        "PRAGMA cache_size = -" STORE_CACHE_KIB,
+    "PRAGMA temp_store = MEMORY",       "PRAGMA mmap_size = 0",
+    "PRAGMA wal_autocheckpoint = 0",    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA foreign_keys = OFF",        "PRAGMA secure_delete = OFF",
+    "PRAGMA trusted_schema = OFF",      "PRAGMA cell_size_check = ON",
+};
+
+static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct store *st = arg;
+
+	(void)db;
+	(void)name;
+	st->wal_pages = pages;
+	return SQLITE_OK;
+}
+
+/* The first column of the first row; -1 on an error (noted), 0 for NULL or no row. */
+int64_t store_pragma_int(struct store *st, const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+	int64_t v = 0;
+	int rc = sqlite3_prepare_v2(st->db, sql, -1, &s, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(s);
+	if (rc == SQLITE_ROW)
+		v = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return v;
+	store_sql_failed(st, rc);
+	return -1;
+}
+
+static int database_create(struct store *st, struct err *e)
+{
+	int fd = openat(st->dir_fd, "fanout.db", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	/* SQLite would make it readable to all; the log beside it gets the same mode. Before SQLite opens it. */
+	if (fd < 0)
+		return system_error(e, "cannot open the database in", st->state_dir);
+	close(fd);
+	return 0;
+}
+
+static int database_open(struct store *st, struct err *e)
+{
+	char *path = sqlite3_mprintf("%s/fanout.db", st->state_dir);
+	int rc;
+
+	if (!path)
+		abort();
+	rc = sqlite3_open_v2(path, &st->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	sqlite3_free(path);
+	for (size_t i = 0; rc == SQLITE_OK && i < sizeof pragmas / sizeof *pragmas; i++)
+		rc = sqlite3_exec(st->db, pragmas[i], NULL, NULL, NULL);
+	if (rc != SQLITE_OK) {
+		store_sql_error(st, rc, e);
+		return -1;
+	}
+	sqlite3_wal_hook(st->db, on_wal, st);
+	return 0;
+}
+
+/* The daemon before did not close: what it left in the log is moved over, before anyone is served. */
+static int database_settle(struct store *st, struct err *e)
+{
+	int rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+
+	if (rc != SQLITE_OK) {
+		store_sql_error(st, rc, e);
+		return -1;
+	}
+	st->inherits = true;
+	rc = store_cache_reload(st);
+	st->inherits = false;
+	if (rc < 0) {
+		*e = st->sql_err;
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+static void on_commit(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *st = arg;
+
+	(void)fd;
+	(void)what;
+	store_tx_commit(st);
+	store_tx_deliver(st);
+}
+
+static void on_deliver(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	store_tx_deliver(arg);
+}
+
+/* The commit waits until the turn has nothing else; what is committed, and what has waited too long, does not. */
+static int events_open(struct store *st, struct err *e)
+{
+	st->commit_event = event_new(st->base, -1, 0, on_commit, st);
+	st->late_event = event_new(st->base, -1, 0, on_commit, st);
+	st->deliver_event = event_new(st->base, -1, 0, on_deliver, st);
+	if (!st->commit_event || !st->late_event || !st->deliver_event)
+		return err_set(e, ERR_SYSTEM, NULL, "cannot make events: out of memory");
+	event_priority_set(st->commit_event, event_base_get_npriorities(st->base) - 1);
+	event_priority_set(st->late_event, 0);
+	event_priority_set(st->deliver_event, 0);
+	return 0;
+}
+
+/* ---- the store ---- */
+
+static void store_free(struct store *st)
+{
+	struct event **events[] = {&st->commit_event, &st->late_event, &st->deliver_event};
+
+	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+		if (*events[i])
+			event_free(*events[i]);
+	}
+	store_cache_clear(st);
+	store_tx_free(st->spare);
+	store_bodies_close(st);
+	if (st->db) {
+		store_stmts_finalize(st);
+		if (sqlite3_close(st->db) != SQLITE_OK)
+			log_error("database not closed", "why=\"%s\"", sqlite3_errmsg(st->db));
+	}
+	if (st->lock_fd >= 0)
+		close(st->lock_fd);
+	if (st->dir_fd >= 0)
+		close(st->dir_fd);
+	free(st->state_dir);
+	free(st);
+}
+
+int store_open(struct store **out, const struct store_settings *set, const struct store_listener *listener,
+	       struct event_base *base, struct err *e)
+{
+	struct store *st = calloc(1, sizeof *st);
+
+	if (!st || !(st->state_dir = strdup(set->state_dir)))
+		abort();
+	st->listener = listener ? *listener : (struct store_listener){0};
+	st->base = base;
+	st->dir_fd = st->lock_fd = st->bodies_fd = -1;
+	st->next_batch = 1;
+	for (enum group_kind kind = 0; kind < GROUP_KINDS; kind++)
+		st->groups[kind].next_id = 1;
+	st->delivered_end = &st->delivered;
+	store_set_retention(st, set->retention_age_us, set->retention_bytes);
+	if (directory_open(st, e) < 0 || lock_take(st, e) < 0 || database_create(st, e) < 0 ||
+	    database_open(st, e) < 0 || store_schema_open(st, e) < 0 || store_stmts_prepare(st, e) < 0 ||
+	    database_settle(st, e) < 0 || store_bodies_open(st, e) < 0 || events_open(st, e) < 0) {
+		store_free(st);
+		return -1;
+	}
+	st->work = true;
+	store_pages_refresh(st);
+	*out = st;
+	return 0;
+}
+
+void store_close(struct store *st)
+{
+	if (!st)
+		return;
+	/* Callbacks may hand in more; what is still pending after a few rounds is committed and told all the same. */
+	st->closing = true;
+	while (st->tx || st->delivered) {
+		store_tx_commit(st);
+		store_tx_deliver(st);
+	}
+	if (!st->dead && !st->trouble)
+		store_schema_close(st);
+	store_free(st);
+}
+
+int store_bodies_fd(const struct store *st)
+{
+	return st->bodies_fd;
+}
+
+void store_totals(const struct store *st, struct store_totals *t)
+{
+	*t = st->totals;
+}

@@ -1,0 +1,298 @@
+/* What the rooms of the SQLite store share:
+ *
+ *   store_sqlite   open, close, the lock, settings of the database
+ *   store_schema   migrations and checks of what is opened
+ *   store_stmt     the statements
+ *   store_tx       the transaction of the loop's turn, its errors, telling who waits
+ *   store_cache    batches and open attempts in memory        store_group  lanes and chains
+ *   store_submit   new batches and jobs          store_run    attempts
+ *   store_mark     the owner's word              store_chain  what a job's end means for the others
+ *   store_load     lanes and recovery            store_read   the answers
+ *   store_sweep    work in steps                 store_keep   retention, checkpoint, vacuum
+ *   store_bodies   files                         store_check  does it all add up
+ *
+ * Between two commits the truth about batches, lanes and chains is in memory (struct batch_entry, struct group): their
+ * rows are written once, just before the commit. A rollback throws the memory away and reads it again. */
+#ifndef FANOUT_DAEMON_STORE_SQLITE_H
+#define FANOUT_DAEMON_STORE_SQLITE_H
+
+#include <dirent.h>
+#include <event2/event.h>
+#include <sqlite3.h>
+#include <uthash.h>
+
+#include "daemon/job.h"
+#include "daemon/store.h"
+#include "daemon/store_stmt.h"
+
+#define STORE_PAGE_SIZE     "4096"
+#define STORE_CACHE_KIB     "20480"
+#define STORE_TX_OPS_MAX    1000
+#define STORE_TX_AGE_US     2500
+#define STORE_NAME_MAX      512  /* bytes of a lane's key or a chain's name */
+#define STORE_CACHE_MAX     8192 /* entries of a kind; more only while they are in use */
+#define STORE_SWEEP_ROWS    500
+#define STORE_REST_ROWS     256
+#define STORE_STEP_US       3000
+#define STORE_WAL_PAGES_MAX 4096  /* then a checkpoint is made under load too */
+#define STORE_EXAMINED_MAX  10000 /* rows that one load looks at */
+
+struct batch_entry {
+	uint32_t id, uid;
+	bool held, closed, paused;
+	enum store_sweep sweep;
+	uint32_t sweep_seq;
+	int64_t submitted_us, touched_us, ended_us;
+	uint64_t next_seq, next_event; /* 64 bits: one past the last */
+	uint64_t last_event;           /* newest that ended a job */
+	int64_t counts[JOB_STATES];
+	int64_t body_bytes;
+	bool dirty;   /* in the list of those to write */
+	bool changed; /* more than its counts */
+	struct batch_entry *dirty_next;
+	UT_hash_handle hh;
+};
+
+/* A lane or a chain: something of a batch with a name. */
+enum group_kind { GROUP_LANE, GROUP_CHAIN, GROUP_KINDS };
+struct group {
+	int64_t id;
+	enum group_kind kind;
+	bool dirty;
+	struct group *dirty_next;
+	/* lanes */
+	uint64_t head;
+	uint64_t last;   /* its newest job */
+	uint64_t loaded; /* fresh ones were handed out up to here */
+	bool tell;
+	struct group *tell_next;
+	/* chains */
+	int64_t pending;
+	uint64_t failed;
+	bool rest;
+	UT_hash_handle by_id, by_name;
+	uint32_t batch; /* with the name: the key of by_name */
+	char name[];
+};
+
+/* An open attempt, with what its end needs to know of the job. */
+struct open_attempt {
+	uint64_t job;
+	uint32_t n;
+	int64_t granted_us, ready_us, started_us;
+	int64_t lane, chain; /* chain 0: none */
+	unsigned attempts;
+	uint32_t outcome;
+	bool progress;  /* the job has a row there */
+	bool inherited; /* from the daemon before */
+	struct open_attempt *next_free;
+	UT_hash_handle hh;
+};
+
+struct op_failure {
+	struct store_op *op;
+	struct err err;
+	struct op_failure *next;
+};
+
+struct batch_telling {
+	struct store_batch_news news;
+	int64_t counts[JOB_STATES];
+};
+
+struct body_name {
+	uint64_t job;
+	uint32_t n;
+};
+
+/* A transaction, and after it what is to be told. */
+struct store_tx {
+	struct store_op *ops, **ops_end;
+	struct op_failure *failures, **failures_end;
+	struct store_lane *lanes; /* keys are own copies */
+	size_t lane_count, lane_cap;
+	struct batch_telling *batches;
+	size_t batch_count, batch_cap;
+	uint32_t *released; /* held batches that were closed: all their lanes are news */
+	size_t released_count, released_cap;
+	uint32_t *removed;
+	size_t removed_count, removed_cap;
+	struct body_name *unlinks;
+	size_t unlink_count, unlink_cap;
+	bool trouble;
+	struct err trouble_err;
+	struct store_tx *next;
+};
+
+struct store {
+	sqlite3 *db;
+	struct {
+		sqlite3_stmt *s;
+		bool busy;
+	} stmts[STMT_COUNT];
+	struct store_listener listener;
+	struct event_base *base;
+	struct event *commit_event, *late_event, *deliver_event;
+	char *state_dir;
+	int dir_fd, lock_fd, bodies_fd;
+
+	/* the transaction of this turn */
+	struct store_tx *tx, *delivered, **delivered_end, *spare;
+	bool begun;    /* BEGIN was executed */
+	bool failed;   /* an SQL error: all of it will be rolled back */
+	bool dead;     /* the disk cannot be trusted any more */
+	bool trouble;  /* no space */
+	bool inherits; /* reading what the daemon before left */
+	bool closing, delivering;
+	size_t weight;
+	int64_t begun_boot_us;
+	struct err sql_err; /* of the last statement that failed */
+	struct err dead_err;
+
+	/* memory */
+	struct batch_entry *batches, *dirty_batches;
+	struct {
+		struct group *by_id, *by_name, *last;
+		struct group *dirty;
+		int64_t next_id;
+	} groups[GROUP_KINDS];
+	struct group *tell_lanes;
+	struct open_attempt *open, *open_spare;
+	uint32_t next_batch;
+
+	/* background work */
+	int64_t retention_age_us, retention_bytes;
+	int64_t next_probe_us, next_keep_us, next_bodies_us;
+	bool work;      /* sweeps or rests may be there */
+	uint32_t swept; /* the batch whose turn it was */
+	int wal_pages;  /* of the write-ahead log */
+	int64_t free_pages;
+	int page_bytes;
+	uint64_t ops_seen; /* by the last step: tells quiet from busy */
+	DIR *bodies_dir;   /* the slow look for orphans; NULL: not under way */
+	DIR *batch_dir;
+	uint32_t batch_dir_id;
+	bool batch_dir_gone; /* its batch is: all of it goes */
+	bool bodies_deep;    /* look at files too, not only at directories */
+	uint32_t *gone;      /* directories to remove */
+	size_t gone_count, gone_cap;
+
+	struct store_totals totals;
+};
+
+/* ---- store_sqlite.c ---- */
+void *store_grow(void *p, size_t *cap, size_t need, size_t size);
+int64_t store_pragma_int(struct store *st, const char *sql);
+
+/* ---- store_schema.c ---- */
+int store_schema_open(struct store *st, struct err *e);
+/* Closed in good order: the next start need not look for what was left. */
+void store_schema_close(struct store *st);
+
+/* ---- store_mark.c ---- */
+void store_batch_remove(struct store *st, struct batch_entry *b);
+
+/* ---- store_tx.c ---- */
+/* Takes the operation (NULL: the store's own work) into the turn's transaction. False: it cannot be carried out, the
+ * error will be told. Each true is followed by one store_tx_leave. */
+bool store_tx_join(struct store *st, struct store_op *op, size_t weight);
+void store_tx_leave(struct store *st);
+/* What the operation asks for is not possible; nothing of it was done. */
+void store_tx_refuse(struct store *st, struct store_op *op, enum err_code code, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Commits what is pending; who waits is told from the event loop. */
+void store_tx_commit(struct store *st);
+void store_tx_deliver(struct store *st);
+void store_tx_free(struct store_tx *tx);
+/* A statement failed: notes why, and that the transaction (if there is one) cannot be committed. */
+void store_sql_failed(struct store *st, int rc);
+void store_sql_error(struct store *st, int rc, struct err *e);
+/* Ends a read. */
+void store_op_done(struct store *st, struct store_op *op, bool failed);
+void store_op_refused(struct store_op *op, enum err_code code, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void store_unlink_later(struct store *st, uint64_t job, uint32_t n);
+
+/* ---- store_cache.c ---- */
+/* NULL: there is none, or (st->failed or sql_err) it cannot be read. */
+struct batch_entry *store_batch_find(struct store *st, uint32_t id);
+struct batch_entry *store_batch_new(struct store *st, uint32_t id);
+/* For an operation: refused where there is none, or where it is being removed. */
+struct batch_entry *store_batch_of(struct store *st, struct store_op *op, uint32_t id);
+/* In memory only; NULL: it has nothing open and nothing to write. */
+struct batch_entry *store_batch_cached(struct store *st, uint32_t id);
+void store_batch_dirty(struct store *st, struct batch_entry *b, bool changed);
+void store_batch_forget(struct store *st, uint32_t id);
+void store_count(struct store *st, struct batch_entry *b, enum job_state state, int by);
+/* What could not be before its batch has ended is over; says whether that is so. */
+bool store_batch_unfinished(const struct batch_entry *b);
+
+/* ---- store_group.c ---- */
+struct group *store_group_find(struct store *st, enum group_kind kind, int64_t id);
+struct group *store_group_get(struct store *st, enum group_kind kind, struct batch_entry *b, const char *name);
+void store_group_dirty(struct store *st, struct group *g);
+void store_lane_tell(struct store *st, struct group *lane);
+void store_groups_forget(struct store *st, uint32_t batch);
+int store_groups_flush(struct store *st, struct store_tx *tx);
+void store_groups_trim(struct store *st);
+void store_groups_clear(struct store *st);
+int store_groups_reload(struct store *st);
+struct open_attempt *store_open_find(struct store *st, uint64_t job);
+struct open_attempt *store_open_add(struct store *st, uint64_t job);
+void store_open_remove(struct store *st, struct open_attempt *o);
+/* Writes what is dirty; 0 or -1. */
+int store_cache_flush(struct store *st, struct store_tx *tx);
+void store_cache_trim(struct store *st);
+void store_cache_clear(struct store *st);
+/* After opening and after a rollback: open attempts, counters, totals. */
+int store_cache_reload(struct store *st);
+/* Before rows of the greatest numbers go: numbers are never used again. */
+int store_counters_save(struct store *st);
+int64_t store_counter_get(struct store *st, const char *name);
+
+/* ---- store_chain.c ---- */
+/* A job as far as its progress goes. */
+struct job_brief {
+	uint64_t job;
+	int64_t lane, chain, submitted_us;
+	bool progress;
+	enum job_state state;
+	enum job_reason reason;
+	unsigned tries, deaths, attempts;
+	uint32_t outcome;
+	int64_t started_us, due_us;
+};
+/* 1, 0 (no such job) or -1. A running job is queued here. */
+int store_job_brief(struct store *st, uint64_t job, struct job_brief *out);
+void store_brief_read(struct job_brief *out, const struct stmt *q);
+int store_progress_write(struct store *st, const struct job_brief *j);
+/* Ends a job without a request: its row, its progress, the counts. */
+int store_job_end(struct store *st, struct batch_entry *b, struct job_brief *j, enum job_event event,
+		  enum job_reason reason, const char *error);
+/* Puts it back to work, or behind its chain. */
+int store_job_again(struct store *st, struct batch_entry *b, struct job_brief *j, struct group *chain);
+/* A job of this chain ended: `was` before, with these actions. */
+int store_chain_ended(struct store *st, struct batch_entry *b, int64_t chain, uint64_t job, bool was_active,
+		      unsigned actions);
+/* Fails up to STORE_REST_ROWS jobs behind the one that failed. */
+int store_chain_rest(struct store *st, struct batch_entry *b, struct group *chain);
+
+/* ---- store_load.c ---- */
+void store_lanes_tell_batch(struct store *st, uint32_t batch);
+
+/* ---- store_run.c ---- */
+void store_request_read(struct store_request *req, const struct stmt *q);
+
+/* ---- store_sweep.c, store_keep.c ---- */
+bool store_sweep_step(struct store *st);
+int store_checkpoint(struct store *st);
+void store_pages_refresh(struct store *st);
+
+/* ---- store_bodies.c ---- */
+int store_bodies_open(struct store *st, struct err *e);
+void store_bodies_close(struct store *st);
+void store_body_unlink(struct store *st, uint64_t job, uint32_t n);
+void store_bodies_gone(struct store *st, uint32_t batch);
+bool store_bodies_step(struct store *st);
+
+#endif

@@ -1,0 +1,132 @@
+/* The SQL of the store: one table of statements, each prepared once and kept. A statement is used through a struct stmt
+ * on the stack: begin, put every parameter in order, step or run, end. One that is in use already (a row callback
+ * asked for more of the same) is prepared anew for the time. */
+#ifndef FANOUT_DAEMON_STORE_STMT_H
+#define FANOUT_DAEMON_STORE_STMT_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+enum stmt_id {
+	STMT_BEGIN,
+	STMT_COMMIT,
+	STMT_ROLLBACK,
+	STMT_COUNTER_GET,
+	STMT_COUNTER_SET,
+	STMT_PAGES,
+	STMT_FREE_PAGES,
+
+	STMT_BATCH_INSERT,
+	STMT_TEMPLATE_INSERT,
+	STMT_BATCH_BY_KEY,
+	STMT_BATCH_LOAD,
+	STMT_BATCH_COUNTS,
+	STMT_BATCH_STATE,
+	STMT_BATCH_FORGET_KEY,
+	STMT_BATCH_GET,
+	STMT_BATCH_LIST,
+	STMT_BATCH_LIST_UID,
+	STMT_BATCH_SUMS,
+	STMT_BATCH_SWEEP_NEXT,
+	STMT_BATCH_IDLE_NEXT,
+	STMT_BATCH_ENDED_NEXT,
+	STMT_BATCH_DELETE,
+	STMT_TEMPLATE_DELETE,
+
+	STMT_LANE_BY_KEY,
+	STMT_LANE_BY_ID,
+	STMT_LANE_INSERT,
+	STMT_LANE_HEAD,
+	STMT_LANE_LAST,
+	STMT_LANE_NEXT_DUE,
+	STMT_LANES_LIVE,
+	STMT_LANES_OF_BATCH,
+	STMT_LANES_DELETE,
+	STMT_CHAIN_BY_NAME,
+	STMT_CHAIN_BY_ID,
+	STMT_CHAIN_INSERT,
+	STMT_CHAIN_COUNTS,
+	STMT_CHAIN_REST,
+	STMT_CHAINS_REST_NEXT,
+	STMT_CHAINS_DELETE,
+
+	STMT_JOB_INSERT,
+	STMT_JOB_REQUEST,
+	STMT_JOB_BRIEF,
+	STMT_JOBS_FRESH,
+	STMT_JOBS_DUE,
+	STMT_JOBS_SWEEP,
+	STMT_JOBS_DELETE,
+	STMT_PROGRESS_INSERT,
+	STMT_PROGRESS_UPDATE,
+	STMT_PROGRESS_FULL,
+	STMT_PROGRESS_OPENED,
+	STMT_PROGRESS_DELETE,
+	STMT_CHAIN_WAITING,
+
+	STMT_RUNNING_INSERT,
+	STMT_RUNNING_DELETE,
+	STMT_RUNNING_ALL,
+
+	STMT_OUTCOME_INSERT,
+	STMT_OUTCOME_BODY,
+	STMT_OUTCOME_ATTEMPT,
+	STMT_OUTCOMES_CUT,
+	STMT_OUTCOMES_DELETE,
+
+	STMT_RESULTS,
+	STMT_RESULT,
+	STMT_EVENTS,
+	STMT_COUNT
+};
+
+struct store;
+
+struct stmt {
+	struct store *st;
+	sqlite3_stmt *s;
+	enum stmt_id id;
+	int at; /* parameters put so far */
+};
+
+int store_stmts_prepare(struct store *st, struct err *e);
+void store_stmts_finalize(struct store *st);
+
+void stmt_begin(struct stmt *q, struct store *st, enum stmt_id id);
+void stmt_int(struct stmt *q, int64_t v);
+void stmt_null(struct stmt *q);
+void stmt_text(struct stmt *q, const char *text); /* NULL is stored as NULL */
+void stmt_blob(struct stmt *q, const void *p, size_t n);
+/* 1: a row, 0: no more, -1: an error, told to store_sql_failed. */
+int stmt_step(struct stmt *q);
+void stmt_end(struct stmt *q);
+/* For what returns no rows: step and end. 0 or -1. */
+int stmt_run(struct stmt *q);
+int stmt_exec(struct store *st, enum stmt_id id);
+
+static inline int64_t col_int(const struct stmt *q, int i)
+{
+	return sqlite3_column_int64(q->s, i);
+}
+/* "" where there is none. */
+static inline const char *col_text(const struct stmt *q, int i)
+{
+	const unsigned char *t = sqlite3_column_text(q->s, i);
+
+	return t ? (const char *)t : "";
+}
+/* NULL where there is none. */
+static inline const char *col_text_or_null(const struct stmt *q, int i)
+{
+	return (const char *)sqlite3_column_text(q->s, i);
+}
+static inline bool col_null(const struct stmt *q, int i)
+{
+	return sqlite3_column_type(q->s, i) == SQLITE_NULL;
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* New batches and new jobs. It must not know how they run. */
+#include <string.h>
+
+#include "daemon/store_sqlite.h"
+#include "lib/clock.h"
+
+/* ---- batches ---- */
+
+/* 1: there is one with this key, 0: none, -1: an error. */
+static int batch_by_key(struct store *st, struct store_batch_create *c)
+{
+	struct batch_entry *b;
+	struct stmt q;
+	int rc;
+
+	if (!c->key)
+		return 0;
+	stmt_begin(&q, st, STMT_BATCH_BY_KEY);
+	stmt_int(&q, c->uid);
+	stmt_text(&q, c->key);
+	rc = stmt_step(&q);
+	if (rc == 1)
+		c->batch = (uint32_t)col_int(&q, 0);
+	stmt_end(&q);
+	if (rc != 1)
+		return rc;
+	b = store_batch_find(st, c->batch);
+	c->existed = true;
+	c->closed = b && b->closed;
+	return b ? 1 : -1;
+}
+
+static int batch_insert(struct store *st, const struct store_batch_create *c, int64_t now_us)
+{
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_BATCH_INSERT);
+	stmt_int(&q, c->batch);
+	stmt_int(&q, c->uid);
+	stmt_text(&q, c->name ? c->name : "");
+	stmt_text(&q, c->key);
+	stmt_int(&q, c->priority);
+	stmt_int(&q, c->concurrency);
+	stmt_int(&q, c->held);
+	stmt_int(&q, now_us);
+	stmt_int(&q, now_us);
+	if (stmt_run(&q) < 0)
+		return -1;
+	stmt_begin(&q, st, STMT_TEMPLATE_INSERT);
+	stmt_int(&q, c->batch);
+	stmt_text(&q, c->options ? c->options : "{}");
+	return stmt_run(&q);
+}
+
+static void batch_create(struct store *st, struct store_batch_create *c)
+{
+	int64_t now = clock_wall_us();
+	struct batch_entry *b;
+
+	c->existed = c->closed = false;
+	if (batch_by_key(st, c) != 0)
+		return;
+	if (st->next_batch > JOBID_BATCH_MAX) {
+		store_tx_refuse(st, &c->op, ERR_NO_SPACE, "start with a new state directory",
+				"there are no batch numbers left");
+		return;
+	}
+	c->batch = st->next_batch;
+	if (batch_insert(st, c, now) < 0)
+		return;
+	st->next_batch++;
+	b = store_batch_new(st, c->batch);
+	b->uid = c->uid;
+	b->held = c->held;
+	b->submitted_us = b->touched_us = now;
+	st->totals.batches++;
+	st->totals.live_batches++;
+}
+
+void store_batch_create(struct store *st, struct store_batch_create *c)
+{
+	if (!store_tx_join(st, &c->op, 1))
+		return;
+	batch_create(st, c);
+	store_tx_leave(st);
+}
+
+/* ---- jobs ---- */
+
+static int job_insert(struct store *st, uint64_t id, const struct group *lane, const struct group *chain,
+		      const struct store_job_new *j, int64_t now_us)
+{
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_JOB_INSERT);
+	stmt_int(&q, (int64_t)id);
+	stmt_int(&q, lane->id);
+	if (chain)
+		stmt_int(&q, chain->id);
+	else
+		stmt_null(&q);
+	stmt_int(&q, now_us);
+	stmt_text(&q, j->url);
+	stmt_text(&q, j->method);
+	stmt_text(&q, j->tag);
+	stmt_text(&q, j->user);
+	stmt_text(&q, j->options);
+	stmt_text(&q, j->headers);
+	if (j->has_body)
+		stmt_blob(&q, j->body, j->body_bytes);
+	else
+		stmt_null(&q);
+	return stmt_run(&q);
+}
+
+/* A job of a chain: the first goes at once, the others wait for the one before, and fail with it. */
+static int job_join_chain(struct store *st, struct batch_entry *b, struct group *chain, struct job_brief *j)
+{
+	char job[JOBID_TEXT_SIZE], error[80];
+
+	j->chain = chain->id;
+	store_group_dirty(st, chain);
+	if (chain->failed) {
+		j->state = JOB_BLOCKED;
+		store_count(st, b, JOB_BLOCKED, 1);
+		chain->pending++;
+		snprintf(error, sizeof error, "job %s of its chain failed", jobid_format(job, chain->failed));
+		return store_job_end(st, b, j, JOB_EV_PREDECESSOR, REASON_PREDECESSOR, error);
+	}
+	j->state = chain->pending ? JOB_BLOCKED : JOB_QUEUED;
+	store_count(st, b, j->state, 1);
+	chain->pending++;
+	return j->state == JOB_BLOCKED ? store_progress_write(st, j) : 0;
+}
+
+static int job_add(struct store *st, struct batch_entry *b, const struct store_job_new *spec, int64_t now_us)
+{
+	struct group *lane = store_group_get(st, GROUP_LANE, b, spec->limit_key), *chain = NULL;
+	struct job_brief j = {.job = jobid_make(b->id, (uint32_t)b->next_seq), .submitted_us = now_us};
+
+	if (!lane || (spec->chain && !(chain = store_group_get(st, GROUP_CHAIN, b, spec->chain))))
+		return -1;
+	if (job_insert(st, j.job, lane, chain, spec, now_us) < 0)
+		return -1;
+	b->next_seq++;
+	j.lane = lane->id;
+	j.state = JOB_QUEUED;
+	if (!chain)
+		store_count(st, b, JOB_QUEUED, 1);
+	else if (job_join_chain(st, b, chain, &j) < 0)
+		return -1;
+	if (j.state != JOB_QUEUED)
+		return 0;
+	lane->last = j.job;
+	if (!b->held)
+		store_lane_tell(st, lane);
+	return 0;
+}
+
+static bool names_fit(struct store *st, struct store_jobs_add *a)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		const struct store_job_new *j = &a->jobs[i];
+		if (strlen(j->limit_key) > STORE_NAME_MAX || (j->chain && strlen(j->chain) > STORE_NAME_MAX)) {
+			store_tx_refuse(st, &a->op, ERR_INPUT, NULL,
+					"job %zu: the name of its chain or host is too long", i + 1);
+			return false;
+		}
+	}
+	return true;
+}
+
+static void jobs_add(struct store *st, struct store_jobs_add *a)
+{
+	struct batch_entry *b = store_batch_of(st, &a->op, a->batch);
+	int64_t now = clock_wall_us();
+
+	if (!b || !names_fit(st, a))
+		return;
+	if (b->closed) {
+		store_tx_refuse(st, &a->op, ERR_CONFLICT, "submit to a new batch", "batch %u is closed", b->id);
+		return;
+	}
+	if (a->count > JOBID_SEQ_MAX - b->next_seq) {
+		store_tx_refuse(st, &a->op, ERR_TOO_LARGE, "submit to a new batch", "batch %u is full", b->id);
+		return;
+	}
+	a->first_seq = (uint32_t)b->next_seq;
+	for (size_t i = 0; i < a->count; i++) {
+		if (job_add(st, b, &a->jobs[i], now) < 0)
+			return;
+	}
+	b->touched_us = now;
+	store_batch_dirty(st, b, true);
+}
+
+void store_jobs_add(struct store *st, struct store_jobs_add *a)
+{
+	if (!store_tx_join(st, &a->op, a->count + 1))
+		return;
+	jobs_add(st, a);
+	store_tx_leave(st);
+}

@@ -1,0 +1,378 @@
+/* The transaction of the loop's turn. Operations are carried out as they come, inside one BEGIN; a commit event of the
+ * lowest priority ends it when the turn has nothing else to do, or its size or age does. Then, never from inside a call
+ * of the store, the listener is told and the callbacks run, in order. It must not know what the operations do.
+ *
+ * What an operation may not do is found out before it writes, and is told to it alone. An SQL error condemns the whole
+ * transaction: SQLite may have undone it already. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/store_sqlite.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+static const char hint_space[] = "free disk space below the state directory, or lower retention";
+static const char hint_disk[] = "look at the kernel's log: the disk below the state directory fails";
+
+/* ---- what a failing statement means ---- */
+
+static bool no_space_errno(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+void store_sql_error(struct store *st, int rc, struct err *e)
+{
+	const char *text = st->db ? sqlite3_errmsg(st->db) : sqlite3_errstr(rc);
+	int error = st->db ? sqlite3_system_errno(st->db) : 0;
+
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		err_set(e, ERR_NO_SPACE, hint_space, "the disk is full");
+		break;
+	case SQLITE_IOERR:
+		if (rc != SQLITE_IOERR_FSYNC && no_space_errno(error))
+			err_set(e, ERR_NO_SPACE, hint_space, "the disk is full (%s)", strerror(error));
+		else
+			err_set(e, ERR_UNKNOWN, hint_disk, "the database cannot be written or read: %s (%s)", text,
+				strerror(error));
+		break;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		err_set(e, ERR_CORRUPT, "stop fanoutd; restore a copy, or move fanout.db and fanout.db-wal away",
+			"the database is damaged: %s", text);
+		break;
+	case SQLITE_CANTOPEN:
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		err_set(e, ERR_PERMISSION, "the state directory has to be writable by the user that runs fanoutd",
+			"the database cannot be opened for writing: %s", text);
+		break;
+	default:
+		err_set(e, ERR_SYSTEM, NULL, "the database failed: %s", text);
+	}
+}
+
+/* What is on disk is not known any more, or not to be trusted. */
+static bool fatal_code(enum err_code code)
+{
+	return code == ERR_UNKNOWN || code == ERR_CORRUPT;
+}
+
+static void schedule(struct store *st)
+{
+	struct timeval late = {.tv_usec = STORE_TX_AGE_US};
+
+	if (!st->commit_event)
+		return;
+	event_active(st->commit_event, EV_TIMEOUT, 1);
+	event_add(st->late_event, &late);
+}
+
+void *store_grow(void *p, size_t *cap, size_t need, size_t size)
+{
+	if (need <= *cap)
+		return p;
+	*cap = *cap ? *cap * 2 : 16;
+	if (*cap < need)
+		*cap = need;
+	p = realloc(p, *cap * size);
+	if (!p)
+		abort();
+	return p;
+}
+
+static struct store_tx *tx_create(struct store *st)
+{
+	struct store_tx *tx = st->spare;
+
+	st->spare = NULL;
+	if (!tx && !(tx = calloc(1, sizeof *tx)))
+		abort();
+	tx->ops_end = &tx->ops;
+	tx->failures_end = &tx->failures;
+	return tx;
+}
+
+static void tx_need(struct store *st)
+{
+	if (st->tx)
+		return;
+	st->tx = tx_create(st);
+	st->begun_boot_us = clock_boot_us();
+	schedule(st);
+}
+
+void store_sql_failed(struct store *st, int rc)
+{
+	store_sql_error(st, rc, &st->sql_err);
+	if (st->begun) {
+		st->failed = true;
+	} else if (fatal_code(st->sql_err.code) && st->commit_event) {
+		/* A read found out. The listener is told in the usual way. */
+		tx_need(st);
+		st->failed = true;
+	}
+}
+
+/* ---- taking operations ---- */
+
+bool store_tx_join(struct store *st, struct store_op *op, size_t weight)
+{
+	tx_need(st);
+	if (op) {
+		op->next = NULL;
+		*st->tx->ops_end = op;
+		st->tx->ops_end = &op->next;
+		st->totals.operations++;
+	}
+	st->weight += weight;
+	if (st->dead || st->failed)
+		return false;
+	if (!st->begun) {
+		if (stmt_exec(st, STMT_BEGIN) < 0) {
+			st->failed = true;
+			return false;
+		}
+		st->begun = true;
+	}
+	return true;
+}
+
+void store_tx_leave(struct store *st)
+{
+	if (st->weight < STORE_TX_OPS_MAX && clock_boot_us() - st->begun_boot_us < STORE_TX_AGE_US)
+		return;
+	store_tx_commit(st);
+	if (st->deliver_event)
+		event_active(st->deliver_event, EV_TIMEOUT, 1);
+}
+
+static struct op_failure *failure_add(struct store_tx *tx, struct store_op *op)
+{
+	struct op_failure *f = calloc(1, sizeof *f);
+
+	if (!f)
+		abort();
+	f->op = op;
+	*tx->failures_end = f;
+	tx->failures_end = &f->next;
+	return f;
+}
+
+static void fill(struct err *e, enum err_code code, const char *hint, const char *fmt, va_list ap)
+{
+	char what[sizeof e->what];
+
+	vsnprintf(what, sizeof what, fmt, ap);
+	err_set(e, code, hint, "%s", what);
+}
+
+void store_tx_refuse(struct store *st, struct store_op *op, enum err_code code, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (st->failed || !op)
+		return; /* the transaction's error will be told */
+	va_start(ap, fmt);
+	fill(&failure_add(st->tx, op)->err, code, hint, fmt, ap);
+	va_end(ap);
+}
+
+void store_op_refused(struct store_op *op, enum err_code code, const char *hint, const char *fmt, ...)
+{
+	struct err e = {0};
+	va_list ap;
+
+	va_start(ap, fmt);
+	fill(&e, code, hint, fmt, ap);
+	va_end(ap);
+	if (op->done)
+		op->done(op, &e);
+}
+
+void store_op_done(struct store *st, struct store_op *op, bool failed)
+{
+	struct err e = st->sql_err; /* the callback may come back and fail anew */
+
+	if (op->done)
+		op->done(op, failed ? &e : NULL);
+}
+
+void store_unlink_later(struct store *st, uint64_t job, uint32_t n)
+{
+	struct store_tx *tx = st->tx;
+
+	tx->unlinks = store_grow(tx->unlinks, &tx->unlink_cap, tx->unlink_count + 1, sizeof *tx->unlinks);
+	tx->unlinks[tx->unlink_count++] = (struct body_name){.job = job, .n = n};
+}
+
+/* ---- ending ---- */
+
+static void tx_forget_news(struct store_tx *tx)
+{
+	for (size_t i = 0; i < tx->lane_count; i++)
+		free((char *)(uintptr_t)tx->lanes[i].key);
+	tx->lane_count = tx->batch_count = tx->released_count = tx->removed_count = tx->unlink_count = 0;
+}
+
+void store_tx_free(struct store_tx *tx)
+{
+	if (!tx)
+		return;
+	tx_forget_news(tx);
+	free(tx->lanes);
+	free(tx->batches);
+	free(tx->released);
+	free(tx->removed);
+	free(tx->unlinks);
+	free(tx);
+}
+
+static void tx_trouble(struct store *st, struct store_tx *tx, const struct err *e)
+{
+	if (e->code == ERR_NO_SPACE && st->trouble)
+		return;
+	if (e->code == ERR_NO_SPACE) {
+		st->trouble = true;
+	} else if (fatal_code(e->code)) {
+		st->dead = true;
+		st->dead_err = *e;
+	} else {
+		return;
+	}
+	tx->trouble = true;
+	tx->trouble_err = *e;
+}
+
+/* Nothing of this turn happened: every operation gets the error. */
+static void tx_fail(struct store *st, struct store_tx *tx)
+{
+	struct op_failure *f = tx->failures, *next;
+	struct err e = st->dead ? st->dead_err : st->sql_err;
+
+	for (; f; f = next) {
+		next = f->next;
+		free(f);
+	}
+	tx->failures = NULL;
+	tx->failures_end = &tx->failures;
+	tx_forget_news(tx);
+	for (struct store_op *op = tx->ops; op; op = op->next)
+		failure_add(tx, op)->err = e;
+	if (!st->dead)
+		tx_trouble(st, tx, &e);
+	if (st->begun && !sqlite3_get_autocommit(st->db))
+		sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
+	st->begun = false;
+	store_cache_clear(st);
+	if (!st->dead && store_cache_reload(st) < 0) {
+		st->sql_err.code = ERR_UNKNOWN;
+		tx_trouble(st, tx, &st->sql_err);
+	}
+}
+
+static int tx_write(struct store *st, struct store_tx *tx)
+{
+	int64_t from = clock_boot_us(), took;
+
+	if (store_cache_flush(st, tx) < 0 || stmt_exec(st, STMT_COMMIT) < 0)
+		return -1;
+	took = clock_boot_us() - from;
+	st->totals.commits++;
+	st->totals.commit_us_total += took;
+	if (took > st->totals.commit_us_max)
+		st->totals.commit_us_max = took;
+	return 0;
+}
+
+void store_tx_commit(struct store *st)
+{
+	struct store_tx *tx = st->tx;
+
+	if (!tx)
+		return;
+	if (st->dead || st->failed || (st->begun && tx_write(st, tx) < 0)) {
+		tx_fail(st, tx);
+	} else {
+		for (size_t i = 0; i < tx->unlink_count; i++)
+			store_body_unlink(st, tx->unlinks[i].job, tx->unlinks[i].n);
+		store_cache_trim(st);
+	}
+	st->begun = st->failed = false;
+	st->tx = NULL;
+	st->weight = 0;
+	if (st->late_event)
+		event_del(st->late_event);
+	tx->next = NULL;
+	*st->delivered_end = tx;
+	st->delivered_end = &tx->next;
+	if (st->deliver_event)
+		event_active(st->deliver_event, EV_TIMEOUT, 1);
+	if (!st->dead && st->wal_pages > STORE_WAL_PAGES_MAX && store_checkpoint(st) < 0)
+		log_warn("checkpoint failed", "why=\"%s\"", st->sql_err.what);
+}
+
+/* ---- telling ---- */
+
+static void tell_listener(struct store *st, struct store_tx *tx)
+{
+	struct store_listener *l = &st->listener;
+
+	if (tx->trouble && l->on_trouble)
+		l->on_trouble(l->arg, &tx->trouble_err);
+	for (size_t i = 0; i < tx->lane_count && l->on_lane; i++)
+		l->on_lane(l->arg, &tx->lanes[i]);
+	for (size_t i = 0; i < tx->released_count; i++)
+		store_lanes_tell_batch(st, tx->released[i]);
+	for (size_t i = 0; i < tx->batch_count && l->on_batch; i++) {
+		tx->batches[i].news.counts = tx->batches[i].counts;
+		l->on_batch(l->arg, &tx->batches[i].news);
+	}
+	for (size_t i = 0; i < tx->removed_count && l->on_removed; i++)
+		l->on_removed(l->arg, tx->removed[i]);
+}
+
+static void tell_ops(struct store_tx *tx)
+{
+	struct store_op *op = tx->ops, *next;
+
+	for (; op; op = next) {
+		struct op_failure *f = tx->failures;
+		next = op->next;
+		bool refused = f && f->op == op;
+		if (refused)
+			tx->failures = f->next;
+		if (op->done)
+			op->done(op, refused ? &f->err : NULL);
+		if (refused)
+			free(f);
+	}
+}
+
+void store_tx_deliver(struct store *st)
+{
+	struct store_tx *tx;
+
+	if (st->delivering)
+		return; /* a callback led here: the loop below goes on */
+	st->delivering = true;
+	while ((tx = st->delivered)) {
+		st->delivered = tx->next;
+		if (!st->delivered)
+			st->delivered_end = &st->delivered;
+		tell_listener(st, tx);
+		tell_ops(tx);
+		tx_forget_news(tx);
+		tx->ops = NULL;
+		tx->trouble = false;
+		if (st->spare)
+			store_tx_free(tx);
+		else
+			st->spare = tx;
+	}
+	st->delivering = false;
+}
