@@ -7,16 +7,20 @@
 LIB_MODULES = err log clock units jobid reason url wire message heap paths
 DAEMON_MODULES = main conf job retry sched limit engine engine_start engine_end pool peer spawn watch store_sqlite \
 	store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
-	store_load store_read store_sweep store_keep store_bodies store_check api
+	store_load store_read store_sweep store_keep store_bodies store_check http http_request http_answer api \
+	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
+	spec_raw spec_merge arena base64 notify private
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text
 CLI_MODULES = main batch chains client closest ctl feed fetch glob help input layouts local options output progress \
 	request results rows service socket sse submit table template text verbs watch when
-SIM_MODULES = main server reply routes plain zipped hostile memory stats counter
+APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter
+SIM_MODULES = main sim world engine net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl
 CLI_LIBS = libevent libcurl jansson smartcols
-SIM_LIBS = libevent zlib jansson
+APISIM_LIBS = libevent zlib jansson
+SIM_LIBS = libcurl jansson
 UNIT_LIBS = cmocka
 BENCH_LIBS = libevent libcurl
 
@@ -72,6 +76,7 @@ PYTHON = /usr/bin/python3
 PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONDONTWRITEBYTECODE=1 FANOUT_BUILD=$(BUILD) \
 	$(PYTHON) -m pytest -p no:cacheprovider -p xdist.plugin
 PYTEST_ARGS ?= -n 2
+SIM_SEEDS ?= 500
 
 # Parallel by default. Output is kept apart by target, except where somebody watches it come.
 LIVE_GOALS = check check-asan demo bench cover deps
@@ -97,7 +102,8 @@ LIB_OBJECTS := $(call objects,LIB,lib)
 DAEMON_OBJECTS := $(call objects,DAEMON,daemon)
 WORKER_OBJECTS := $(call objects,WORKER,worker)
 CLI_OBJECTS := $(call objects,CLI,cli)
-SIM_OBJECTS := $(call objects,SIM,tests/apisim)
+APISIM_OBJECTS := $(call objects,APISIM,tests/apisim)
+SIM_OBJECTS := $(call objects,SIM,tests/sim)
 $(if $(ABSENT),$(info make: not there yet: $(ABSENT)))
 SCHEMA_SQL := $(sort $(wildcard schema/sqlite/*.sql))
 ifneq ($(SCHEMA_SQL),)
@@ -106,7 +112,7 @@ endif
 
 cflags_of = $(shell pkg-config --cflags $1 2>/dev/null)
 libs_of = $(shell pkg-config --libs $1 2>/dev/null)
-ALL_LIBS = $(sort $(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(SIM_LIBS) $(UNIT_LIBS) $(BENCH_LIBS))
+ALL_LIBS = $(sort $(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(APISIM_LIBS) $(SIM_LIBS) $(UNIT_LIBS) $(BENCH_LIBS))
 PKG_CFLAGS := $(call cflags_of,$(ALL_LIBS))
 HAVE_LIBS := $(shell pkg-config --exists $(ALL_LIBS) 2>/dev/null && echo yes)
 
@@ -158,7 +164,8 @@ endef
 $(eval $(call program_rule,fanoutd,$(DAEMON_OBJECTS) $(BUILD)/lib.a,$(DAEMON_LIBS)))
 $(eval $(call program_rule,fanout-worker,$(WORKER_OBJECTS) $(BUILD)/lib.a,$(WORKER_LIBS)))
 $(eval $(call program_rule,fanoutctl,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
-$(eval $(call program_rule,apisim,$(SIM_OBJECTS),$(SIM_LIBS)))
+$(eval $(call program_rule,apisim,$(APISIM_OBJECTS),$(APISIM_LIBS)))
+$(eval $(call program_rule,sim,$(SIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
 $(eval $(call program_rule,bench/bare,$(BUILD)/obj/tests/bench/bare.o,$(BENCH_LIBS)))
 
 # ---- Unit tests: one archive per room, without its main ----
@@ -224,9 +231,10 @@ demo: ensure-deps ## build, start a private daemon and an API simulator, and fan
 	@$(MAKE) --no-print-directory --output-sync=target all
 	@FANOUT_BUILD=$(BUILD) tests/demo.sh
 
-check: ensure-deps ## all tests: unit, then end to end (PYTEST_ARGS='-k name' chooses)
-	@$(MAKE) --no-print-directory --output-sync=target all units
+check: ensure-deps ## all tests: unit, simulated, end to end (PYTEST_ARGS='-k name' chooses)
+	@$(MAKE) --no-print-directory --output-sync=target all units $(BUILD)/sim
 	@tests/run-unit $(UNIT_PROGRAMS)
+	@$(BUILD)/sim --seeds $(SIM_SEEDS)
 	@$(PYTEST) $(PYTEST_ARGS) tests/e2e
 
 check-asan: ## all tests with the address and undefined-behaviour sanitizers
