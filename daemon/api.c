@@ -280,6 +280,18 @@ bool api_refuse_draining(struct http_request *r)
 	return true;
 }
 
+bool api_refuse_stopped(struct http_request *r)
+{
+	struct api *a = http_arg(r);
+	struct err e;
+
+	if (!a->stopped)
+		return false;
+	err_set(&e, ERR_BUSY, "look again when the daemon is back", "the daemon is ending");
+	http_problem(r, &e);
+	return true;
+}
+
 /* ---- looking a batch up ---- */
 
 struct lookup {
@@ -347,8 +359,11 @@ static void on_looked_up(struct store_op *op, const struct err *e)
 void api_with_batch(struct http_request *r, uint32_t batch, uint64_t job,
 		    void (*then)(struct http_request *r, const struct api_batch *b))
 {
-	struct lookup *l = api_alloc(sizeof *l);
+	struct lookup *l;
 
+	if (api_refuse_stopped(r))
+		return;
+	l = api_alloc(sizeof *l);
 	l->get.op.done = on_looked_up;
 	l->get.batch = batch;
 	l->get.on_row = on_batch;

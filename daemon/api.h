@@ -75,6 +75,8 @@ void api_reply_json(struct http_request *r, int status, json_t *json); /* takes 
 void api_reply_batch(struct http_request *r, const struct store_batch *b);
 /* Refuses (503) while draining; true when it did. */
 bool api_refuse_draining(struct http_request *r);
+/* The same for reads, when the store is being closed. */
+bool api_refuse_stopped(struct http_request *r);
 /* A whole number of the query, or `missing`. */
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e);

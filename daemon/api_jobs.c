@@ -248,7 +248,7 @@ static void on_marked(struct store_op *op, const struct err *e)
 		http_problem(m->r, &missing);
 	} else if (e) {
 		http_problem(m->r, e);
-	} else {
+	} else if (!api_refuse_stopped(m->r)) {
 		v = reading_create(m->r);
 		v->get.op.done = on_result;
 		store_job_get(api_store(v->api), &v->get);

@@ -1,0 +1,463 @@
+/* fanoutd: options, start, signals, end. Puts the modules together and holds nothing of what they do. */
+#define _GNU_SOURCE 1
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/api.h"
+#include "daemon/conf.h"
+#include "daemon/engine.h"
+#include "daemon/http.h"
+#include "daemon/notify.h"
+#include "daemon/private.h"
+#include "daemon/watch.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/paths.h"
+
+#ifndef FANOUT_VERSION
+#define FANOUT_VERSION "unknown"
+#endif
+
+#define DRAIN_SECONDS    30
+#define FLUSH_US         50000 /* for answers that are on their way when all is done */
+#define IDLE_SECONDS     60
+#define HEARTBEAT_MS     1000
+#define WORKER_IN_FLIGHT 256
+
+/* fanoutd(8) lists them; after sysexits(3) where that has a fitting one. */
+enum {
+	EXIT_START = 1,
+	EXIT_USAGE = 2,
+	EXIT_CORRUPT = 65,
+	EXIT_NEWER = 70,
+	EXIT_SPACE = 73,
+	EXIT_STORAGE = 74,
+	EXIT_LOCKED = 75,
+	EXIT_PERMISSION = 77,
+};
+
+static int exit_status(enum err_code code)
+{
+	static const int statuses[ERR_CODES] = {
+	    [ERR_USAGE] = EXIT_USAGE,           [ERR_CORRUPT] = EXIT_CORRUPT, [ERR_VERSION] = EXIT_NEWER,
+	    [ERR_NO_SPACE] = EXIT_SPACE,        [ERR_UNKNOWN] = EXIT_STORAGE, [ERR_LOCKED] = EXIT_LOCKED,
+	    [ERR_PERMISSION] = EXIT_PERMISSION,
+	};
+
+	return statuses[code] ? statuses[code] : EXIT_START;
+}
+
+struct options {
+	const char *conf; /* NULL: none was named */
+	bool check, local;
+	long idle_seconds;
+};
+
+struct daemon {
+	struct options opt;
+	struct conf conf;
+	char worker_program[PATHS_MAX];
+	struct message_settings worker;
+	struct event_base *base;
+	struct watch *watch;
+	struct engine *engine;
+	struct api *api;
+	struct http *http;
+	struct notify *notify;
+	struct event *sigterm, *sigint, *sighup, *drain_over, *idle;
+	int64_t idle_since_us;
+	bool stopping;
+	int status;
+};
+
+/* ---- options ---- */
+
+static const char usage_text[] =
+    "usage: fanoutd -c FILE [-n]\n"
+    "       fanoutd --local [-c FILE]\n"
+    "\n"
+    "  -c FILE   the configuration (default: " PATHS_SYSTEM_CONF ")\n"
+    "  -n        check the configuration, and end\n"
+    "  --local   a private daemon for this user; it ends when it has been idle for a minute\n"
+    "  -h        this text\n"
+    "  -V        the version\n";
+
+static const struct option long_options[] = {
+    {"conf", required_argument, NULL, 'c'},
+    {"check", no_argument, NULL, 'n'},
+    {"local", no_argument, NULL, 'l'},
+    {"idle", required_argument, NULL, 'i'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static long parse_seconds(const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (*end || !*text || n < 1 || n > 86400) {
+		fprintf(stderr, "fanoutd: --idle %s is not a number of seconds\n", text);
+		exit(EXIT_USAGE);
+	}
+	return n;
+}
+
+static void parse_options(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	*o = (struct options){.idle_seconds = IDLE_SECONDS};
+	while ((c = getopt_long(argc, argv, "c:nhV", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			o->conf = optarg;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 'l':
+			o->local = true;
+			break;
+		case 'i':
+			o->idle_seconds = parse_seconds(optarg);
+			break;
+		case 'h':
+			fputs(usage_text, stdout);
+			exit(0);
+		case 'V':
+			puts("fanoutd " FANOUT_VERSION);
+			exit(0);
+		default:
+			fputs(usage_text, stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "fanoutd: \"%s\" is one argument too many\n%s", argv[optind], usage_text);
+		exit(EXIT_USAGE);
+	}
+}
+
+static int load_conf(struct options *o, struct conf *c, struct err *e)
+{
+	if (o->local)
+		return private_conf(c, o->conf, e);
+	if (!o->conf && access(PATHS_SYSTEM_CONF, F_OK) == 0)
+		o->conf = PATHS_SYSTEM_CONF;
+	if (!o->conf)
+		return err_set(e, ERR_USAGE,
+			       "name one with -c FILE, or start a private daemon for this user with --local",
+			       "there is no configuration at " PATHS_SYSTEM_CONF);
+	return conf_load(c, o->conf, e);
+}
+
+static void log_conf(const struct conf *c)
+{
+	if (c->limit_count)
+		log_warn("limits accepted, not yet enforced", "count=%u", c->limit_count);
+}
+
+/* ---- the end ---- */
+
+static void on_drain_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)fd;
+	(void)what;
+	log_warn("not all requests ended in time", "seconds=%d", DRAIN_SECONDS);
+	event_base_loopbreak(d->base);
+}
+
+static void on_drained(void *arg)
+{
+	static const struct timeval flush = {.tv_usec = FLUSH_US};
+	struct daemon *d = arg;
+
+	event_base_loopexit(d->base, &flush);
+}
+
+static void stop(struct daemon *d, const char *why)
+{
+	static const struct timeval most = {.tv_sec = DRAIN_SECONDS};
+
+	if (d->stopping) {
+		log_info("stopping now", "why=%s", why);
+		event_base_loopbreak(d->base);
+		return;
+	}
+	d->stopping = true;
+	log_info("stopping", "why=%s", why);
+	notify_stopping(d->notify);
+	http_stop_listening(d->http);
+	api_drain(d->api);
+	evtimer_add(d->drain_over, &most);
+	engine_drain(d->engine, on_drained, d);
+}
+
+static void on_stop_signal(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	stop(arg, fd == SIGINT ? "SIGINT" : "SIGTERM");
+}
+
+/* The store can't be trusted any more: what it said last may or may not be on disk. */
+static void on_fatal(void *arg, const struct err *e)
+{
+	struct daemon *d = arg;
+
+	log_error("ending", "why=\"%s\" hint=\"%s\"", e->what, e->hint);
+	d->status = exit_status(e->code == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_UNKNOWN);
+	event_base_loopbreak(d->base);
+}
+
+/* ---- reloading ---- */
+
+static void take_new_conf(struct daemon *d, struct conf *fresh)
+{
+	engine_set_defaults(d->engine, &fresh->defaults, fresh->concurrency);
+	store_set_retention(engine_store(d->engine), fresh->retention_results_us, fresh->retention_store_bytes);
+	log_set_level(fresh->log_level);
+	if (strcmp(fresh->socket, d->conf.socket) != 0 || strcmp(fresh->state_dir, d->conf.state_dir) != 0 ||
+	    fresh->workers != d->conf.workers || fresh->socket_mode != d->conf.socket_mode)
+		log_warn("some changes need a restart", "keys=\"socket socket_mode state_dir workers network\"");
+	log_conf(fresh);
+}
+
+static void on_reload_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct conf fresh;
+	struct err e;
+
+	(void)fd;
+	(void)what;
+	notify_reloading();
+	if (load_conf(&d->opt, &fresh, &e)) {
+		log_error("configuration not reloaded", "why=\"%s\"", e.what);
+	} else {
+		take_new_conf(d, &fresh);
+		conf_clear(&fresh);
+		log_info("configuration reloaded", "file=%s", d->opt.conf ? d->opt.conf : "(defaults)");
+	}
+	notify_reloaded();
+}
+
+/* ---- a private daemon ends when nobody needs it ---- */
+
+static void on_idle_look(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	int64_t now = clock_boot_us();
+
+	(void)fd;
+	(void)what;
+	if (!engine_idle(d->engine) || http_connections(d->http))
+		d->idle_since_us = now;
+	else if (now - d->idle_since_us >= d->opt.idle_seconds * INT64_C(1000000) && !d->stopping)
+		stop(d, "idle");
+}
+
+/* ---- the start ---- */
+
+static void prepare_process(void)
+{
+	struct rlimit files;
+
+	umask(077);
+	signal(SIGPIPE, SIG_IGN);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+/* The changelist of epoll is not asked for: descriptors are closed here by several hands (evhttp, the pool), and the
+ * daemon's sockets stay as they are, so there is nothing to gain. */
+static void make_base(struct daemon *d)
+{
+	struct event_config *cfg = event_config_new();
+
+	if (!cfg || event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK))
+		BUG("out of memory for the event loop");
+	d->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	/* 0: signals and workers; 1: the rest; 2: the commit of what all of them brought in this turn. */
+	if (!d->base || event_base_priority_init(d->base, 3))
+		BUG("cannot make an event loop");
+}
+
+static unsigned worker_count(const struct conf *c)
+{
+	long n = c->workers ? (long)c->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+static void fill_worker_settings(struct daemon *d)
+{
+	d->worker = (struct message_settings){
+	    .version = MESSAGE_VERSION,
+	    .log_level = (uint32_t)d->conf.log_level,
+	    .heartbeat_ms = HEARTBEAT_MS,
+	    .capacity_max = WORKER_IN_FLIGHT,
+	    .deny_count = d->conf.deny_count,
+	    .user_agent = "fanout/" FANOUT_VERSION,
+	};
+	for (unsigned i = 0; i < d->conf.deny_count; i++)
+		d->worker.deny[i] = d->conf.deny[i];
+}
+
+static int start_engine(struct daemon *d, struct err *e)
+{
+	struct engine_settings set;
+
+	if (paths_program("fanout-worker", d->worker_program, sizeof d->worker_program, e))
+		return -1;
+	fill_worker_settings(d);
+	set = (struct engine_settings){
+	    .store = {.state_dir = d->conf.state_dir,
+		      .retention_age_us = d->conf.retention_results_us,
+		      .retention_bytes = d->conf.retention_store_bytes},
+	    .defaults = d->conf.defaults,
+	    .worker = d->worker,
+	    .workers = worker_count(&d->conf),
+	    .worker_program = d->worker_program,
+	    .key_concurrency = d->conf.concurrency,
+	};
+	d->watch = watch_create();
+	d->engine = engine_create(d->base, &set, d->watch, on_fatal, d, e);
+	return d->engine ? 0 : -1;
+}
+
+static int start_http(struct daemon *d, struct err *e)
+{
+	struct api_settings set = {.base = d->base, .engine = d->engine, .watch = d->watch};
+	struct http_settings front = {
+	    .socket = d->conf.socket, .socket_mode = d->conf.socket_mode, .routes = api_routes()};
+
+	d->api = api_create(&set);
+	front.arg = d->api;
+	d->http = http_open(d->base, &front, e);
+	if (!d->http)
+		return -1;
+	api_set_http(d->api, d->http);
+	return 0;
+}
+
+static struct event *on_signal(struct daemon *d, int number, event_callback_fn callback)
+{
+	struct event *ev = evsignal_new(d->base, number, callback, d);
+
+	if (!ev || event_priority_set(ev, 0) || evsignal_add(ev, NULL))
+		BUG("cannot watch signal %d", number);
+	return ev;
+}
+
+static void write_status(void *arg, char *out, unsigned long size)
+{
+	const struct daemon *d = arg;
+	struct store_totals t;
+	struct engine_stats s;
+
+	store_totals(engine_store(d->engine), &t);
+	engine_stats(d->engine, &s);
+	snprintf(out, size, "%lld jobs wait, %u requests in flight, %lld done", (long long)t.counts[JOB_QUEUED],
+		 s.sched.in_flight, (long long)t.counts[JOB_DONE]);
+}
+
+static void start_events(struct daemon *d)
+{
+	static const struct timeval second = {.tv_sec = 1};
+
+	d->sigterm = on_signal(d, SIGTERM, on_stop_signal);
+	d->sigint = on_signal(d, SIGINT, on_stop_signal);
+	d->sighup = on_signal(d, SIGHUP, on_reload_signal);
+	d->drain_over = evtimer_new(d->base, on_drain_over, d);
+	d->idle_since_us = clock_boot_us();
+	if (d->opt.local) {
+		d->idle = event_new(d->base, -1, EV_PERSIST, on_idle_look, d);
+		evtimer_add(d->idle, &second);
+	}
+	d->notify = notify_start(d->base, write_status, d);
+}
+
+static int start(struct daemon *d, struct err *e)
+{
+	if (d->opt.local && private_dirs(&d->conf, e))
+		return -1;
+	make_base(d);
+	if (start_engine(d, e) || start_http(d, e))
+		return -1;
+	start_events(d);
+	log_conf(&d->conf);
+	log_info("ready", "version=%s socket=%s state_dir=%s workers=%u", FANOUT_VERSION, d->conf.socket,
+		 d->conf.state_dir, worker_count(&d->conf));
+	return 0;
+}
+
+static void free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+static void finish(struct daemon *d)
+{
+	if (d->api)
+		api_stop(d->api);
+	if (d->engine)
+		engine_free(d->engine); /* what waits for the last commit is answered */
+	http_close(d->http);
+	api_free(d->api);
+	watch_free(d->watch);
+	notify_free(d->notify);
+	free_event(d->sigterm);
+	free_event(d->sigint);
+	free_event(d->sighup);
+	free_event(d->drain_over);
+	free_event(d->idle);
+	if (d->base)
+		event_base_free(d->base);
+	conf_clear(&d->conf);
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon d;
+	struct err e;
+
+	parse_options(argc, argv, &d.opt);
+	log_open("fanoutd", LOG_LEVEL_INFO);
+	prepare_process();
+	if (load_conf(&d.opt, &d.conf, &e))
+		fatal(e.code == ERR_USAGE ? EXIT_USAGE : EXIT_START, &e);
+	if (d.opt.check) {
+		printf("%s: ok\n", d.opt.conf ? d.opt.conf : "(defaults)");
+		conf_clear(&d.conf);
+		return 0;
+	}
+	log_set_level(d.conf.log_level);
+	if (start(&d, &e)) {
+		int status = exit_status(e.code);
+
+		finish(&d);
+		fatal(status, &e);
+	}
+	event_base_dispatch(d.base);
+	finish(&d);
+	log_info("ended", "status=%d", d.status);
+	return d.status;
+}
