@@ -3,14 +3,27 @@
 
 #include <string.h>
 
+/* An event's id counts once the event is whole: whoever is cut off in its middle has not seen it. */
+static void take_id(struct sse *s)
+{
+	if (s->next_id.len == 0)
+		return;
+	s->id.len = 0;
+	text_add(&s->id, s->next_id.data, s->next_id.len);
+	s->next_id.len = 0;
+}
+
 static int end_event(struct sse *s, struct err *e)
 {
-	struct sse_event event = {.name = s->name.len ? s->name.data : "message",
-				  .id = s->id.len ? s->id.data : "",
-				  .data = s->data.len ? s->data.data : "",
-				  .len = s->data.len};
-	int rc = s->has_data ? s->on_event(s->arg, &event, e) : 0;
+	struct sse_event event;
+	int rc;
 
+	take_id(s);
+	event = (struct sse_event){.name = s->name.len ? s->name.data : "message",
+				   .id = s->id.len ? s->id.data : "",
+				   .data = s->data.len ? s->data.data : "",
+				   .len = s->data.len};
+	rc = s->has_data ? s->on_event(s->arg, &event, e) : 0;
 	s->name.len = s->data.len = 0;
 	s->has_data = false;
 	return rc;
@@ -47,8 +60,8 @@ static int end_line(struct sse *s, const char *line, size_t len, struct err *e)
 		s->name.len = 0;
 		text_add(&s->name, value, n);
 	} else if (field(line, len, "id", &value, &n)) {
-		s->id.len = 0;
-		text_add(&s->id, value, n);
+		s->next_id.len = 0;
+		text_add(&s->next_id, value, n);
 	}
 	return 0; /* a comment, or a field that we do not know */
 }
@@ -81,7 +94,7 @@ int sse_feed(struct sse *s, const char *piece, size_t len, struct err *e)
 
 void sse_restart(struct sse *s)
 {
-	s->line.len = s->name.len = s->data.len = 0;
+	s->line.len = s->name.len = s->data.len = s->next_id.len = 0;
 	s->has_data = false;
 }
 
@@ -91,4 +104,5 @@ void sse_clear(struct sse *s)
 	text_clear(&s->name);
 	text_clear(&s->data);
 	text_clear(&s->id);
+	text_clear(&s->next_id);
 }

@@ -18,12 +18,13 @@ struct sse_event {
 struct sse {
 	int (*on_event)(void *arg, const struct sse_event *event, struct err *e);
 	void *arg;
-	struct text line, name, data, id;
+	struct text line, name, data;
+	struct text id, next_id; /* of the last whole event; of the one that is coming */
 	bool has_data;
 };
 /* Returns 0, or what on_event returned when that was not 0. */
 int sse_feed(struct sse *s, const char *piece, size_t len, struct err *e);
-/* Forgets an event that was cut off; the id stays. */
+/* Forgets an event that was cut off; the id of the last whole one stays. */
 void sse_restart(struct sse *s);
 void sse_clear(struct sse *s);
 

@@ -158,7 +158,7 @@ static void a_stream_that_was_cut_begins_anew_and_keeps_the_id(void **arg)
 	struct sse s = {.on_event = note_event, .arg = &seen};
 
 	(void)arg;
-	sse_feed(&s, "id: 5\ndata: a\n\ndata: half", 25, NULL);
+	sse_feed(&s, "id: 5\ndata: a\n\nid: 6\ndata: half", 31, NULL);
 	sse_restart(&s);
 	sse_feed(&s, "data: b\n\n", 9, NULL);
 	assert_string_equal(seen.data, "(5 message a)(5 message b)");

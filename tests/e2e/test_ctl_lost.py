@@ -1,0 +1,348 @@
+"""fanoutctl against a daemon that breaks off, hangs up or says no: played by a script, answer by answer."""
+
+import http.server
+import json
+import os
+import signal
+import socketserver
+import subprocess
+import threading
+
+import pytest
+
+from harness.daemon import run
+from harness.process import BUILD, environment, spawn, wait_until
+
+
+class Script(socketserver.ThreadingUnixStreamServer):
+    """Answers requests by `answers`: (method, path without query) → a list of answers, the last one again and again.
+
+    An answer is (status, JSON), or a function of the handler, or None: the connection is closed without one.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, path, answers):
+        self.answers = {key: list(value) for key, value in answers.items()}
+        self.seen = []
+        self.lock = threading.Lock()
+        super().__init__(str(path), Handler)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def next_answer(self, key):
+        with self.lock:
+            answers = self.answers.get(key, [(404, {"detail": "no such thing", "code": "not_found"})])
+            return answers.pop(0) if len(answers) > 1 else answers[0]
+
+    def requests(self, method, path):
+        return [body for m, p, body in self.seen if (m, p.partition("?")[0]) == (method, path)]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_any(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.seen.append((self.command, self.path, body))
+        answer = self.server.next_answer((self.command, self.path.partition("?")[0]))
+        if answer is None:
+            self.close_connection = True
+            self.connection.close()
+        elif callable(answer):
+            answer(self)
+        else:
+            self.reply(*answer)
+
+    do_GET = do_POST = do_DELETE = handle_any
+
+    def reply(self, status, value):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json" if status < 300 else "application/problem+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *args):
+        pass
+
+
+def batch(state="running", **counts):
+    zero = dict.fromkeys(("blocked", "queued", "running", "done", "failed", "cancelled"), 0)
+    return {"batch": 7, "state": state, "counts": {**zero, **counts}, "submitted_at": "2026-01-01T00:00:00.000000Z",
+            "ended_at": "2026-01-01T00:00:02.000000Z" if state in ("done", "failed", "cancelled") else None}
+
+
+MADE = (201, {"batch": 7, "existed": False, "closed": False, "jobs": 0})
+MADE_AT_ONCE = (201, {"batch": 7, "existed": False, "closed": True, "jobs": 1, "first_seq": 1})
+ADDED = (201, {"jobs": 1, "first_seq": 1})
+CLOSED = (200, batch())
+
+
+def problem(status, code, detail, **more):
+    return (status, {"type": "about:blank", "title": "x", "status": status, "code": code, "detail": detail, **more})
+
+
+@pytest.fixture
+def play(scratch):
+    servers = []
+
+    def start(answers):
+        server = Script(scratch / "s", answers)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def ctl(scratch):
+    def call(*args, **options):
+        return run([BUILD / "fanoutctl", "-S", scratch / "s", *args], env=environment(), **options)
+
+    return call
+
+
+def test_a_lost_answer_to_a_small_submission_is_asked_for_again_with_the_same_key(play, ctl):
+    server = play({("POST", "/v1/batches"): [None, (200, {"batch": 7, "existed": True, "closed": True})]})
+    assert ctl("submit", "http://h/1").out == "7\n"
+    first, second = (json.loads(body) for body in server.requests("POST", "/v1/batches"))
+    assert first == second
+    assert first["key"] and first["jobs"] == [{"url": "http://h/1"}]
+
+
+def test_keys_made_up_for_a_submission_are_never_the_same(play, ctl):
+    server = play({("POST", "/v1/batches"): [MADE_AT_ONCE]})
+    for _ in range(3):
+        ctl("submit", "http://h/1")
+    assert len({json.loads(body)["key"] for body in server.requests("POST", "/v1/batches")}) == 3
+
+
+def test_a_submission_that_stays_unanswered_is_said_to_be_unknown(play, ctl):
+    play({("POST", "/v1/batches"): [None]})
+    r = ctl("submit", "http://h/1", check=3)
+    assert r.out == ""
+    assert "may or may not have been taken" in r.err
+
+
+def test_jobs_whose_answer_was_lost_are_not_sent_twice(play, ctl, scratch):
+    (scratch / "urls").write_text("http://h/1\n")
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [None]})
+    r = ctl("submit", "-i", scratch / "urls", check=3)
+    assert len(server.requests("POST", "/v1/batches/7/jobs")) == 1
+    assert "batch 7 was begun and not closed" in r.err and "fanoutctl cancel 7" in r.err
+    assert r.out == ""
+
+
+def test_a_refused_line_is_found_in_the_file_and_the_batch_is_taken_back(play, ctl, scratch):
+    (scratch / "urls").write_text("# comment\n\nhttp://h/1\nhttp://h/2\n\nhttp://bad\n")
+    server = play({
+        ("POST", "/v1/batches"): [MADE],
+        ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=3)],
+        ("DELETE", "/v1/batches/7"): [(200, {})],
+    })
+    r = ctl("submit", "-i", scratch / "urls", check=2)
+    assert f"{scratch}/urls:6: bad URL" in r.err and "nothing was submitted" in r.err
+    assert server.requests("POST", "/v1/batches/7/jobs") == [b'{"url":"http://h/1"}\n{"url":"http://h/2"}\n{"url":"http://bad"}\n']
+    assert len(server.requests("DELETE", "/v1/batches/7")) == 1
+    assert json.loads(server.requests("POST", "/v1/batches")[0])["hold"] is True
+
+
+def test_a_held_batch_that_cannot_be_removed_at_once_is_cancelled_first(play, ctl, scratch):
+    (scratch / "urls").write_text("http://bad\n")
+    server = play({
+        ("POST", "/v1/batches"): [MADE],
+        ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=1)],
+        ("DELETE", "/v1/batches/7"): [problem(409, "conflict", "it runs"), (200, {})],
+        ("POST", "/v1/batches/7/cancel"): [(200, batch("cancelling"))],
+        ("GET", "/v1/batches/7/wait"): [(200, batch("cancelled"))],
+    })
+    assert "nothing was submitted" in ctl("submit", "-i", scratch / "urls", check=2).err
+    assert len(server.requests("DELETE", "/v1/batches/7")) == 2
+
+
+def test_repeated_lines_are_counted_as_one_when_one_is_refused(play, ctl):
+    server = play({
+        ("POST", "/v1/batches"): [MADE],
+        ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=8)],
+        ("POST", "/v1/batches/7/close"): [CLOSED],
+    })
+    r = ctl("submit", "-n", "3", "-i", "-", input="http://h/1\n\nhttp://h/2\nhttp://h/3\n", check=2)
+    assert "standard input:4: bad URL" in r.err
+    assert len(server.requests("POST", "/v1/batches/7/close")) == 1
+    assert "0 jobs before it were taken as batch 7" in r.err
+
+
+def test_a_pipe_is_sent_on_when_it_pauses(play, ctl, scratch):
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED], ("POST", "/v1/batches/7/close"): [CLOSED]})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdin.write(b"http://h/1\n")
+    child.stdin.flush()
+    wait_until(lambda: server.requests("POST", "/v1/batches/7/jobs"), 5, "the first line goes while the pipe is open")
+    assert child.stdout.readline() == b"7\n", "the id comes as soon as the batch is there"
+    child.stdin.write(b"http://h/2\n")
+    child.stdin.close()
+    assert child.wait(10) == 0
+    child.stdout.close()
+    assert server.requests("POST", "/v1/batches/7/jobs") == [b'{"url":"http://h/1"}\n', b'{"url":"http://h/2"}\n']
+    assert json.loads(server.requests("POST", "/v1/batches")[0]).get("hold") is None
+
+
+@pytest.mark.parametrize(
+    "status, code, exit_status",
+    [(403, "permission", 5), (404, "not_found", 4), (409, "conflict", 1), (413, "too_large", 2), (503, "busy", 75),
+     (507, "no_space", 75), (400, "input", 2), (500, "system", 1)],
+)
+def test_a_problem_is_told_with_its_hint_and_exit_status(play, ctl, status, code, exit_status):
+    play({("GET", "/v1/batches/7"): [problem(status, code, "this is why", hint="do that")]})
+    r = ctl("status", "7", check=exit_status)
+    assert r.err == "fanoutctl: this is why\n  do that\n"
+    assert r.out == ""
+
+
+def test_something_that_is_not_the_daemon_is_told_as_such(play, ctl):
+    def nonsense(handler):
+        handler.wfile.write(b"220 mail.example ESMTP\r\n")
+        handler.close_connection = True
+
+    play({("GET", "/v1/batches/7"): [nonsense], ("GET", "/v1/batches/8"): [(200, None)], ("GET", "/v1/batches/9"): [lambda h: h.reply(500, [])]})
+    assert "the connection to fanoutd" in ctl("status", "7", check=3).err
+    assert "answered with status 500 and no reason" in ctl("status", "9", check=1).err
+
+
+def events(handler, *pieces, end=True):
+    handler.send_response(200)
+    handler.send_header("Content-Type", "text/event-stream")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for piece in pieces:
+        data = piece.encode()
+        handler.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+    if end:
+        handler.wfile.write(b"0\r\n\r\n")
+    else:
+        handler.close_connection = True
+
+
+def job_event(number, seq, state="done"):
+    row = {"job": f"7.{seq}", "batch": 7, "seq": seq, "state": state, "status": 200, "url": f"http://h/{seq}", "size": 3,
+           "timings": {"total_us": 1500}}
+    return f"id: {number}\nevent: job\ndata: {json.dumps(row)}\n\n"
+
+
+def test_following_goes_on_behind_the_last_event_when_the_stream_breaks(play, ctl):
+    last_ids = []
+
+    def first(handler):
+        last_ids.append(handler.headers.get("Last-Event-ID"))
+        events(handler, job_event(11, 1), job_event(12, 2), "id: 13\nevent: job\ndata: {\"cut", end=False)
+
+    def second(handler):
+        last_ids.append(handler.headers.get("Last-Event-ID"))
+        events(handler, ": still here\n\n", job_event(13, 3), f"event: batch\ndata: {json.dumps(batch('done', done=3))}\n\n")
+
+    play({("GET", "/v1/batches/7/events"): [first, None, problem(503, "busy", "draining"), second]})
+    r = ctl("follow", "7", "-f", "ndjson")
+    assert [row["seq"] for row in r.rows()] == [1, 2, 3]
+    assert last_ids == [None, "12"]
+    assert "batch 7: 3 done in 2.00 s" in r.err
+
+
+def test_waiting_survives_answers_that_are_lost(play, ctl):
+    play({("GET", "/v1/batches/7/wait"): [(200, batch(queued=1)), None, None, (200, batch("failed", failed=1))]})
+    assert "1 failed" in ctl("wait", "7", check=1).err
+
+
+def test_a_daemon_that_was_never_there_is_not_waited_for(ctl):
+    assert "does not run" in ctl("wait", "7", check=3, timeout=5).err
+    assert "does not run" in ctl("follow", "7", check=3, timeout=5).err
+
+
+def test_an_interrupted_wait_says_that_the_jobs_go_on(play, scratch):
+    waiting = threading.Event()
+
+    def never(handler):
+        waiting.set()
+        handler.rfile.read(1)
+
+    play({("GET", "/v1/batches/7/wait"): [never]})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "wait", "7"], stderr=subprocess.PIPE)
+    assert waiting.wait(10)
+    child.send_signal(signal.SIGINT)
+    assert child.wait(5) == 130
+    assert b"batch 7 goes on" in child.stderr.read()
+    child.stderr.close()
+
+
+def test_an_interrupted_submission_of_a_file_is_taken_back(play, scratch):
+    adding = threading.Event()
+
+    def never(handler):
+        adding.set()
+        handler.rfile.read(1)
+
+    (scratch / "urls").write_text("http://h/1\n")
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [never], ("DELETE", "/v1/batches/7"): [(200, {})]})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", scratch / "urls"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert adding.wait(10)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=5)
+    assert child.returncode == 130
+    assert out == b"" and b"nothing was submitted" in err
+    assert len(server.requests("DELETE", "/v1/batches/7")) == 1
+
+
+def test_a_body_that_breaks_off_leaves_no_file(play, ctl, scratch):
+    def half(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"half")
+        handler.close_connection = True
+
+    play({("GET", "/v1/jobs/7.1/body"): [half]})
+    (scratch / "out").write_text("before")
+    ctl("get", "7.1", "-o", scratch / "out", check=3)
+    assert (scratch / "out").read_text() == "before"
+    assert sorted(p.name for p in scratch.iterdir()) == ["out", "s"]
+
+
+def test_results_that_break_off_do_not_look_complete(play, ctl):
+    def half(handler):
+        events(handler, '{"job":"7.1","seq":1}\n', end=False)
+
+    play({("GET", "/v1/batches/7/results"): [half]})
+    r = ctl("results", "7", "-f", "json", check=3)
+    with pytest.raises(json.JSONDecodeError):
+        r.json()
+
+
+def test_a_full_disk_behind_stdout_is_an_error(play, ctl, scratch):
+    play({("GET", "/v1/batches"): [(200, {"batches": [batch()], "next": None})], ("GET", "/v1/batches/7"): [(200, batch())]})
+    for format in ("table", "json", "ndjson", "csv"):
+        with open("/dev/full", "wb") as full:
+            child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "-f", format, "status"], stdout=full, stderr=subprocess.PIPE)
+            _, err = child.communicate(timeout=10)
+        assert child.returncode == 1, (format, err)
+        assert b"cannot write to standard output" in err, format
+
+
+def test_a_reader_that_goes_away_ends_us_quietly(play, scratch):
+    def many(handler):
+        events(handler, *(json.dumps({"job": f"7.{i}", "url": "http://h/" + "x" * 1000}) + "\n" for i in range(3000)))
+
+    play({("GET", "/v1/batches/7/results"): [many]})
+    read_end, write_end = os.pipe()
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "-f", "ndjson", "results", "7"], stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    os.read(read_end, 100)
+    os.close(read_end)
+    _, err = child.communicate(timeout=10)
+    assert err == b""
+    assert child.returncode == -signal.SIGPIPE
