@@ -5,8 +5,8 @@
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
 LIB_MODULES = err log clock units jobid reason url wire message heap paths
-DAEMON_MODULES = main conf job retry sched limit engine engine_start engine_end pool peer spawn watch store_sqlite \
-	store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
+DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_pick limit engine engine_start engine_end \
+	pool peer spawn watch store_sqlite store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
 	store_load store_read store_sweep store_keep store_bodies store_check http http_request http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
 	spec_raw spec_merge arena base64 notify private
@@ -167,6 +167,7 @@ $(eval $(call program_rule,fanoutctl,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
 $(eval $(call program_rule,apisim,$(APISIM_OBJECTS),$(APISIM_LIBS)))
 $(eval $(call program_rule,sim,$(SIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
 $(eval $(call program_rule,bench/bare,$(BUILD)/obj/tests/bench/bare.o,$(BENCH_LIBS)))
+$(eval $(call program_rule,bench/store_bench,$(BUILD)/obj/tests/bench/store_bench.o $(BUILD)/daemon.a $(BUILD)/lib.a,$(DAEMON_LIBS)))
 
 # ---- Unit tests: one archive per room, without its main ----
 
