@@ -31,8 +31,8 @@ PARALLEL = 64
 LINES_PER_REQUEST = 20_000
 
 
-def say(text=""):
-    print(text, flush=True)
+def say(text="", end="\n"):
+    print(text, end=end, flush=True)
 
 
 def first_line(*argv):
@@ -199,14 +199,34 @@ def bulk(daemon, url, count):
         "rss_queued_kib": memory_kib(daemon.pid),
         "rss_peak_kib": memory_kib(daemon.pid, "VmHWM"),
     }
+    post(connection, f"/v1/batches/{batch}/cancel", b"", (200,))
     connection.close()
     return result
 
 
-def print_bulk(r):
-    say(f"\n{r['jobs']} jobs submitted over the API: {r['seconds']:.2f} s, {r['per_s']:.0f} jobs/s, each request durable before its answer")
-    say(f"  the daemon's memory: {r['rss_before_kib'] / 1024:.1f} MiB before, {r['rss_held_kib'] / 1024:.1f} MiB with all of them held, ")
-    say(f"  {r['rss_queued_kib'] / 1024:.1f} MiB with all of them queued, {r['rss_peak_kib'] / 1024:.1f} MiB at most")
+def bulk_by_client(daemon, directory, url, count):
+    """The same with fanoutctl, from a file; one job at a time is fetched meanwhile."""
+    path = directory / "many"
+    path.write_text("".join(f"{url}/{i}\n" for i in range(count)))
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--concurrency", "1", "-i", path],
+        capture_output=True,
+        env=environment(),
+        check=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - begin
+    daemon.api.post(f"/v1/batches/{done.stdout.strip()}/cancel")
+    return {"jobs": count, "seconds": seconds, "per_s": count / seconds}
+
+
+def print_bulk(r, client):
+    say(f"\n{r['jobs']} jobs submitted over the API, each request durable before its answer: {r['seconds']:.2f} s, {r['per_s']:.0f} jobs/s")
+    say(f"{client['jobs']} jobs submitted by fanoutctl from a file of URLs: {client['seconds']:.2f} s, {client['per_s']:.0f} jobs/s")
+    mib = {k: f"{v / 1024:.1f} MiB" for k, v in r.items() if k.startswith("rss_")}
+    say(f"the daemon's memory: {mib['rss_before_kib']} before, {mib['rss_held_kib']} with {r['jobs']} held,", end=" ")
+    say(f"{mib['rss_queued_kib']} with them queued, {mib['rss_peak_kib']} at most")
 
 
 # ---- All of it ----
@@ -244,9 +264,10 @@ def main():
         servers.append(apisim := Apisim())
         servers.append(holder := disk_daemon(directory / "state-2"))
         held = bulk(holder, apisim.url + "/delay/0.01?", options.jobs)
-        print_bulk(held)
+        client = bulk_by_client(holder, directory, apisim.url + "/delay/0.01?", options.jobs // 4)
+        print_bulk(held, client)
         report = BUILD / "bench.json"
-        report.write_text(json.dumps({"machine": about, "fetch": rows, "bulk": held}, indent=1) + "\n")
+        report.write_text(json.dumps({"machine": about, "fetch": rows, "bulk": held, "bulk_by_client": client}, indent=1) + "\n")
         say(f"\nwritten to {report.relative_to(ROOT)}")
     finally:
         for server in reversed(servers):
