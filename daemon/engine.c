@@ -286,11 +286,15 @@ void engine_free(struct engine *en)
 	if (en->store)
 		store_close(en->store);
 	free_batches(en);
+	/* Loaded jobs are sched's to free; the rest is ours. */
+	HASH_ITER (hh, en->jobs, j, next) {
+		if (j->phase == PHASE_LOADED)
+			HASH_DEL(en->jobs, j);
+		else
+			engine_job_free(j);
+	}
 	if (en->sched)
 		sched_free(en->sched);
-	HASH_ITER (hh, en->jobs, j, next) {
-		engine_job_free(j);
-	}
 	if (en->pump)
 		event_free(en->pump);
 	if (en->wake)
