@@ -2,7 +2,8 @@
 # make demo: a private daemon and an API simulator in a scratch directory, and 100 jobs fanned out. Leaves nothing.
 set -eu
 
-build=$(realpath "${FANOUT_BUILD:-build}")
+shown=${FANOUT_BUILD:-build}
+build=$(realpath "$shown")
 jobs=100
 each=0.1 # seconds the simulated API takes to answer
 dir=$(mktemp -d "${TMPDIR:-/tmp}/fanout-demo.XXXXXX")
@@ -57,7 +58,7 @@ seq -f "$url/delay/$each?page=%g" 1 $jobs >"$dir/urls"
 
 say "$jobs requests, one after another:"
 echo '$ fanoutctl submit --concurrency 1 --wait -i urls'
-clock "$build/fanoutctl" submit --concurrency 1 --wait -i "$dir/urls"
+clock "$build/fanoutctl" submit --concurrency 1 --wait -i "$dir/urls" >/dev/null
 one_by_one=$took
 
 say "The same $jobs, fanned out:"
@@ -70,18 +71,16 @@ say "The results (the first ten of $jobs):"
 echo "\$ fanoutctl results $batch"
 "$build/fanoutctl" results "$batch" >"$dir/results"
 head -n 11 "$dir/results"
-echo
-"$build/fanoutctl" status "$batch"
 
 say "One after another: $(seconds $one_by_one).  Fanned out: $(seconds $fanned_out).  $((one_by_one / (fanned_out > 0 ? fanned_out : 1))) times as fast, and every result was on disk before it was shown."
 cat <<EOF
 
 To go on, with a private daemon of your own (no root, no configuration):
 
-    $build/fanoutctl --local fetch https://example.org/
-    $build/fanoutctl --local submit --wait 'https://example.org/?page=[1-20]'
-    $build/fanoutctl --local results 1
+    $shown/fanoutctl --local fetch https://example.org/
+    $shown/fanoutctl --local submit --wait 'https://example.org/?page=[1-20]'
+    $shown/fanoutctl --local results 1
 
 As a system service: sudo make install, then systemctl enable --now fanoutd.socket fanoutd.service
-All verbs: $build/fanoutctl help
+All verbs: $shown/fanoutctl help
 EOF
