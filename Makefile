@@ -79,7 +79,7 @@ PYTEST_ARGS ?= -n 2
 SIM_SEEDS ?= 500
 
 # Parallel by default. Output is kept apart by target, except where somebody watches it come.
-LIVE_GOALS = check check-asan demo bench cover deps
+LIVE_GOALS = check check-asan sim demo bench cover deps
 ifeq ($(MAKELEVEL),0)
 ifeq ($(findstring -j,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc)
@@ -166,6 +166,7 @@ $(eval $(call program_rule,fanout-worker,$(WORKER_OBJECTS) $(BUILD)/lib.a,$(WORK
 $(eval $(call program_rule,fanoutctl,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
 $(eval $(call program_rule,apisim,$(APISIM_OBJECTS),$(APISIM_LIBS)))
 $(eval $(call program_rule,sim,$(SIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
+$(eval $(call program_rule,bench/sched_bench,$(BUILD)/obj/tests/bench/sched_bench.o $(BUILD)/daemon.a $(BUILD)/lib.a,libcurl jansson))
 $(eval $(call program_rule,bench/bare,$(BUILD)/obj/tests/bench/bare.o,$(BENCH_LIBS)))
 $(eval $(call program_rule,bench/store_bench,$(BUILD)/obj/tests/bench/store_bench.o $(BUILD)/daemon.a $(BUILD)/lib.a,$(DAEMON_LIBS)))
 
@@ -235,8 +236,13 @@ demo: ensure-deps ## build, start a private daemon and an API simulator, and fan
 check: ensure-deps ## all tests: unit, simulated, end to end (PYTEST_ARGS='-k name' chooses)
 	@$(MAKE) --no-print-directory --output-sync=target all units $(BUILD)/sim
 	@tests/run-unit $(UNIT_PROGRAMS)
-	@$(BUILD)/sim --seeds $(SIM_SEEDS)
+	@$(BUILD)/sim --seeds $(SIM_SEEDS) && $(BUILD)/sim --mutations
 	@$(PYTEST) $(PYTEST_ARGS) tests/e2e
+
+sim: ensure-deps ## simulate scheduling, limits and retries over many seeds (SIM_SEEDS), and with mistakes built in
+	@$(MAKE) --no-print-directory --output-sync=target $(BUILD)/sim
+	@$(BUILD)/sim --seeds $(SIM_SEEDS) && $(BUILD)/sim --mutations
+sim: SIM_SEEDS = 100000
 
 check-asan: ## all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan SANITIZE=address,undefined
@@ -319,6 +325,6 @@ help: ## this list
 		while IFS="$$(printf '\t')" read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 FORCE:
-.PHONY: all units deps ensure-deps have-libs demo check check-asan bench cover fmt lint $(LINTS) install uninstall clean help FORCE
+.PHONY: all units deps ensure-deps have-libs demo check sim check-asan bench cover fmt lint $(LINTS) install uninstall clean help FORCE
 
 -include $(shell find $(BUILD)/obj $(BUILD)/gen -name '*.d' 2>/dev/null)

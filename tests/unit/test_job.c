@@ -90,14 +90,14 @@ static void add(struct shown shown[JOB_STATES][JOB_EVENTS], const char *from, co
 /* "| blocked | unblock | queued | queue |" */
 static void read_table_line(char *line)
 {
-	char from[32], event[32], to[32], actions[64] = "";
+	char from[32], event[32], to[32], actions[64] = "", *save = NULL;
 	unsigned set = 0;
 
 	if (sscanf(line, "| %31[a-z_] | %31[a-z_] | %31[a-z_] | %63[a-z_, ]", from, event, to, actions) < 3)
 		return;
 	if (strcmp(from, "state") == 0)
 		return;
-	for (char *a = strtok(actions, ", "); a; a = strtok(NULL, ", "))
+	for (char *a = strtok_r(actions, ", ", &save); a; a = strtok_r(NULL, ", ", &save))
 		set |= action_parse(a);
 	add(in_table, from, event, to, set);
 }
@@ -105,7 +105,7 @@ static void read_table_line(char *line)
 /* "queued ──start──► running ◄──this,that── other": a chain of states and arrows. */
 static void read_drawing_line(char *line)
 {
-	char *state = NULL, *labels = NULL, *save = NULL;
+	char *state = NULL, *labels = NULL, *save = NULL, *comma = NULL;
 	bool backwards = false;
 
 	for (char *w = strtok_r(line, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
@@ -116,7 +116,7 @@ static void read_drawing_line(char *line)
 			continue;
 		}
 		if (state && labels)
-			for (char *e = strtok(labels, ","); e; e = strtok(NULL, ","))
+			for (char *e = strtok_r(labels, ",", &comma); e; e = strtok_r(NULL, ",", &comma))
 				add(in_drawing, backwards ? w : state, e, backwards ? state : w, 0);
 		state = w;
 		labels = NULL;

@@ -103,12 +103,12 @@ static const struct cause_expectation {
 };
 _Static_assert(sizeof expectations / sizeof *expectations == CAUSES - 1, "all causes but the whole response");
 
-#define FOR_EACH_CAUSE(x) for (const struct cause_expectation *x = expectations; x < expectations + CAUSES - 1; x++)
+#define FOR_EACH_CAUSE for (const struct cause_expectation *x = expectations; x < expectations + (CAUSES - 1); x++)
 
 static void every_cause_is_transient_or_final_as_listed(void **arg)
 {
 	(void)arg;
-	FOR_EACH_CAUSE(x)
+	FOR_EACH_CAUSE
 	{
 		expect(ATTEMPT(.cause = x->cause), x->verdict, x->reason);
 		assert_int_equal(retry_transient(x->cause, 0), x->verdict == RETRY_AGAIN);
@@ -118,7 +118,7 @@ static void every_cause_is_transient_or_final_as_listed(void **arg)
 static void the_last_attempts_failure_is_final_with_its_own_reason(void **arg)
 {
 	(void)arg;
-	FOR_EACH_CAUSE(x)
+	FOR_EACH_CAUSE
 	if (x->cause != CAUSE_WORKER_LOST) {
 		expect(ATTEMPT(.cause = x->cause, .tries = 5), RETRY_FAILED, x->reason);
 		expect(ATTEMPT(.cause = x->cause, .tries = 1, .max_attempts = 1), RETRY_FAILED, x->reason);
@@ -130,7 +130,7 @@ static void the_last_attempts_failure_is_final_with_its_own_reason(void **arg)
 static void a_post_without_an_answer_is_never_sent_twice(void **arg)
 {
 	(void)arg;
-	FOR_EACH_CAUSE(x)
+	FOR_EACH_CAUSE
 	{
 		expect(ATTEMPT(.cause = x->cause, .method = "POST"), RETRY_FAILED, REASON_UNKNOWN_OUTCOME);
 		expect(ATTEMPT(.cause = x->cause, .method = "PATCH", .tries = 5), RETRY_FAILED, REASON_UNKNOWN_OUTCOME);
@@ -140,7 +140,7 @@ static void a_post_without_an_answer_is_never_sent_twice(void **arg)
 static void a_post_that_was_never_sent_or_may_be_repeated_is_judged_like_a_get(void **arg)
 {
 	(void)arg;
-	FOR_EACH_CAUSE(x)
+	FOR_EACH_CAUSE
 	{
 		struct retry_input unsent = ATTEMPT(.cause = x->cause, .method = "POST");
 

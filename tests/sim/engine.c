@@ -1,0 +1,249 @@
+/* What the daemon's engine does, in small: keeps queued jobs in a store, feeds the scheduler's windows, starts what it
+ * picks, and tells it of ends. The mutations that break a promise to the scheduler are here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/err.h"
+#include "tests/sim/world.h"
+
+/* ---- lanes come and go with their jobs ---- */
+
+static void lane_need(struct world *w, struct lane *l)
+{
+	if (l->needed++ > 0)
+		return;
+	l->handle = sched_lane_add(w->sched, l->id, l->batch->handle, l->key->name, l);
+	if (l->key->ruled)
+		sched_key_limit(w->sched, l->key->name, &l->key->rule);
+}
+
+static void lane_drop(struct world *w, struct lane *l)
+{
+	if (--l->needed > 0)
+		return;
+	if (sched_lane_remove(w->sched, l->handle))
+		judge_fail(w, "lane %lld still had jobs loaded when its last one had ended", (long long)l->id);
+	l->handle = NULL;
+}
+
+/* ---- the store ---- */
+
+static void store(struct world *w, struct job *j)
+{
+	struct lane *l = j->lane;
+
+	j->place = PLACE_STORED;
+	l->stored[l->stored_count++] = j;
+	sched_lane_more(w->sched, l->handle, true);
+}
+
+void engine_queue(struct world *w, struct job *j, int64_t due_us)
+{
+	lane_need(w, j->lane);
+	if (due_us <= w->now_us) {
+		store(w, j);
+		return;
+	}
+	j->place = PLACE_PUT_OFF;
+	event_add(w, due_us, EVENT_DUE, j, ++j->put_off);
+}
+
+void engine_due(struct world *w, struct job *j, unsigned put_off)
+{
+	if (j->place == PLACE_PUT_OFF && j->put_off == put_off)
+		store(w, j);
+}
+
+static void unstore(struct lane *l, unsigned at)
+{
+	memmove(&l->stored[at], &l->stored[at + 1], (--l->stored_count - at) * sizeof(struct job *));
+}
+
+static void unload(struct world *w, struct job *j)
+{
+	struct sched_job *handle = sched_take(w->sched, j->lane->handle, j->index + 1);
+
+	if (!handle)
+		judge_fail(w, "job %u is loaded, but could not be taken out", j->index);
+	free(handle);
+	j->lane->loaded--;
+}
+
+/* A queued job that ends without having been picked. */
+void engine_unqueue(struct world *w, struct job *j)
+{
+	struct lane *l = j->lane;
+
+	if (j->place == PLACE_LOADED)
+		unload(w, j);
+	for (unsigned i = 0; j->place == PLACE_STORED && i < l->stored_count; i++)
+		if (l->stored[i] == j) {
+			unstore(l, i);
+			break;
+		}
+	if (j->place == PLACE_FLYING) { /* picked, and its grant is about to be given back */
+		j->flight->job = NULL;
+		j->flight = NULL;
+	} else {
+		lane_drop(w, l);
+	}
+	j->place = PLACE_NOWHERE;
+}
+
+/* ---- loading ---- */
+
+static void load_job(struct world *w, struct job *j, struct sched_job *handle)
+{
+	*handle = (struct sched_job){.id = j->index + 1};
+	j->place = PLACE_LOADED;
+	j->lane->loaded++;
+	sched_push(w->sched, j->lane->handle, handle, w->now_us);
+}
+
+static bool load(struct world *w)
+{
+	struct sched_lane *handle;
+	unsigned room;
+	bool any = false;
+
+	while ((handle = sched_hungry(w->sched, &room))) {
+		struct lane *l = sched_lane_user(handle);
+
+		for (; room > 0 && l->stored_count > 0; room--, any = true) {
+			struct job *j = l->stored[0];
+			struct sched_job *memory = malloc(sizeof(*memory));
+
+			if (!memory)
+				BUG("out of memory");
+			unstore(l, 0);
+			load_job(w, j, memory);
+		}
+		sched_lane_more(w->sched, handle, l->stored_count > 0);
+	}
+	return any;
+}
+
+/* ---- starting ---- */
+
+static struct flight *flight_create(struct world *w, struct sched_job *handle)
+{
+	struct flight *f = calloc(1, sizeof(*f));
+	struct job *j = &w->jobs[handle->id - 1];
+
+	if (!f)
+		BUG("out of memory");
+	*f = (struct flight){.job = j, .lane = j->lane, .handle = handle, .next = w->flights};
+	w->flights = f;
+	j->lane->loaded--;
+	return f;
+}
+
+static void start(struct world *w, struct sched_job *handle)
+{
+	struct flight *f = flight_create(w, handle);
+
+	judge_grant(w, f);
+	w->open[w->open_count++] = f;
+	f->job->place = PLACE_FLYING;
+	f->job->flight = f;
+	if (chance(w, 2)) { /* the attempt's row cannot be committed: nothing is sent */
+		f->report_us = -1;
+		event_add(w, w->now_us + draw(w, 0, 5) * MS, EVENT_REFUND, f, 0);
+		return;
+	}
+	trace(w, "start job %u on %s", f->job->index, f->lane->key->name);
+	w->result->attempts++;
+	life_apply(w, f->job, JOB_EV_START, REASON_NONE);
+	net_send(w, f);
+	if (w->mutation == MUTATE_UNBLOCK_EARLY && f->job->after && f->job->after->state == JOB_BLOCKED)
+		life_apply(w, f->job->after, JOB_EV_UNBLOCK, REASON_NONE);
+	if (w->mutation == MUTATE_END_EARLY) {
+		sched_ended(w->sched, handle, w->now_us, w->now_us);
+		f->ended_in_sched = true;
+		free(handle);
+		f->handle = NULL;
+	}
+}
+
+bool engine_has_credit(const struct world *w)
+{
+	return w->open_count < w->credit;
+}
+
+void engine_turn(struct world *w)
+{
+	struct sched_job *handle;
+
+	do {
+		load(w);
+		while (!w->result->failed && engine_has_credit(w) && (handle = sched_pick(w->sched, w->now_us)))
+			start(w, handle);
+	} while (!w->result->failed && load(w));
+}
+
+/* ---- ending ---- */
+
+static int64_t counted_us(const struct world *w, const struct flight *f)
+{
+	if (w->mutation == MUTATE_COUNT_AT_SEND)
+		return f->sent_us;
+	if (f->answered_us != CLOCK_NEVER)
+		return f->answered_us;
+	return f->ended_us + (w->mutation == MUTATE_NO_SAFETY ? 0 : SAFETY_US);
+}
+
+static void tell_sched(struct world *w, struct flight *f)
+{
+	int64_t told_us = counted_us(w, f);
+
+	if (w->mutation == MUTATE_FORGET_ABORTED && f->answered_us == CLOCK_NEVER) {
+		judge_end(w, f, INT64_MIN);
+		sched_refund(w->sched, f->handle, w->now_us);
+	} else {
+		judge_end(w, f, told_us);
+		if (!f->ended_in_sched)
+			sched_ended(w->sched, f->handle, w->now_us, told_us);
+	}
+	if (!f->ended_in_sched)
+		free(f->handle);
+	f->ended_in_sched = true;
+}
+
+static void close_flight(struct world *w, struct flight *f)
+{
+	unsigned i = 0;
+
+	while (w->open[i] != f)
+		i++;
+	w->open[i] = w->open[--w->open_count];
+	if (f->job)
+		f->job->flight = NULL;
+}
+
+void engine_refund(struct world *w, struct flight *f)
+{
+	w->result->refunds++;
+	trace(w, "refund job %u on %s", f->job ? f->job->index : JOBS_MAX, f->lane->key->name);
+	close_flight(w, f);
+	judge_refund(w, f);
+	sched_refund(w->sched, f->handle, w->now_us);
+	f->ended_in_sched = true;
+	if (f->job) {
+		load_job(w, f->job, f->handle);
+		return;
+	}
+	free(f->handle);
+	lane_drop(w, f->lane);
+}
+
+void engine_report(struct world *w, struct flight *f)
+{
+	close_flight(w, f);
+	tell_sched(w, f);
+	trace(w, "end job %u: %s %d", f->job ? f->job->index : JOBS_MAX, cause_name(f->cause), f->status);
+	if (f->job) {
+		f->job->place = PLACE_NOWHERE;
+		life_settle(w, f->job, f);
+	}
+	lane_drop(w, f->lane);
+}

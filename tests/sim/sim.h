@@ -1,0 +1,40 @@
+/* Deterministic simulation of the policy modules together: job, retry, limit and sched, driven by a small engine with a
+ * fake clock, a store in memory, and servers that count what arrives. A seed is a world and everything that happens in
+ * it; the same seed is the same run, to the microsecond.
+ *
+ * What is held against every run (tests/sim/judge.c): no server sees more than a rule allows in any window; no cap is
+ * exceeded; the jobs of a chain run in order; nothing that must not be repeated has its effect twice; when the
+ * scheduler says "none may go", a model that counts everything anew agrees, then and until the moment it asked to be
+ * woken; and every job ends. */
+#ifndef FANOUT_TESTS_SIM_SIM_H
+#define FANOUT_TESTS_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Ways to drive the modules wrongly. Each must be found out: that is how it is known that the checks can fail. */
+enum sim_mutation {
+	MUTATE_NOTHING,
+	MUTATE_COUNT_AT_SEND,  /* a request counts from when it was sent, not from when it was answered */
+	MUTATE_NO_SAFETY,      /* an aborted request counts from its abort */
+	MUTATE_FORGET_ABORTED, /* an aborted request is refunded, as if it had never been sent */
+	MUTATE_END_EARLY,      /* the scheduler is told of the end when the request is sent */
+	MUTATE_UNBLOCK_EARLY,  /* a chain goes on when its job starts */
+	MUTATE_OVERSLEEP,      /* the engine asks a millisecond later than it was told */
+	MUTATE_REPEAT_UNSAFE,  /* every job is said to be repeatable */
+	MUTATE_LOSE_RETRY,     /* a job that is to be tried again is not put back */
+	SIM_MUTATIONS
+};
+const char *sim_mutation_name(enum sim_mutation m);
+
+struct sim_result {
+	bool failed;
+	char what[400];
+	unsigned jobs, attempts, arrivals, deaths, refunds;
+	unsigned full_windows; /* arrivals that made a window as full as its rule allows */
+	int64_t simulated_us;
+};
+
+void sim_run(uint64_t seed, enum sim_mutation mutation, bool trace, struct sim_result *out);
+
+#endif
