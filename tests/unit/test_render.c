@@ -1,0 +1,161 @@
+/* Structs as JSON: states, forecasts, odd bytes. */
+#define _GNU_SOURCE 1
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <event2/buffer.h>
+
+#include "daemon/render.h"
+
+#define SECOND INT64_C(1000000)
+
+static void a_batchs_state_is_told_by_what_matters_most(void **state)
+{
+	struct store_batch b = {.id = 1};
+
+	(void)state;
+	assert_string_equal(render_batch_state(&b), "open");
+	b.held = true;
+	assert_string_equal(render_batch_state(&b), "held");
+	b.closed = true;
+	assert_string_equal(render_batch_state(&b), "running");
+	b.paused = true;
+	assert_string_equal(render_batch_state(&b), "paused");
+	b.sweep = STORE_SWEEP_CANCEL;
+	assert_string_equal(render_batch_state(&b), "cancelling");
+	b.sweep = STORE_SWEEP_RETRY;
+	assert_string_equal(render_batch_state(&b), "retrying");
+	b.sweep = STORE_SWEEP_NONE;
+	b.ended_us = 5;
+	b.counts[JOB_DONE] = 3;
+	assert_string_equal(render_batch_state(&b), "done");
+	b.counts[JOB_CANCELLED] = 1;
+	assert_string_equal(render_batch_state(&b), "cancelled");
+	b.counts[JOB_FAILED] = 1;
+	assert_string_equal(render_batch_state(&b), "failed");
+}
+
+static void the_forecast_is_the_speed_so_far(void **state)
+{
+	struct store_batch b = {.id = 1, .closed = true, .submitted_us = 100 * SECOND};
+
+	(void)state;
+	b.counts[JOB_QUEUED] = 90;
+	assert_int_equal(render_eta_us(&b, 110 * SECOND), 0); /* nothing ended yet */
+	b.counts[JOB_DONE] = 8;
+	b.counts[JOB_FAILED] = 2;
+	assert_int_equal(render_eta_us(&b, 110 * SECOND), 200 * SECOND);
+	b.counts[JOB_CANCELLED] = 1000; /* cost no time */
+	assert_int_equal(render_eta_us(&b, 110 * SECOND), 200 * SECOND);
+	assert_int_equal(render_eta_us(&b, 90 * SECOND), 0); /* the clock was set back */
+	b.paused = true;
+	assert_int_equal(render_eta_us(&b, 110 * SECOND), 0);
+	b.paused = false;
+	b.ended_us = 1;
+	assert_int_equal(render_eta_us(&b, 110 * SECOND), 0);
+}
+
+static char *written(json_t *json, bool open)
+{
+	struct evbuffer *buf = evbuffer_new();
+	char *text;
+	size_t n;
+
+	if (open)
+		render_write_open(buf, json, ",tail");
+	else
+		render_write(buf, json, true);
+	n = evbuffer_get_length(buf);
+	text = calloc(1, n + 1);
+	evbuffer_remove(buf, text, n);
+	evbuffer_free(buf);
+	return text;
+}
+
+static void assert_body(const void *body, size_t n, const char *expected)
+{
+	json_t *o = json_object();
+	char *text;
+
+	render_add_body(o, body, n);
+	text = written(o, false);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void a_body_is_text_where_it_can_be(void **state)
+{
+	(void)state;
+	assert_body("a\"\xc3\xa4", 4, "{\"body\":\"a\\\"\xc3\xa4\"}\n");
+	assert_body(NULL, 0, "{\"body\":\"\"}\n");
+	assert_body("a\xff", 2, "{\"body_base64\":\"Yf8=\"}\n");
+	assert_body("a\0b", 3, "{\"body_base64\":\"YQBi\"}\n");
+}
+
+static void remote_text_is_always_utf8(void **state)
+{
+	json_t *text = render_text("a\xff\xc3z");
+
+	(void)state;
+	assert_string_equal(json_string_value(text), "a??z");
+	json_decref(text);
+	text = render_text("");
+	assert_true(json_is_null(text));
+	text = render_text(NULL);
+	assert_true(json_is_null(text));
+}
+
+static void a_row_of_results_has_every_member(void **state)
+{
+	struct store_result row = {.job = jobid_make(7, 42),
+				   .state = JOB_FAILED,
+				   .reason = REASON_TIMEOUT,
+				   .method = "GET",
+				   .url = "http://h/",
+				   .http_version = 20,
+				   .submitted_us = 1,
+				   .chain = "",
+				   .tag = "t"};
+	char *text = written(render_result(&row), false);
+
+	(void)state;
+	assert_string_equal(text, "{\"job\":\"7.42\",\"batch\":7,\"seq\":42,\"chain\":null,\"tag\":\"t\",\"method\":"
+				  "\"GET\",\"url\":\"http://h/\","
+				  "\"state\":\"failed\",\"reason\":\"timeout\",\"status\":null,\"attempts\":0,\"size\":"
+				  "0,\"content_type\":null,"
+				  "\"remote_ip\":null,\"http_version\":\"2\",\"submitted_at\":\"1970-01-01T00:00:00."
+				  "000001Z\",\"started_at\":null,"
+				  "\"ended_at\":null,\"error\":null,\"timings\":{\"queued_us\":0,\"limited_us\":0,"
+				  "\"dns_us\":0,\"connect_us\":0,"
+				  "\"tls_us\":0,\"send_us\":0,\"wait_us\":0,\"receive_us\":0,\"total_us\":0}}\n");
+	free(text);
+}
+
+static void an_object_can_be_left_open(void **state)
+{
+	char *text = written(json_pack("{s:i}", "a", 1), true);
+
+	(void)state;
+	assert_string_equal(text, "{\"a\":1,tail");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_batchs_state_is_told_by_what_matters_most),
+	    cmocka_unit_test(the_forecast_is_the_speed_so_far),
+	    cmocka_unit_test(a_body_is_text_where_it_can_be),
+	    cmocka_unit_test(remote_text_is_always_utf8),
+	    cmocka_unit_test(a_row_of_results_has_every_member),
+	    cmocka_unit_test(an_object_can_be_left_open),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
