@@ -95,16 +95,13 @@ MAKEFLAGS += --no-builtin-rules
 
 # ---- Objects ----
 
-# A module that is listed before its file is written is left out.
-present = $(foreach m,$($1_MODULES),$(if $(wildcard $2/$m.c),$m,$(eval ABSENT += $2/$m.c)))
-objects = $(patsubst %,$(BUILD)/obj/$2/%.o,$(call present,$1,$2))
+objects = $(patsubst %,$(BUILD)/obj/$2/%.o,$($1_MODULES))
 LIB_OBJECTS := $(call objects,LIB,lib)
 DAEMON_OBJECTS := $(call objects,DAEMON,daemon)
 WORKER_OBJECTS := $(call objects,WORKER,worker)
 CLI_OBJECTS := $(call objects,CLI,cli)
 APISIM_OBJECTS := $(call objects,APISIM,tests/apisim)
 SIM_OBJECTS := $(call objects,SIM,tests/sim)
-$(if $(ABSENT),$(info make: not there yet: $(ABSENT)))
 SCHEMA_SQL := $(sort $(wildcard schema/sqlite/*.sql))
 ifneq ($(SCHEMA_SQL),)
 DAEMON_OBJECTS += $(BUILD)/gen/schema.o
