@@ -26,7 +26,7 @@ static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
 	size_t i;
 	int rc = 0;
 
-	while (rc == 0 && left > 0) {
+	while (left > 0) {
 		long long limit = left < LIST_PAGE ? left : LIST_PAGE;
 
 		page = before ? client_get_json(ctl->client, e, "/v1/batches?before=%lld&limit=%lld", (long long)before,
@@ -41,7 +41,7 @@ static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
 		}
 		before = json_integer_value(json_object_get(page, "next"));
 		json_decref(page);
-		if (before == 0)
+		if (rc < 0 || before == 0)
 			break;
 	}
 	return rc;
@@ -121,7 +121,6 @@ int verb_status(struct ctl *ctl)
 struct change {
 	const char *action; /* the last word of the path; NULL: DELETE */
 	bool jobs;          /* a job may be named too */
-	const char *done;   /* "batch 7: DONE" */
 };
 
 static json_t *change_one(struct ctl *ctl, const struct change *c, const char *operand, struct err *e)
@@ -142,6 +141,7 @@ static json_t *change_one(struct ctl *ctl, const struct change *c, const char *o
 static int change(struct ctl *ctl, const struct change *c)
 {
 	int status = STATUS_FINE;
+	const char *state;
 	struct err e;
 
 	if (ctl_connect(ctl, &e) < 0)
@@ -151,7 +151,9 @@ static int change(struct ctl *ctl, const struct change *c)
 		json_t *j = change_one(ctl, c, operand, &e);
 
 		if (j) {
-			ctl_note(ctl, "%s %s: %s", strchr(operand, '.') ? "job" : "batch", operand, c->done);
+			state = json_string_value(json_object_get(j, "state"));
+			ctl_note(ctl, "%s %s: %s", strchr(operand, '.') ? "job" : "batch", operand,
+				 c->action && state ? state : "removed");
 		} else {
 			int failed = ctl_report(&e);
 
@@ -166,25 +168,25 @@ static int change(struct ctl *ctl, const struct change *c)
 
 int verb_cancel(struct ctl *ctl)
 {
-	return change(ctl, &(struct change){"cancel", true, "cancelled"});
+	return change(ctl, &(struct change){"cancel", true});
 }
 
 int verb_retry(struct ctl *ctl)
 {
-	return change(ctl, &(struct change){"retry", true, "queued again"});
+	return change(ctl, &(struct change){"retry", true});
 }
 
 int verb_rm(struct ctl *ctl)
 {
-	return change(ctl, &(struct change){NULL, false, "removed"});
+	return change(ctl, &(struct change){NULL, false});
 }
 
 int verb_pause(struct ctl *ctl)
 {
-	return change(ctl, &(struct change){"pause", false, "paused; what runs goes on"});
+	return change(ctl, &(struct change){"pause", false});
 }
 
 int verb_resume(struct ctl *ctl)
 {
-	return change(ctl, &(struct change){"resume", false, "resumed"});
+	return change(ctl, &(struct change){"resume", false});
 }

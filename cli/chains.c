@@ -32,9 +32,11 @@ static struct chain *find_or_add(struct chains *c, const char *name)
 		return NULL;
 	}
 	chain = calloc(1, sizeof *chain);
-	if (!chain || !(chain->name = strdup(name)))
+	if (!chain)
 		BUG("out of memory");
-	chain->first_us = chain->last_us = -1;
+	*chain = (struct chain){.name = strdup(name), .first_us = -1, .last_us = -1};
+	if (!chain->name)
+		BUG("out of memory");
 	HASH_ADD_KEYPTR(hh, c->first, chain->name, strlen(chain->name), chain);
 	c->count++;
 	return chain;

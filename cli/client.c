@@ -209,7 +209,7 @@ static int refused(struct client *c, struct err *e)
 int client_call(struct client *c, const struct call *call, struct err *e)
 {
 	struct curl_slist *headers;
-	struct err spare;
+	struct err spare = {0};
 	CURLcode rc;
 
 	c->call = call;

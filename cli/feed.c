@@ -23,12 +23,15 @@ struct feed_mark {
 
 static void mark(struct feed *f, unsigned line)
 {
-	const struct feed_mark *last = f->mark_count ? &f->marks[f->mark_count - 1] : NULL;
 	struct feed_mark *grown;
 
-	if (f->repeat == 1 && last && line - last->line == f->jobs + 1 - last->at)
-		return; /* the lines go on side by side */
-	if (f->mark_count == f->mark_room) {
+	if (f->repeat == 1 && f->mark_count) {
+		const struct feed_mark *last = &f->marks[f->mark_count - 1];
+
+		if (line - last->line == f->jobs + 1 - last->at)
+			return; /* the lines go on side by side */
+	}
+	if (!f->marks || f->mark_count == f->mark_room) {
 		f->mark_room = f->mark_room ? 2 * f->mark_room : 64;
 		grown = realloc(f->marks, f->mark_room * sizeof *grown);
 		if (!grown)

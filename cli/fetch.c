@@ -156,7 +156,7 @@ static int follow(struct fetch *f, struct err *e)
 
 	if (watch_events(f->ctl->client, f->batch, &w, &ended, e) < 0)
 		return ctl_interrupted() ? watch_interrupted(f->ctl, f->batch) : ctl_report(e);
-	status = progress_exit_status(ended);
+	status = f->ctl->args.output ? watch_ended(f->ctl, ended) : progress_exit_status(ended);
 	json_decref(ended);
 	if (f->ctl->args.remove && !f->missing && status == STATUS_FINE)
 		json_decref(client_delete(f->client, NULL, "/v1/batches/%" PRIu32, f->batch));

@@ -40,7 +40,6 @@ static void merge(struct merged *m, const struct opt *const *groups, bool stop)
 {
 	char *s = m->shorts;
 
-	*m = (struct merged){0};
 	if (stop)
 		*s++ = '+';
 	*s++ = ':';
@@ -200,7 +199,7 @@ static int refuse(const struct merged *m, const char *prefix, const char *word, 
 int options_parse(struct args *args, const struct opt *const *groups, const char *prefix, int argc, char **argv,
 		  bool stop, int *used, struct err *e)
 {
-	struct merged m;
+	struct merged m = {0};
 	const struct opt *o;
 	int id;
 

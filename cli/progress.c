@@ -96,6 +96,17 @@ static void add_part(struct text *line, unsigned width, const char *part)
 	}
 }
 
+/* An estimate has no decimals. */
+static const char *time_left(char *out, double seconds)
+{
+	int64_t s = (int64_t)(seconds + 0.999);
+
+	if (s >= 60)
+		return units_format_duration(out, s * 1000000);
+	snprintf(out, UNITS_TEXT_SIZE, "%d s", (int)s);
+	return out;
+}
+
 void progress_format(const struct progress *p, unsigned width, struct text *line)
 {
 	int64_t total = progress_total(p), ended = progress_ended(p);
@@ -114,9 +125,7 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 	if (rate > 0) {
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
 		add_part(&said, width, part);
-		/* Whole seconds: an estimate has no decimals. */
-		snprintf(part, sizeof part, "%s left",
-			 units_format_duration(left, (int64_t)((double)(total - ended) / rate + 0.999) * 1000000));
+		snprintf(part, sizeof part, "%s left", time_left(left, (double)(total - ended) / rate));
 		if (total > ended)
 			add_part(&said, width, part);
 	}

@@ -159,8 +159,9 @@ static int show_table(const json_t *job, struct err *e)
 		return rc;
 	printf("\n");
 	rows = rows_open(FORMAT_TABLE, &layout_attempts, false);
-	json_array_foreach (attempts, i, attempt)
+	json_array_foreach (attempts, i, attempt) {
 		rows_put(rows, attempt, NULL);
+	}
 	rows_close(rows, true);
 	attempt = json_array_get(attempts, json_array_size(attempts) - 1);
 	draw_phases(json_object_get(attempt, "timings"));

@@ -19,20 +19,35 @@ static const struct column pair_csv[] = {
     {"name", "name", CELL_TEXT, false, 0}, {"value", "value", CELL_TEXT, false, 0}, {0}};
 static const struct layout layout_pairs = {pair_columns, pair_csv};
 
-/* Whatever the daemon tells, member by member: "counts.done 68". */
-static void put_pairs(struct rows *rows, const json_t *j, const char *prefix)
+static void put_pairs(struct rows *rows, json_t *j, const char *name);
+
+static void put_pair(struct rows *rows, json_t *value, const char *prefix, const char *key)
+{
+	char name[200];
+
+	snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
+	put_pairs(rows, value, name);
+}
+
+/* Whatever the daemon tells, member by member: "counts.done 68", "workers.0.pid 4711". */
+static void put_pairs(struct rows *rows, json_t *j, const char *name)
 {
 	json_t *value, *pair;
 	const char *key;
-	char name[200];
+	char number[24];
+	size_t i;
 
-	json_object_foreach ((json_t *)(uintptr_t)j, key, value) {
-		snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
-		if (json_is_object(value)) {
-			put_pairs(rows, value, name);
-			continue;
+	if (json_is_object(j)) {
+		json_object_foreach (j, key, value) {
+			put_pair(rows, value, name, key);
 		}
-		pair = json_pack("{s:s, s:O}", "name", name, "value", value);
+	} else if (json_is_array(j)) {
+		json_array_foreach (j, i, value) {
+			snprintf(number, sizeof number, "%zu", i);
+			put_pair(rows, value, name, number);
+		}
+	} else {
+		pair = json_pack("{s:s, s:O}", "name", name, "value", j);
 		rows_put(rows, pair, NULL);
 		json_decref(pair);
 	}

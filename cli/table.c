@@ -20,7 +20,8 @@ struct table {
 	unsigned terminal; /* its columns; 0: none */
 	struct libscols_table *piece;
 	size_t rows;
-	bool used[COLUMNS_MAX]; /* has a value in the first piece */
+	bool used[COLUMNS_MAX];   /* had a value so far */
+	bool filled[COLUMNS_MAX]; /* live: has a value in this row */
 	struct text line;
 };
 
@@ -116,24 +117,52 @@ static void print_piece(struct table *t)
 
 /* ---- rows that come one by one ---- */
 
+/* A column that was empty so far is not there; when it gets its first value, the heading is shown again. */
+static void note_used(struct table *t, const json_t *row)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		t->line.len = 0;
+		rows_cell(&t->line, row, t->columns[i]);
+		t->filled[i] = t->line.len > 0;
+		if (t->used[i] || (t->columns[i]->optional && !t->filled[i] && i + 1 < t->count))
+			continue;
+		t->used[i] = true;
+		t->headed = false;
+	}
+}
+
+/* How many columns of the terminal cell i may take; 0: any number. On a terminal, the last cell of a row gets what is
+ * left, and a URL in front of an error two thirds of it. */
+static unsigned room_for(const struct table *t, size_t i, unsigned column)
+{
+	bool url = strcmp(t->columns[i]->path, "url") == 0, last = true;
+	unsigned left = t->terminal > column + 12 ? t->terminal - column : 12;
+
+	for (size_t next = i + 1; next < t->count; next++)
+		last = last && !t->filled[next];
+	if (!t->terminal || (!url && !last))
+		return 0;
+	return last ? left : left * 2 / 3;
+}
+
 /* Adds one cell to t->line, at least as wide as its column, and remembers when it was wider. */
 static void add_live_cell(struct table *t, size_t i, const char *cell, unsigned *column)
 {
 	struct text shown = {0};
-	bool last = i + 1 == t->count;
-	unsigned room = last && t->terminal ? (t->terminal > *column + 8 ? t->terminal - *column : 8) : 0;
-	unsigned used = text_add_shown(&shown, cell, room);
+	unsigned room = room_for(t, i, *column), width, used = text_add_shown(&shown, cell, room);
 	int pad;
 
-	if (!last && used > t->width[i])
+	if (used > t->width[i] && i + 1 < t->count)
 		t->width[i] = used;
-	pad = last ? 0 : (int)(t->width[i] - used);
-	text_printf(&t->line, "%*s%s%*s%s", to_the_right(t->columns[i]) ? pad : 0, "", shown.len ? shown.data : "",
-		    to_the_right(t->columns[i]) ? 0 : pad, "", last ? "\n" : "  ");
+	width = room && t->width[i] > room ? room : t->width[i];
+	pad = width > used ? (int)(width - used) : 0;
+	text_printf(&t->line, "%*s%s%*s  ", to_the_right(t->columns[i]) ? pad : 0, "", shown.len ? shown.data : "",
+		    to_the_right(t->columns[i]) ? 0 : pad, "");
 	*column += used + (unsigned)pad + 2;
 	text_clear(&shown);
 }
 
+/* `row` NULL: the heading. */
 static void print_live(struct table *t, const json_t *row)
 {
 	struct text cell = {0};
@@ -146,19 +175,29 @@ static void print_live(struct table *t, const json_t *row)
 			rows_cell(&cell, row, t->columns[i]);
 		else
 			text_add_str(&cell, t->columns[i]->head);
-		add_live_cell(t, i, cell.data, &column);
+		if (t->used[i])
+			add_live_cell(t, i, cell.data, &column);
 	}
+	while (t->line.len && t->line.data[t->line.len - 1] == ' ')
+		t->line.len--;
+	text_add_char(&t->line, '\n');
 	fwrite(t->line.data, 1, t->line.len, stdout);
 	text_clear(&cell);
+}
+
+static void add_live(struct table *t, const json_t *row)
+{
+	note_used(t, row);
+	if (!t->headed)
+		print_live(t, NULL);
+	t->headed = true;
+	print_live(t, row);
 }
 
 void table_add(struct table *t, const json_t *row)
 {
 	if (t->live) {
-		if (!t->headed)
-			print_live(t, NULL);
-		t->headed = true;
-		print_live(t, row);
+		add_live(t, row);
 		return;
 	}
 	add_to_piece(t, row);

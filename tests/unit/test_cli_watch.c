@@ -48,8 +48,8 @@ static void the_line_says_how_far_how_fast_and_how_long(void **arg)
 	update(&p, "running", 90, 10, 0, 0, 1000000);
 	expect(&p, 0, "batch 7: 0 of 100, 10 running");
 	update(&p, "running", 60, 10, 28, 2, 2000000);
-	expect(&p, 0, "batch 7: 30 of 100, 2 failed, 30/s, 3.00 s left, 10 running");
-	expect(&p, 62, "batch 7: 30 of 100, 2 failed, 30/s, 3.00 s left, 10 running");
+	expect(&p, 0, "batch 7: 30 of 100, 2 failed, 30/s, 3 s left, 10 running");
+	expect(&p, 59, "batch 7: 30 of 100, 2 failed, 30/s, 3 s left, 10 running");
 }
 
 static void a_narrow_terminal_gets_what_matters_most(void **arg)
