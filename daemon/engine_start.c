@@ -130,7 +130,9 @@ static void lane_refresh(struct engine_lane *lane)
 {
 	bool due = lane_due(lane);
 
-	sched_lane_more(lane->en->sched, lane->sched, !lane->loading && (lane->fresh || due));
+	/* While a load is under way the scheduler does not ask again by itself. */
+	if (!lane->loading)
+		sched_lane_more(lane->en->sched, lane->sched, lane->fresh || due);
 	event_del(&lane->due);
 	if (!due && lane->next_due_us != INT64_MAX) {
 		int64_t in_us = lane->next_due_us - clock_wall_us();
@@ -291,7 +293,6 @@ static void lane_load(struct engine_lane *lane, unsigned room)
 	if (!lane->rewound)
 		store_lane_head(en->store, sched_lane_id(lane->sched), lane->head);
 	lane->loading = true;
-	sched_lane_more(en->sched, lane->sched, false);
 	loader->lane = lane;
 	loader->load = (struct store_lane_load){
 	    .op.done = on_loaded,
@@ -437,16 +438,10 @@ static void on_request(struct store_attempt_open *o, const struct store_request 
 	spec_request_clear(&r);
 }
 
-static bool start_next(struct engine *en, int64_t now_us)
+static void job_open(struct engine_job *j)
 {
-	struct sched_job *picked;
+	struct engine *en = j->en;
 
-	if (en->frames.len > ENGINE_FRAMES_BYTES || en->opening >= pool_credit(en->pool))
-		return false;
-	picked = sched_pick(en->sched, now_us);
-	if (!picked)
-		return false;
-	struct engine_job *j = (struct engine_job *)picked;
 	j->phase = PHASE_OPENING;
 	en->opening++;
 	j->op.open = (struct store_attempt_open){
@@ -456,7 +451,24 @@ static bool start_next(struct engine *en, int64_t now_us)
 	    .on_request = on_request,
 	};
 	store_attempt_open(en->store, &j->op.open);
-	return true;
+}
+
+static bool may_start(const struct engine *en)
+{
+	return en->frames.len < ENGINE_FRAMES_BYTES && en->opening < pool_credit(en->pool);
+}
+
+/* Only when the scheduler said no is there a time to ask again; credit and commits come by themselves. */
+static void arm_wake(struct engine *en, int64_t now_us)
+{
+	int64_t wake = sched_wake_us(en->sched, now_us);
+
+	event_del(en->wake);
+	if (wake == CLOCK_NEVER)
+		return;
+	int64_t in_us = wake > now_us ? wake - now_us : 0;
+	struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
+	event_add(en->wake, &tv);
 }
 
 void engine_pump(struct engine *en)
@@ -467,16 +479,14 @@ void engine_pump(struct engine *en)
 		return;
 	load_windows(en);
 	for (int i = 0; i < ENGINE_PICKS_PER_TURN; i++) {
-		if (start_next(en, now))
-			continue;
-		int64_t wake = sched_wake_us(en->sched, now);
-		event_del(en->wake);
-		if (wake != CLOCK_NEVER) {
-			int64_t in_us = wake > now ? wake - now : 0;
-			struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
-			event_add(en->wake, &tv);
+		if (!may_start(en))
+			return;
+		struct sched_job *picked = sched_pick(en->sched, now);
+		if (!picked) {
+			arm_wake(en, now);
+			return;
 		}
-		return;
+		job_open((struct engine_job *)picked);
 	}
 	engine_pump_soon(en);
 }
