@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import time
 
 import pytest
 
@@ -133,12 +132,11 @@ def test_an_acknowledged_batch_is_there_after_a_kill_at_once(make_daemon, apisim
         assert len(daemon.ctl("results", batch, "-f", "ndjson").rows()) == n
 
 
-@pytest.mark.skipif(sanitized(), reason="measures a start against its bound; the sanitizers are ten times slower")
-def test_a_million_stored_jobs_do_not_delay_the_start_beyond_two_seconds(make_daemon, apisim):
-    daemon = make_daemon()
-    batch = daemon.ctl("submit", "-p", "--hold", "-n", "1000000", f"{apisim.url}/uuid", timeout=120).out.strip()
+def test_a_great_many_stored_jobs_are_all_there_after_a_kill(daemon, apisim):
+    jobs = 50000 if sanitized() else 1000000  # how soon it is ready is measured by `make bench`
+    batch = daemon.ctl("submit", "-p", "--hold", "-n", str(jobs), f"{apisim.url}/delay/60", timeout=120).out.strip()
     daemon.kill()
-    before = time.monotonic()
     daemon.start()
-    assert time.monotonic() - before < 2
-    assert daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["queued"] == 1000000
+    assert sum(daemon.api.get(f"/v1/batches/{batch}").json()["counts"].values()) == jobs
+    daemon.ctl("cancel", batch)
+    daemon.ctl("wait", batch, check=7, timeout=120)
