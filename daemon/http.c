@@ -146,7 +146,7 @@ static bool is_overdue(const struct http_connection *c, int64_t now)
 	if (c->request)
 		return false;
 	if (c->first_byte_us)
-		return now - c->first_byte_us > HTTP_REQUEST_US;
+		return now - c->first_byte_us > c->http->request_us;
 	return now - c->since_us > idle;
 }
 
@@ -180,12 +180,16 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 		set_listening(h, true);
 }
 
+/* libevent hands the listener's error callback the argument of its other callback, and that one is evhttp's. */
+static struct http *listening;
+
 /* No descriptors left, most likely. The connection stays in the backlog, and accepting at once again would spin. */
 static void on_accept_error(struct evconnlistener *l, void *arg)
 {
 	static const struct timeval pause = {.tv_usec = HTTP_ACCEPT_PAUSE_MS * 1000};
-	struct http *h = arg;
+	struct http *h = listening;
 
+	(void)arg;
 	log_warn("cannot accept", "why=\"%s\"", strerror(errno));
 	evconnlistener_disable(l);
 	evtimer_add(h->resume, &pause);
@@ -293,6 +297,7 @@ struct http *http_open(struct event_base *base, const struct http_settings *set,
 	h->base = base;
 	h->routes = set->routes;
 	h->arg = set->arg;
+	h->request_us = set->request_us ? set->request_us : HTTP_REQUEST_US;
 	fd = get_socket(h, set, e);
 	if (fd < 0) {
 		free(h);
@@ -307,6 +312,7 @@ struct http *http_open(struct event_base *base, const struct http_settings *set,
 	configure(h);
 	evconnlistener_set_error_cb(l, on_accept_error);
 	h->bound = evhttp_bind_listener(h->server, l);
+	listening = h;
 	return h;
 }
 

@@ -16,7 +16,8 @@
 
 #include "lib/err.h"
 
-#define HTTP_BODY_MAX ((size_t)32 << 20)
+#define HTTP_BODY_MAX   ((size_t)32 << 20)
+#define HTTP_REQUEST_US INT64_C(60000000)
 
 struct evbuffer;
 struct event_base;
@@ -36,6 +37,7 @@ struct http_route {
 struct http_settings {
 	const char *socket;
 	unsigned socket_mode;
+	int64_t request_us;              /* from a request's first byte to its last; 0: HTTP_REQUEST_US */
 	const struct http_route *routes; /* ends with a NULL path */
 	void *arg;                       /* for http_arg */
 };

@@ -16,7 +16,6 @@
 #define HTTP_HEADERS_MAX     16384
 #define HTTP_BODY_READ_MAX   (2 * HTTP_BODY_MAX) /* evhttp answers what is longer by itself, without a problem's body */
 #define HTTP_READ_AHEAD_MAX  65536               /* what a client may send while it is being answered */
-#define HTTP_REQUEST_US      INT64_C(60000000)   /* from a request's first byte to its last */
 #define HTTP_IDLE_US         INT64_C(600000000)
 #define HTTP_IDLE_CROWDED_US INT64_C(10000000) /* when there are nearly too many connections */
 #define HTTP_WRITE_SECONDS   3600              /* a reader that takes nothing for so long (a pager) has gone */
@@ -31,6 +30,7 @@ struct http {
 	struct http_connection *connections; /* by bufferevent */
 	unsigned count;
 	uint64_t requests;
+	int64_t request_us;
 	const struct http_route *routes;
 	void *arg;
 	char *path; /* NULL: the socket is not ours to remove */

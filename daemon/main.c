@@ -60,7 +60,7 @@ static int exit_status(enum err_code code)
 struct options {
 	const char *conf; /* NULL: none was named */
 	bool check, local;
-	long idle_seconds;
+	long idle_seconds, request_seconds; /* 0: as is usual */
 };
 
 struct daemon {
@@ -92,14 +92,12 @@ static const char usage_text[] =
     "  -h        this text\n"
     "  -V        the version\n";
 
+/* --idle and --request are for tests. */
 static const struct option long_options[] = {
-    {"conf", required_argument, NULL, 'c'},
-    {"check", no_argument, NULL, 'n'},
-    {"local", no_argument, NULL, 'l'},
-    {"idle", required_argument, NULL, 'i'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},
-    {NULL, 0, NULL, 0},
+    {"conf", required_argument, NULL, 'c'},    {"check", no_argument, NULL, 'n'},
+    {"local", no_argument, NULL, 'l'},         {"idle", required_argument, NULL, 'i'},
+    {"request", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
 };
 
 static long parse_seconds(const char *text)
@@ -108,7 +106,7 @@ static long parse_seconds(const char *text)
 	long n = strtol(text, &end, 10);
 
 	if (*end || !*text || n < 1 || n > 86400) {
-		fprintf(stderr, "fanoutd: --idle %s is not a number of seconds\n", text);
+		fprintf(stderr, "fanoutd: \"%s\" is not a number of seconds\n", text);
 		exit(EXIT_USAGE);
 	}
 	return n;
@@ -132,6 +130,9 @@ static void parse_options(int argc, char **argv, struct options *o)
 			break;
 		case 'i':
 			o->idle_seconds = parse_seconds(optarg);
+			break;
+		case 'r':
+			o->request_seconds = parse_seconds(optarg);
 			break;
 		case 'h':
 			fputs(usage_text, stdout);
@@ -239,7 +240,7 @@ static void take_new_conf(struct daemon *d, struct conf *fresh)
 static void on_reload_signal(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
-	struct conf fresh;
+	struct conf fresh = {0};
 	struct err e;
 
 	(void)fd;
@@ -346,7 +347,11 @@ static int start_http(struct daemon *d, struct err *e)
 {
 	struct api_settings set = {.base = d->base, .engine = d->engine, .watch = d->watch};
 	struct http_settings front = {
-	    .socket = d->conf.socket, .socket_mode = d->conf.socket_mode, .routes = api_routes()};
+	    .socket = d->conf.socket,
+	    .socket_mode = d->conf.socket_mode,
+	    .request_us = d->opt.request_seconds * INT64_C(1000000),
+	    .routes = api_routes(),
+	};
 
 	d->api = api_create(&set);
 	front.arg = d->api;
