@@ -25,8 +25,8 @@
 #include "daemon/store.h"
 #include "daemon/store_stmt.h"
 
-#define STORE_PAGE_SIZE     "4096"
-#define STORE_CACHE_KIB     "20480"
+#define STORE_PAGE_SIZE     "8192"
+#define STORE_CACHE_KIB     "16384"
 #define STORE_TX_OPS_MAX    1000
 #define STORE_TX_AGE_US     2500
 #define STORE_NAME_MAX      512  /* bytes of a lane's key or a chain's name */
@@ -34,7 +34,7 @@
 #define STORE_SWEEP_ROWS    500
 #define STORE_REST_ROWS     256
 #define STORE_STEP_US       3000
-#define STORE_WAL_PAGES_MAX 4096  /* then a checkpoint is made under load too */
+#define STORE_WAL_PAGES_MAX 2048  /* 16 MiB: then a checkpoint is made under load too */
 #define STORE_EXAMINED_MAX  10000 /* rows that one load looks at */
 
 struct batch_entry {
