@@ -62,8 +62,9 @@ static void keep(struct response *r, const char *line, size_t n)
 		return;
 	}
 	reserve(r, r->len + n + 2);
-	for (size_t i = 0; i < n; i++)
-		r->text[r->len + i] = line[i] ? line[i] : '?';
+	memcpy(r->text + r->len, line, n);
+	for (char *p = r->text + r->len; (p = memchr(p, '\0', n - (size_t)(p - r->text) + r->len));)
+		*p = '?';
 	r->len += n;
 	r->text[r->len++] = '\n';
 	r->text[r->len] = '\0';
