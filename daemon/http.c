@@ -217,6 +217,7 @@ static int clear_path(const struct sockaddr_un *address, struct err *e)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int rc = connect(fd, (const struct sockaddr *)address, sizeof *address);
 	int why = errno;
+	struct stat st;
 
 	close(fd);
 	if (rc == 0 || why == EAGAIN)
@@ -224,6 +225,8 @@ static int clear_path(const struct sockaddr_un *address, struct err *e)
 			       "another daemon answers at %.200s", address->sun_path);
 	if (why == ENOENT)
 		return 0;
+	if (lstat(address->sun_path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		why = ENOTSOCK; /* connect() says "refused" of a file too */
 	if (why != ECONNREFUSED) {
 		errno = why;
 		return socket_error(e, address->sun_path, "cannot use the socket", "remove what is there");

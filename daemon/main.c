@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "daemon/api.h"
+#include "daemon/cmdline.h"
 #include "daemon/conf.h"
 #include "daemon/engine.h"
 #include "daemon/http.h"
@@ -30,38 +30,8 @@
 
 #define DRAIN_SECONDS    30
 #define FLUSH_US         50000 /* for answers that are on their way when all is done */
-#define IDLE_SECONDS     60
 #define HEARTBEAT_MS     1000
 #define WORKER_IN_FLIGHT 256
-
-/* fanoutd(8) lists them; after sysexits(3) where that has a fitting one. */
-enum {
-	EXIT_START = 1,
-	EXIT_USAGE = 2,
-	EXIT_CORRUPT = 65,
-	EXIT_NEWER = 70,
-	EXIT_SPACE = 73,
-	EXIT_STORAGE = 74,
-	EXIT_LOCKED = 75,
-	EXIT_PERMISSION = 77,
-};
-
-static int exit_status(enum err_code code)
-{
-	static const int statuses[ERR_CODES] = {
-	    [ERR_USAGE] = EXIT_USAGE,           [ERR_CORRUPT] = EXIT_CORRUPT, [ERR_VERSION] = EXIT_NEWER,
-	    [ERR_NO_SPACE] = EXIT_SPACE,        [ERR_UNKNOWN] = EXIT_STORAGE, [ERR_LOCKED] = EXIT_LOCKED,
-	    [ERR_PERMISSION] = EXIT_PERMISSION,
-	};
-
-	return statuses[code] ? statuses[code] : EXIT_START;
-}
-
-struct options {
-	const char *conf; /* NULL: none was named */
-	bool check, local;
-	long idle_seconds, request_seconds; /* 0: as is usual */
-};
 
 struct daemon {
 	struct options opt;
@@ -80,76 +50,7 @@ struct daemon {
 	int status;
 };
 
-/* ---- options ---- */
-
-static const char usage_text[] =
-    "usage: fanoutd -c FILE [-n]\n"
-    "       fanoutd --local [-c FILE]\n"
-    "\n"
-    "  -c FILE   the configuration (default: " PATHS_SYSTEM_CONF ")\n"
-    "  -n        check the configuration, and end\n"
-    "  --local   a private daemon for this user; it ends when it has been idle for a minute\n"
-    "  -h        this text\n"
-    "  -V        the version\n";
-
-/* --idle and --request are for tests. */
-static const struct option long_options[] = {
-    {"conf", required_argument, NULL, 'c'},    {"check", no_argument, NULL, 'n'},
-    {"local", no_argument, NULL, 'l'},         {"idle", required_argument, NULL, 'i'},
-    {"request", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
-};
-
-static long parse_seconds(const char *text)
-{
-	char *end;
-	long n = strtol(text, &end, 10);
-
-	if (*end || !*text || n < 1 || n > 86400) {
-		fprintf(stderr, "fanoutd: \"%s\" is not a number of seconds\n", text);
-		exit(EXIT_USAGE);
-	}
-	return n;
-}
-
-static void parse_options(int argc, char **argv, struct options *o)
-{
-	int c;
-
-	*o = (struct options){.idle_seconds = IDLE_SECONDS};
-	while ((c = getopt_long(argc, argv, "c:nhV", long_options, NULL)) != -1) {
-		switch (c) {
-		case 'c':
-			o->conf = optarg;
-			break;
-		case 'n':
-			o->check = true;
-			break;
-		case 'l':
-			o->local = true;
-			break;
-		case 'i':
-			o->idle_seconds = parse_seconds(optarg);
-			break;
-		case 'r':
-			o->request_seconds = parse_seconds(optarg);
-			break;
-		case 'h':
-			fputs(usage_text, stdout);
-			exit(0);
-		case 'V':
-			puts("fanoutd " FANOUT_VERSION);
-			exit(0);
-		default:
-			fputs(usage_text, stderr);
-			exit(EXIT_USAGE);
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "fanoutd: \"%s\" is one argument too many\n%s", argv[optind], usage_text);
-		exit(EXIT_USAGE);
-	}
-}
+/* ---- the configuration ---- */
 
 static int load_conf(struct options *o, struct conf *c, struct err *e)
 {
@@ -220,7 +121,7 @@ static void on_fatal(void *arg, const struct err *e)
 	struct daemon *d = arg;
 
 	log_error("ending", "why=\"%s\" hint=\"%s\"", e->what, e->hint);
-	d->status = exit_status(e->code == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_UNKNOWN);
+	d->status = cmdline_exit_status(e->code == ERR_NO_SPACE ? ERR_NO_SPACE : ERR_UNKNOWN);
 	event_base_loopbreak(d->base);
 }
 
@@ -445,7 +346,7 @@ int main(int argc, char **argv)
 	static struct daemon d;
 	struct err e;
 
-	parse_options(argc, argv, &d.opt);
+	cmdline_parse(&d.opt, argc, argv);
 	log_open("fanoutd", LOG_LEVEL_INFO);
 	prepare_process();
 	if (load_conf(&d.opt, &d.conf, &e))
@@ -457,7 +358,7 @@ int main(int argc, char **argv)
 	}
 	log_set_level(d.conf.log_level);
 	if (start(&d, &e)) {
-		int status = exit_status(e.code);
+		int status = cmdline_exit_status(e.code);
 
 		finish(&d);
 		fatal(status, &e);

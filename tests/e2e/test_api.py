@@ -692,7 +692,7 @@ def test_where_a_body_ends_must_not_be_a_matter_of_opinion(daemon):
         b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n": b"411",
         b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}": b"400",
         b"Content-Length: +2\r\n\r\n{}": b"400",
-        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n": b"411",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n": b"400",
         b"Content-Length: -2\r\n\r\n": b"400",
         b"Content-Length: 0x2\r\n\r\n{}": b"400",
         b"\r\n": b"411",

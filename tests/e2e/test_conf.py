@@ -1,0 +1,341 @@
+"""How fanoutd starts and ends: configuration, what stands in its way, signals, the service manager, private daemons."""
+
+import os
+import pathlib
+import signal
+import socket
+import sqlite3
+import subprocess
+
+import pytest
+
+from harness.http import Api
+from harness.process import BUILD, alive, environment, spawn, wait_until
+
+NOBODY = 65534
+ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+
+START, USAGE, CORRUPT, NEWER, LOCKED, PERMISSION = 1, 2, 65, 70, 75, 77
+
+
+def ended(daemon, *args, **options):
+    """Starts what cannot start; its exit code and what it said."""
+    daemon.log_path.write_text("")
+    code = daemon.spawn(*args, **options).wait()
+    return code, daemon.log()
+
+
+def answers(path):
+    def ready():
+        try:
+            return Api(path).get("/healthz", timeout=5).status == 200
+        except OSError:
+            return False
+
+    return ready
+
+
+# ---- The configuration ----
+
+
+def test_a_good_configuration_is_checked_and_nothing_is_started(fanoutd, make_daemon):
+    daemon = make_daemon(start=False)
+    checked = fanoutd("-n", "-c", daemon.conf_path)
+    assert (checked.out, checked.err) == (f"{daemon.conf_path}: ok\n", "")
+    assert not daemon.socket.exists()
+    assert list(daemon.state.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text, line, word",
+    [
+        ("workers = 1;\nworkrs = 2;\n", 2, 'unknown key "workrs"'),
+        ('workers = "2";\n', 1, "whole number"),
+        ("defaults = {\n  timeout = \"soon\";\n};\n", 2, "timeout"),
+        ('limits = (\n  { match = "a"; rate = "fast"; }\n);\n', 2, "rate"),
+        ("workers = 1\nsocket = {{\n", 2, "syntax error"),
+        ("socket_mode = 0660;\n", 1, "in quotes"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_file_and_line(fanoutd, scratch, text, line, word):
+    path = scratch / "fanout.conf"
+    path.write_text(text)
+    for args in (["-n"], []):
+        refused = fanoutd("-c", path, *args, check=START)
+        assert f"{path}:{line}: " in refused.err and word in refused.err, refused
+        assert refused.out == ""
+
+
+def test_the_shipped_configuration_is_a_good_one(fanoutd):
+    fanoutd("-n", "-c", pathlib.Path(__file__).resolve().parents[2] / "etc/fanout.conf")
+
+
+def test_a_missing_configuration_is_told_by_name(fanoutd, scratch):
+    assert "no-such.conf" in fanoutd("-c", scratch / "no-such.conf", check=START).err
+
+
+@pytest.mark.skipif(os.path.exists("/etc/fanout/fanout.conf"), reason="fanout is installed here")
+def test_without_a_configuration_the_ways_to_have_one_are_named(fanoutd):
+    err = fanoutd(check=USAGE).err
+    assert "-c FILE" in err and "--local" in err
+
+
+def test_usage(fanoutd):
+    assert fanoutd("-h").out.startswith("usage: fanoutd")
+    assert fanoutd("-V").out.startswith("fanoutd ")
+    for args in (["-x"], ["--conf"], ["stray"], ["--idle", "soon", "--local"]):
+        assert fanoutd(*args, check=USAGE).err
+
+
+def test_limits_are_named_in_the_log_as_long_as_they_are_not_kept(make_daemon):
+    daemon = make_daemon(limits=[{"match": "h", "rate": "1/s"}])
+    assert "limits accepted, not yet enforced" in daemon.log()
+
+
+# ---- What stands in the way ----
+
+
+def test_a_second_daemon_on_the_same_state_is_refused_and_the_first_goes_on(make_daemon):
+    first = make_daemon()
+    second = make_daemon(start=False, state_dir=first.state)
+    code, log = ended(second)
+    assert code == LOCKED
+    assert str(first.pid) in log and str(first.state) in log
+    assert first.api.get("/healthz").status == 200
+
+
+def test_a_second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on(make_daemon):
+    first = make_daemon()
+    second = make_daemon(start=False, socket=first.socket)
+    code, log = ended(second)
+    assert code == LOCKED
+    assert f"another daemon answers at {first.socket}" in log
+    assert first.api.get("/healthz").status == 200
+
+
+def test_the_socket_of_a_killed_daemon_is_replaced(daemon):
+    daemon.kill()
+    assert daemon.socket.is_socket()
+    daemon.start()
+    assert "stale socket removed" in daemon.log()
+
+
+def test_a_file_in_the_sockets_place_is_left_alone(make_daemon):
+    daemon = make_daemon(start=False)
+    daemon.socket.write_text("precious")
+    code, log = ended(daemon)
+    assert code == START and str(daemon.socket) in log
+    assert daemon.socket.read_text() == "precious"
+
+
+def test_a_socket_whose_directory_is_missing_is_told(make_daemon):
+    daemon = make_daemon(start=False, socket="/tmp/no-such-directory-of-fanout/s")
+    code, log = ended(daemon)
+    assert code == START and "does its directory exist" in log
+
+
+def test_a_socket_path_that_is_too_long_is_told(make_daemon):
+    daemon = make_daemon(start=False, socket="/tmp/" + "a" * 110)
+    code, log = ended(daemon)
+    assert code == START and "longer than 107 bytes" in log
+
+
+def database(daemon):
+    return next(p for p in daemon.state.iterdir() if p.read_bytes()[:15] == b"SQLite format 3")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(daemon):
+    daemon.stop()
+    path = database(daemon)
+    db = sqlite3.connect(path)
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute(f"PRAGMA user_version = {version + 1}")
+    db.commit()
+    db.close()
+    code, log = ended(daemon)
+    assert code == NEWER and "newer" in log
+    db = sqlite3.connect(path)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == version + 1
+    db.execute(f"PRAGMA user_version = {version}")
+    db.commit()
+    db.close()
+    daemon.start()
+
+
+def test_a_damaged_database_is_refused_and_left_as_it_is(daemon):
+    daemon.stop()
+    path = database(daemon)
+    damaged = b"SQLite format 3\0" + b"\xa5" * (path.stat().st_size - 16)
+    path.write_bytes(damaged)
+    code, log = ended(daemon)
+    assert code == CORRUPT, log
+    assert path.read_bytes() == damaged
+
+
+@ROOT_ONLY
+def test_a_state_directory_that_cannot_be_written_is_told(make_daemon):
+    daemon = make_daemon(start=False)
+    os.chmod(daemon.dir, 0o777)
+    daemon.log_path.touch(0o666)
+    code, log = ended(daemon, user=NOBODY, group=NOBODY)
+    assert code == PERMISSION, log
+    assert str(daemon.state) in log
+
+
+# ---- Signals ----
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly_when_asked(daemon, sig):
+    workers = daemon.workers()
+    daemon.kill(sig)
+    assert daemon.wait() == 0
+    assert not daemon.socket.exists()
+    wait_until(lambda: not any(map(alive, workers)), what="the workers have gone")
+    assert "status=0" in daemon.log()
+
+
+def test_a_second_signal_ends_it_at_once(daemon, apisim):
+    daemon.api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/hang"}]})
+    wait_until(lambda: daemon.api.get("/v1/batches/1").json()["counts"]["running"] == 1, what="it runs")
+    daemon.kill(signal.SIGTERM)
+    wait_until(lambda: not daemon.socket.exists(), what="it does not listen any more")
+    assert daemon.running()
+    daemon.kill(signal.SIGTERM)
+    assert daemon.wait(5) == 0
+
+
+def test_a_changed_configuration_is_reloaded(daemon, apisim):
+    daemon.configure(log_level="debug", defaults={"max_attempts": 1})
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: "configuration reloaded" in daemon.log(), what="it says so")
+    daemon.api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/status/503"}]})
+    assert daemon.api.get("/v1/batches/1/wait?timeout=10s").json()["state"] == "failed"
+    assert daemon.api.get("/v1/jobs/1.1").json()["attempts"] == 1
+    daemon.configure(workers=1)
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: "need a restart" in daemon.log(), what="it says what it cannot change")
+
+
+def test_a_wrong_new_configuration_changes_nothing(daemon):
+    daemon.configure(colour="red")
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: "configuration not reloaded" in daemon.log(), what="it says so")
+    assert "colour" in daemon.log()
+    assert daemon.api.get("/healthz").status == 200
+
+
+# ---- The service manager ----
+
+
+def test_the_service_manager_is_told_what_happens(make_daemon):
+    daemon = make_daemon(start=False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(daemon.dir / "notify"))
+        manager.settimeout(20)
+        # WATCHDOG_PID is not set: the watchdog is for whoever is told.
+        daemon.env = {"NOTIFY_SOCKET": str(daemon.dir / "notify"), "WATCHDOG_USEC": "200000"}
+        daemon.spawn()
+
+        def next_with(word):
+            while word not in (message := manager.recv(4096).decode()):
+                pass
+            return message
+
+        next_with("READY=1")
+        assert daemon.api.get("/healthz").status == 200
+        next_with("WATCHDOG=1")
+        next_with("WATCHDOG=1")
+        daemon.kill(signal.SIGHUP)
+        assert "MONOTONIC_USEC=" in next_with("RELOADING=1")
+        next_with("READY=1")
+        daemon.kill(signal.SIGTERM)
+        next_with("STOPPING=1")
+        assert daemon.wait() == 0
+
+
+def test_a_socket_that_systemd_made_is_used_and_left_there(make_daemon):
+    daemon = make_daemon(start=False)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(daemon.socket))
+        listening.listen(16)
+
+        def pass_it():
+            os.dup2(listening.fileno(), 3)
+
+        with open(daemon.log_path, "ab") as log:
+            daemon.process = subprocess.Popen(
+                ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", BUILD / "fanoutd", "-c", daemon.conf_path],
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=pass_it,
+                pass_fds=[3],
+            )
+        wait_until(daemon.ready, what="it answers")
+        daemon.stop()
+        assert daemon.socket.is_socket()
+
+
+# ---- A private daemon ----
+
+
+def local(scratch, *args, **options):
+    env = environment(HOME=str(scratch), XDG_RUNTIME_DIR=str(scratch / "run"), XDG_STATE_HOME=str(scratch / "state"))
+    env.update(options.pop("env", {}))
+    return spawn([BUILD / "fanoutd", "--local", *args], env=env, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
+
+
+def test_a_private_daemon_needs_nothing_and_ends_when_idle(scratch, apisim):
+    (scratch / "run").mkdir()
+    child = local(scratch, "--idle", "1")
+    path = scratch / "run/fanout/fanout.sock"
+    wait_until(answers(path), 20, "it answers")
+    assert path.stat().st_mode & 0o777 == 0o600
+    for directory in (path.parent, scratch / "state/fanout"):
+        assert directory.stat().st_mode & 0o777 == 0o700
+    api = Api(path)
+    api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/delay/2"}]})
+    held = api.connect()
+    assert api.get("/v1/batches/1/wait").json()["state"] == "done"
+    # A connection keeps it; it ends when the last has gone.
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(2.5)
+    held.close()
+    assert child.wait(20) == 0
+    assert not path.exists()
+    assert "idle" in child.stderr.read().decode()
+    child.stderr.close()
+    # What it did is still there.
+    child = local(scratch, "--idle", "60")
+    wait_until(answers(path), 20, "it answers again")
+    assert api.get("/v1/batches/1").json()["state"] == "done"
+    child.terminate()
+    assert child.wait(20) == 0
+    child.stderr.close()
+
+
+def test_a_private_daemon_reads_the_users_configuration(scratch, fanoutd):
+    conf = scratch / ".config/fanout/fanout.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("workrs = 1;\n")
+    env = {"HOME": str(scratch)}
+    assert f"{conf}:1: " in fanoutd("--local", env=env, check=START).err
+    conf.write_text('workers = 1; socket = "/nowhere/s"; state_dir = "/nowhere";\n')
+    (scratch / "run").mkdir()
+    child = local(scratch)
+    wait_until(answers(scratch / "run/fanout/fanout.sock"), 20, "it answers at the private place all the same")
+    child.terminate()
+    assert child.wait(20) == 0
+    child.stderr.close()
+
+
+@ROOT_ONLY
+def test_a_private_directory_that_somebody_else_made_is_not_used(scratch):
+    (scratch / "run/fanout").mkdir(parents=True)
+    os.chown(scratch / "run/fanout", NOBODY, NOBODY)
+    child = local(scratch)
+    assert child.wait(20) == PERMISSION
+    assert "not a directory of this user's own" in child.stderr.read().decode()
+    child.stderr.close()
