@@ -1,11 +1,13 @@
 /* Telling errors, catching signals, and the operands that most verbs take. */
 #include "cli/ctl.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "cli/client.h"
 #include "cli/local.h"
@@ -71,6 +73,8 @@ int ctl_connect(struct ctl *ctl, struct err *e)
 	} else {
 		client_find_socket(ctl->args.socket, socket, sizeof socket);
 	}
+	if (strlen(socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return client_unreachable(socket, ENAMETOOLONG, e);
 	ctl->client = client_create(socket);
 	return 0;
 }

@@ -140,11 +140,7 @@ static int make_batch(struct feed *f, struct err *e)
 	text_add_str(&body, f->hold ? ",\"hold\":true,\"close\":false}" : ",\"close\":false}");
 	answer = post_batch(f, &body, e);
 	text_clear(&body);
-	if (!answer || made(f, answer, e) < 0)
-		return -1;
-	if (f->on_created && !f->hold && !f->existed)
-		f->on_created(f->arg, f->batch);
-	return 0;
+	return answer ? made(f, answer, e) : -1;
 }
 
 /* All of it in one request: taken or not, as one. */
@@ -184,6 +180,8 @@ int feed_flush(struct feed *f, struct err *e)
 	if (!answer)
 		return blame(f, e);
 	json_decref(answer);
+	if (f->taken == 0 && f->on_created && !f->hold)
+		f->on_created(f->arg, f->batch);
 	f->taken += f->jobs;
 emptied:
 	f->lines.len = 0;
@@ -269,7 +267,7 @@ int feed_finish(struct feed *f, struct err *e)
 	return 0;
 }
 
-/* A held batch has to end before it can go. */
+/* It has to end before it can go. */
 static bool remove_batch(struct feed *f)
 {
 	static const struct text nothing;
@@ -307,10 +305,10 @@ void feed_abandon(struct feed *f, struct err *e)
 			 "batch %u was begun and not closed, %llu jobs are surely in it%s: %s fanoutctl cancel %u",
 			 f->batch, (unsigned long long)f->taken, f->lost ? " and perhaps the last request's" : "",
 			 f->hold ? "it will not run;" : "they run; to stop them:", f->batch);
-	} else if (f->hold) {
+	} else if (f->hold || f->taken == 0) {
 		if (!remove_batch(f))
 			snprintf(text, sizeof text,
-				 "batch %u could not be removed; it does not run: fanoutctl cancel %u", f->batch,
+				 "batch %u does not run; fanoutctl rm %u removes it when it is cancelled", f->batch,
 				 f->batch);
 	} else {
 		json_decref(post(f, &(struct text){0}, &(struct err){0}, "/v1/batches", f->batch, "/close"));

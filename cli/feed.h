@@ -19,8 +19,8 @@ struct feed {
 	const char *source;   /* the input's name for messages; NULL: the command line */
 	bool hold;            /* nothing starts before all is in; an error removes the batch */
 	uint64_t repeat;      /* each job so often */
-	void (*on_created)(void *arg,
-			   uint32_t batch); /* called once when a batch that is not held was made; may be NULL */
+	void (*on_created)(
+	    void *arg, uint32_t batch); /* called once when jobs were taken that will not be taken back; may be NULL */
 	void *arg;
 
 	/* the feed's own */

@@ -15,12 +15,13 @@
 struct table {
 	const struct column *columns[COLUMNS_MAX];
 	size_t count;
-	bool live, headed;
+	bool live, headed, heading; /* heading: being shown just now */
 	unsigned width[COLUMNS_MAX];
 	unsigned terminal; /* its columns; 0: none */
 	struct libscols_table *piece;
 	size_t rows;
 	bool used[COLUMNS_MAX];   /* had a value so far */
+	bool shown[COLUMNS_MAX];  /* in the last piece */
 	bool filled[COLUMNS_MAX]; /* live: has a value in this row */
 	struct text line;
 };
@@ -67,16 +68,30 @@ static struct libscols_table *new_piece(struct table *t)
 	if (t->terminal)
 		scols_table_set_termwidth(piece, t->terminal);
 	scols_table_set_termforce(piece, t->terminal ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
-	scols_table_enable_noheadings(piece, t->headed);
 	for (size_t i = 0; i < t->count; i++) {
 		int flags = (to_the_right(t->columns[i]) ? SCOLS_FL_RIGHT : 0) |
-			    (t->headed ? SCOLS_FL_STRICTWIDTH : 0) |
 			    (i + 1 == t->count || strcmp(t->columns[i]->path, "url") == 0 ? SCOLS_FL_TRUNC : 0);
 
-		if (!scols_table_new_column(piece, t->columns[i]->head, t->headed ? t->width[i] : 0, flags))
+		if (!scols_table_new_column(piece, t->columns[i]->head, 0, flags))
 			BUG("out of memory");
 	}
 	return piece;
+}
+
+/* libsmartcols makes a column as wide as what is in it: the first cell of each further piece is filled up with blanks
+ * to the width that the column had before. */
+static void fill_up(struct table *t, size_t i)
+{
+	struct text shown = {0};
+	unsigned used = text_add_shown(&shown, t->line.data, 0);
+	int pad = t->width[i] > used ? (int)(t->width[i] - used) : 0;
+	bool right = to_the_right(t->columns[i]);
+
+	shown.len = 0;
+	text_printf(&shown, "%*s%s%*s", right ? pad : 0, "", t->line.data, right ? 0 : pad, "");
+	t->line.len = 0;
+	text_add(&t->line, shown.data, shown.len);
+	text_clear(&shown);
 }
 
 static void add_to_piece(struct table *t, const json_t *row)
@@ -92,6 +107,8 @@ static void add_to_piece(struct table *t, const json_t *row)
 		t->line.len = 0;
 		rows_cell(&t->line, row, t->columns[i]);
 		t->used[i] = t->used[i] || t->line.len;
+		if (t->headed && t->rows == 0)
+			fill_up(t, i);
 		if (scols_line_set_data(line, i, t->line.data))
 			BUG("out of memory");
 	}
@@ -100,12 +117,18 @@ static void add_to_piece(struct table *t, const json_t *row)
 
 static void print_piece(struct table *t)
 {
+	bool news = false; /* a column that was hidden so far: the heading is shown again */
+
 	for (size_t i = 0; i < t->count; i++) {
 		struct libscols_column *c = scols_table_get_column(t->piece, i);
 
 		if (t->columns[i]->optional && !t->used[i])
 			scols_column_set_flags(c, scols_column_get_flags(c) | SCOLS_FL_HIDDEN);
+		else
+			news = news || !t->shown[i];
+		t->shown[i] = !t->columns[i]->optional || t->used[i];
 	}
+	scols_table_enable_noheadings(t->piece, !news);
 	scols_print_table(t->piece);
 	for (size_t i = 0; !t->headed && i < t->count; i++)
 		t->width[i] = (unsigned)scols_column_get_width(scols_table_get_column(t->piece, i));
@@ -139,7 +162,7 @@ static unsigned room_for(const struct table *t, size_t i, unsigned column)
 	unsigned left = t->terminal > column + 12 ? t->terminal - column : 12;
 
 	for (size_t next = i + 1; next < t->count; next++)
-		last = last && !t->filled[next];
+		last = last && !(t->heading ? t->used[next] : t->filled[next]);
 	if (!t->terminal || (!url && !last))
 		return 0;
 	return last ? left : left * 2 / 3;
@@ -169,6 +192,7 @@ static void print_live(struct table *t, const json_t *row)
 	unsigned column = 0;
 
 	t->line.len = 0;
+	t->heading = !row;
 	for (size_t i = 0; i < t->count; i++) {
 		cell.len = 0;
 		if (row)

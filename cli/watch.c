@@ -22,12 +22,24 @@
 #define TICK_US       INT64_C(200000)   /* between looks, where progress moves */
 #define TICK_SLOW_US  INT64_C(10000000) /* where it does not */
 
-/* Whether to try again after `e`; `since_us` is when the daemon was last heard (0: never). */
-static bool again(const struct err *e, int64_t since_us)
-{
-	bool away = e->code == ERR_UNREACHABLE || e->code == ERR_BUSY;
+struct patience {
+	bool heard;      /* the daemon was there before */
+	int64_t away_us; /* since when it is not; 0: it is */
+};
 
-	if (!away || ctl_interrupted() || since_us == 0 || clock_boot_us() - since_us > PATIENCE_US)
+static void heard(struct patience *p)
+{
+	p->heard = true;
+	p->away_us = 0;
+}
+
+/* Whether to try again after `e`. A daemon that was never there is not waited for. */
+static bool again(struct patience *p, const struct err *e)
+{
+	int64_t now = clock_boot_us();
+
+	p->away_us = p->away_us ? p->away_us : now;
+	if ((e->code != ERR_UNREACHABLE && e->code != ERR_BUSY) || !p->heard || now - p->away_us > PATIENCE_US)
 		return false;
 	poll(NULL, 0, AWAY_SLEEP_MS);
 	return !ctl_interrupted();
@@ -65,8 +77,9 @@ static int gave_up(uint32_t batch, int64_t timeout_us)
 
 int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 {
-	int64_t start = clock_boot_us(), heard = 0, left = timeout_us, tick;
+	int64_t start = clock_boot_us(), left = timeout_us, tick = 0; /* the first answer comes at once */
 	struct progress progress = {0};
+	struct patience patience = {0};
 	struct err e;
 	json_t *j;
 	int status;
@@ -75,23 +88,23 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		if (timeout_us != CLOCK_NEVER)
 			left = timeout_us - (clock_boot_us() - start);
 		left = left < 0 ? 0 : left;
-		tick = progress_moves() && !ctl->args.quiet ? TICK_US : TICK_SLOW_US;
 		j = client_get_json(ctl->client, &e, "/v1/batches/%u/wait?timeout=%lldms", batch,
 				    (long long)((left < tick ? left : tick) + 999) / 1000);
-		if (!j && again(&e, heard))
+		if (!j && again(&patience, &e))
 			continue;
 		progress_wipe(&progress);
 		if (!j)
 			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
-		heard = clock_boot_us();
+		heard(&patience);
+		tick = progress_moves() && !ctl->args.quiet ? TICK_US : TICK_SLOW_US;
 		if (progress_exit_status(j) >= 0)
 			break;
-		progress_update(&progress, j, heard);
+		progress_update(&progress, j, clock_boot_us());
 		json_decref(j);
 		if (left == 0)
 			return gave_up(batch, timeout_us);
 		if (!ctl->args.quiet)
-			progress_draw(&progress, heard);
+			progress_draw(&progress, clock_boot_us());
 	}
 	status = watch_ended(ctl, j);
 	json_decref(j);
@@ -104,7 +117,7 @@ struct follow {
 	struct sse sse;
 	const struct watcher *watcher;
 	json_t *ended;
-	int64_t heard_us;
+	struct patience patience;
 };
 
 static int on_event(void *arg, const struct sse_event *event, struct err *e)
@@ -124,7 +137,7 @@ static int on_piece(void *arg, const char *data, size_t len, struct err *e)
 {
 	struct follow *f = arg;
 
-	f->heard_us = clock_boot_us();
+	heard(&f->patience);
 	if (sse_feed(&f->sse, data, len, e))
 		return -1;
 	if (f->watcher->on_pause)
@@ -148,11 +161,11 @@ int watch_events(struct client *c, uint32_t batch, const struct watcher *w, stru
 
 		if (f.ended)
 			break;
-		if (rc == 0) { /* the stream ended before the batch did: the daemon is going down */
-			f.heard_us = clock_boot_us();
+		if (client_status(c) == 200)
+			heard(&f.patience);
+		if (rc == 0) /* the stream ended before the batch did: the daemon is going down */
 			err_set(e, ERR_UNREACHABLE, NULL, "the daemon ended the stream of events too early");
-		}
-		if (!again(e, f.heard_us))
+		if (!again(&f.patience, e))
 			break;
 		sse_restart(&f.sse);
 		if (f.sse.id.len) {

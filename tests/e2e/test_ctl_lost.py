@@ -171,12 +171,27 @@ def test_repeated_lines_are_counted_as_one_when_one_is_refused(play, ctl):
     server = play({
         ("POST", "/v1/batches"): [MADE],
         ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=8)],
-        ("POST", "/v1/batches/7/close"): [CLOSED],
+        ("DELETE", "/v1/batches/7"): [(200, {})],
     })
     r = ctl("submit", "-n", "3", "-i", "-", input="http://h/1\n\nhttp://h/2\nhttp://h/3\n", check=2)
-    assert "standard input:4: bad URL" in r.err
+    assert "standard input:4: bad URL" in r.err and "nothing was submitted" in r.err and r.out == ""
+    assert len(server.requests("POST", "/v1/batches/7/jobs")[0].splitlines()) == 9
+
+
+def test_what_a_pipe_brought_before_a_refused_line_goes_on(play, scratch):
+    server = play({
+        ("POST", "/v1/batches"): [MADE],
+        ("POST", "/v1/batches/7/jobs"): [ADDED, problem(400, "input", "bad URL", line=1)],
+        ("POST", "/v1/batches/7/close"): [CLOSED],
+    })
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdin.write(b"http://h/1\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"7\n"
+    out, err = child.communicate(b"http://bad\n", timeout=10)
+    assert (child.returncode, out) == (2, b"")
+    assert b"standard input:2: bad URL" in err and b"the 1 jobs before it were taken as batch 7 and go on" in err
     assert len(server.requests("POST", "/v1/batches/7/close")) == 1
-    assert "0 jobs before it were taken as batch 7" in r.err
 
 
 def test_a_pipe_is_sent_on_when_it_pauses(play, ctl, scratch):
@@ -321,6 +336,24 @@ def test_results_that_break_off_do_not_look_complete(play, ctl):
     r = ctl("results", "7", "-f", "json", check=3)
     with pytest.raises(json.JSONDecodeError):
         r.json()
+
+
+def test_control_bytes_from_outside_never_reach_a_terminal(play, ctl):
+    evil = "\x1b[31mred\u009b1m\nnext"
+    row = {"job": "7.1", "batch": 7, "seq": 1, "state": "failed", "tag": evil, "chain": evil, "url": "http://h/" + evil, "error": evil,
+           "attempt_list": [{"attempt": 1, "error": evil, "headers": "HTTP/1.1 200 OK\nX: " + evil, "timings": {"total_us": 5, "wait_us": 5}}]}
+    play({
+        ("GET", "/v1/batches/7/results"): [(200, row)],
+        ("GET", "/v1/batches/7/events"): [lambda h: events(h, f"id: 1\nevent: job\ndata: {json.dumps(row)}\n\nevent: batch\ndata: {json.dumps(batch('failed'))}\n\n")],
+        ("GET", "/v1/jobs/7.1"): [(200, row)],
+        ("GET", "/v1/batches/7"): [(200, {**batch(), "name": evil})],
+        ("GET", "/v1/batches"): [(200, {"batches": [{**batch(), "name": evil}], "next": None})],
+    })
+    for args, status in ((["results", "7"], 0), (["follow", "7"], 1), (["show", "7.1"], 0), (["status", "7"], 0), (["status"], 0)):
+        r = ctl(*args, check=status)
+        shown = r.out + r.err
+        assert "[31mred" in shown, args
+        assert not [c for c in shown if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)], args
 
 
 def test_a_full_disk_behind_stdout_is_an_error(play, ctl, scratch):

@@ -1,0 +1,488 @@
+"""fanoutctl's reading verbs: status, wait, follow, results, show, get, stats, doctor; and those that change a batch."""
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from harness.process import BUILD, environment, spawn, wait_until
+
+RESULT = (
+    "job batch seq chain tag method url state reason status attempts size content_type remote_ip http_version "
+    "submitted_at started_at ended_at error"
+).split()
+TIMINGS = "queued_us limited_us dns_us connect_us tls_us send_us wait_us receive_us total_us".split()
+VERBS = "submit fetch status wait follow results show get cancel retry rm pause resume stats doctor completion help version".split()
+
+
+@pytest.fixture
+def mixed(ctl, apisim):
+    """A batch of three: done, failed with 404, done with a tag that wants quoting."""
+    lines = [
+        {"url": apisim.url + "/json"},
+        {"url": apisim.url + "/status/404"},
+        {"url": apisim.url + "/bytes/2000", "tag": 'a "b", c'},
+    ]
+    batch = ctl("submit", "-p", "-i", "-", input="".join(json.dumps(line) + "\n" for line in lines)).out.strip()
+    ctl("wait", batch, check=1)
+    return batch
+
+
+# ---- results ----
+
+
+def test_rows_have_the_members_of_the_contract(ctl, mixed):
+    rows = ctl("results", mixed, "-f", "ndjson").rows()
+    assert [list(row) for row in rows] == [RESULT + ["timings"]] * 3
+    assert [list(row["timings"]) for row in rows] == [TIMINGS] * 3
+    assert ctl("results", mixed, "-f", "json").json() == rows
+
+
+def test_csv_is_that_of_rfc_4180(ctl, mixed):
+    r = ctl("results", mixed, "-f", "csv")
+    rows = list(csv.reader(io.StringIO(r.out)))
+    assert rows[0] == RESULT + TIMINGS
+    assert [row[4] for row in rows[1:]] == ["", "", 'a "b", c']
+    assert '"a ""b"", c"' in r.out
+    assert [row[9] for row in rows[1:]] == ["200", "404", "200"]
+
+
+def test_a_table_shows_url_status_and_seconds(ctl, mixed, apisim):
+    lines = ctl("results", mixed).lines()
+    assert lines[0].split() == ["JOB", "TAG", "STATE", "STATUS", "TIME", "SIZE", "URL", "ERROR"]
+    assert re.match(rf"{mixed}\.1 +done +200 +\d+\.\d\d\d s +\d+ B +{re.escape(apisim.url)}/json *$", lines[1])
+    assert "404 Not Found" in lines[2]
+    assert "2.0 KiB" in lines[3]
+
+
+def test_long_urls_are_not_cut_away_from_a_terminal(ctl, apisim):
+    url = apisim.url + "/uuid?" + "x" * 3000
+    batch = ctl("submit", "-p", "--wait", url).lines()[0]
+    assert url in ctl("results", batch).out
+    assert url in ctl("follow", batch).out
+
+
+def test_rows_can_be_chosen(ctl, mixed):
+    def seqs(*args):
+        return [row["seq"] for row in ctl("results", mixed, "-f", "ndjson", *args).rows()]
+
+    assert seqs("--state", "failed") == [2]
+    assert seqs("--state", "done") == [1, 3]
+    assert seqs("--after", "1") == [2, 3]
+    assert seqs("--limit", "2") == [1, 2]
+    assert seqs("--after", "1", "--limit", "1") == [2]
+
+
+def test_bodies_come_on_request(ctl, mixed):
+    rows = ctl("results", mixed, "--body", "-f", "ndjson").rows()
+    assert json.loads(rows[0]["body"])
+    assert ("body" in rows[2]) != ("body_base64" in rows[2])
+    assert "-f ndjson" in ctl("results", mixed, "--body", check=2).err
+    header = next(csv.reader(io.StringIO(ctl("results", mixed, "--body", "-f", "csv").out)))
+    assert header[-2:] == ["body", "body_base64"]
+
+
+@pytest.mark.parametrize("format, empty", [("json", "[]\n"), ("ndjson", ""), ("csv", ",".join(RESULT + TIMINGS) + "\r\n")])
+def test_no_rows_are_well_formed_too(daemon, mixed, format, empty):
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "results", mixed, "--state", "queued", "-f", format], stdout=subprocess.PIPE)
+    out, _ = child.communicate(timeout=10)
+    assert (child.returncode, out.decode()) == (0, empty)
+
+
+def test_a_table_of_many_rows_keeps_its_columns(ctl, apisim):
+    batch = ctl("submit", "-p", "--wait", apisim.url + "/bytes/1?[1-2500]").lines()[0]
+    lines = ctl("results", batch).lines()
+    assert len(lines) == 2501
+    # Three pieces; a value that is wider than all of the first piece may move its row.
+    at = [line.index("http://") for line in lines[1:]]
+    assert len(set(at[:1000])) == 1 and lines[0].index("URL") == at[0]
+    assert sum(position == at[0] for position in at) > 2300
+
+
+# ---- unknown things ----
+
+
+@pytest.mark.parametrize("verb", ["status", "wait", "follow", "results", "cancel", "retry", "rm", "pause", "resume"])
+def test_an_unknown_batch_is_said_to_be_unknown(ctl, verb):
+    r = ctl(verb, "99", check=4)
+    assert "there is no batch 99" in r.err and r.out == ""
+
+
+@pytest.mark.parametrize("verb", ["show", "get", "cancel", "retry"])
+def test_an_unknown_job_is_said_to_be_unknown(ctl, mixed, verb):
+    for job in ("99.1", f"{mixed}.99"):
+        r = ctl(verb, job, check=4)
+        assert "there is no" in r.err and r.out == ""
+
+
+@pytest.mark.parametrize("verb", ["status", "wait", "follow", "results", "rm", "pause", "resume"])
+@pytest.mark.parametrize("operand", ["x", "0", "-", "7x", "7.1", "99999999999999999999"])
+def test_what_is_no_batch_is_refused_before_anything_is_asked(fanoutctl, verb, operand):
+    assert "batch" in fanoutctl("-S", "/nonexistent", verb, operand, check=2 if verb not in ("rm", "pause", "resume") else None).err
+
+
+@pytest.mark.parametrize("verb", ["show", "get"])
+@pytest.mark.parametrize("operand", ["x", "7", "0.1", "7.0", "7.", ".1"])
+def test_what_is_no_job_is_refused_before_anything_is_asked(fanoutctl, verb, operand):
+    assert "job" in fanoutctl("-S", "/nonexistent", verb, operand, check=2).err
+
+
+# ---- status, wait ----
+
+
+def test_status_lists_batches_newest_first(ctl, apisim):
+    for i in range(3):
+        ctl("submit", "--name", f"n{i}", apisim.url + "/uuid")
+    assert [b["name"] for b in ctl("status", "-f", "json").json()] == ["n2", "n1", "n0"]
+    assert [b["name"] for b in ctl("status", "--limit", "2", "-f", "ndjson").rows()] == ["n2", "n1"]
+    assert [row["name"] for row in csv.DictReader(io.StringIO(ctl("status", "-f", "csv").out))] == ["n2", "n1", "n0"]
+    assert ctl("status").lines()[0].split()[:3] == ["BATCH", "NAME", "STATE"]
+
+
+def test_all_batches_are_listed_page_by_page(ctl, apisim, daemon):
+    for _ in range(1005):
+        daemon.api.post("/v1/batches", {"jobs": [{"url": apisim.url + "/uuid"}]})
+    assert len(ctl("status", "-f", "ndjson", "--all").rows()) == 1005
+    assert len(ctl("status", "-f", "ndjson").rows()) == 20
+
+
+def test_status_of_a_batch_has_the_contracts_members(ctl, mixed):
+    b = ctl("status", mixed, "-f", "json").json()
+    assert {"batch", "name", "state", "counts", "submitted_at", "ended_at", "eta"} <= set(b)
+    assert b["counts"] == {"blocked": 0, "queued": 0, "running": 0, "done": 2, "failed": 1, "cancelled": 0}
+    table = dict(line.split(None, 1) for line in ctl("status", mixed).lines())
+    assert (table["state"], table["done"], table["failed"]) == ("failed", "2", "1")
+
+
+def test_waiting_times_out_and_the_batch_goes_on(ctl, apisim):
+    batch = ctl("submit", "-p", apisim.url + "/delay/2").out.strip()
+    start = time.monotonic()
+    r = ctl("wait", batch, "--timeout", "100ms", check=6)
+    assert time.monotonic() - start < 1.5
+    assert "has not ended within" in r.err
+    ctl("wait", batch)
+
+
+def test_waiting_ends_soon_after_the_batch_does(ctl, apisim):
+    start = time.monotonic()
+    ctl("submit", "--wait", apisim.url + "/delay/0.3")
+    assert time.monotonic() - start < 1.0
+
+
+def test_a_cancelled_batch_is_its_own_exit_status(ctl, apisim):
+    batch = ctl("submit", "-p", apisim.url + "/hang").out.strip()
+    ctl("cancel", batch)
+    assert "1 cancelled" in ctl("wait", batch, check=7).err
+    ctl("follow", batch, check=7)
+
+
+def test_quiet_says_nothing(ctl, mixed):
+    assert ctl("wait", mixed, "-q", check=1).err == ""
+
+
+def on_terminal(argv, columns=100, env=None, timeout=30):
+    """Runs a program on a terminal of its own; what it showed, and its exit status."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(str(argv[0]), [str(a) for a in argv], env or environment(TERM="xterm"))
+    out = b""
+    end = time.monotonic() + timeout
+    try:
+        import fcntl
+        import struct
+        import termios
+
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        while time.monotonic() < end:
+            try:
+                piece = os.read(fd, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            out += piece
+    finally:
+        os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    return out.decode(errors="replace"), os.waitstatus_to_exitcode(status)
+
+
+def test_progress_moves_on_a_terminal_and_is_wiped(daemon, apisim):
+    batch = daemon.ctl("submit", "-p", "--concurrency", "2", apisim.url + "/delay/0.3?[1-6]").out.strip()
+    out, status = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "wait", batch], columns=60)
+    assert status == 0
+    frames = re.findall(r"\r([^\r]*)\x1b\[K", out)
+    shown = [f for f in frames if f]
+    assert any(" of 6" in f for f in shown), out
+    assert all(len(f) < 60 for f in shown)
+    assert frames[-1] == "", "the line is wiped before the summary"
+    assert out.rstrip().endswith(tuple("0123456789s")) and f"batch {batch}: 6 done in" in out
+
+
+def test_nothing_moves_off_a_terminal(ctl, apisim):
+    r = ctl("submit", "--wait", "--concurrency", "2", apisim.url + "/delay/0.2?[1-6]")
+    assert "\r" not in r.err and "\x1b" not in r.err + r.out
+
+
+def test_tables_fit_the_terminal(daemon, apisim):
+    batch = daemon.ctl("submit", "-p", apisim.url + "/{uuid,status/404}?" + "x" * 300).out.strip()
+    daemon.ctl("wait", batch, check=1)
+    for verb in ("results", "follow"):
+        out, _ = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "-q", verb, batch], columns=90)
+        lines = [line.rstrip() for line in out.replace("\r", "").splitlines()]
+        assert len(lines) == 3, out
+        assert all(len(line) <= 90 for line in lines), lines
+
+
+# ---- follow ----
+
+
+def test_following_shows_the_past_first_and_each_job_once(ctl, mixed):
+    rows = ctl("follow", mixed, "-f", "ndjson", check=1).rows()
+    assert sorted(row["seq"] for row in rows) == [1, 2, 3]
+    assert rows == sorted(rows, key=lambda row: row["ended_at"])
+    assert len(ctl("follow", mixed, "-f", "json", check=1).json()) == 3
+    assert len(list(csv.DictReader(io.StringIO(ctl("follow", mixed, "-f", "csv", check=1).out)))) == 3
+    assert len(ctl("follow", mixed, check=1).lines()) >= 4
+
+
+def test_lines_come_as_jobs_end(daemon, apisim):
+    child = spawn(
+        [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "--follow", "-f", "ndjson", apisim.url + "/delay/{0,1}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    first = json.loads(child.stdout.readline())
+    assert first["url"].endswith("/delay/0")
+    assert child.poll() is None, "the second job is still running"
+    assert json.loads(child.stdout.readline())["url"].endswith("/delay/1")
+    assert child.wait(10) == 0
+    child.stdout.close()
+
+
+def test_three_chains_run_side_by_side_each_in_order(ctl, apisim):
+    lines = [
+        {"url": apisim.url + f"/log?channel={chain}", "body": {"n": n}, "chain": chain}
+        for chain, jobs in (("a", 2), ("b", 3), ("c", 2))
+        for n in range(jobs)
+    ]
+    r = ctl("submit", "--follow", "-i", "-", input="".join(json.dumps(line) + "\n" for line in lines))
+    for chain, jobs in (("a", 2), ("b", 3), ("c", 2)):
+        assert re.search(rf"chain {chain} +{jobs} of {jobs} done +done +[\d.]+ (µs|ms|s)", r.err), r.err
+    assert re.search(r"batch 1: 7 done in ", r.err)
+    assert len(r.lines()) >= 8
+
+
+def test_following_survives_a_daemon_that_is_killed_and_comes_back(daemon, apisim):
+    batch = daemon.ctl("submit", "-p", "--concurrency", "1", apisim.url + "/delay/0.2?[1-8]").out.strip()
+    follower = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "follow", batch, "-f", "ndjson"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    waiter = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "wait", batch], stderr=subprocess.PIPE)
+    first = follower.stdout.readline()
+    daemon.kill(signal.SIGKILL)
+    daemon.start()
+    out, err = follower.communicate(timeout=60)
+    assert follower.returncode == 0, err
+    assert sorted(json.loads(line)["seq"] for line in (first + out).splitlines()) == list(range(1, 9))
+    _, err = waiter.communicate(timeout=60)
+    assert waiter.returncode == 0, err
+    assert b"8 done" in err
+
+
+# ---- show, get ----
+
+
+def test_show_tells_attempts_headers_and_phases(ctl, mixed):
+    out = ctl("show", f"{mixed}.2").out
+    assert re.search(r"^state +failed$", out, re.M) and re.search(r"^reason +http_status$", out, re.M)
+    assert re.search(r"^ATTEMPT +CAUSE +STATUS", out, re.M)
+    assert re.search(r"^wait +[\d.]+ ms +[#|]+$", out, re.M)
+    assert "HTTP/1.1 404 Not Found" in out
+    j = ctl("show", f"{mixed}.2", "-f", "json").json()
+    assert (j["job"], j["attempts"], len(j["attempt_list"])) == (f"{mixed}.2", 1, 1)
+
+
+def test_get_gives_the_bodys_bytes(daemon, ctl, mixed, scratch):
+    expected = bytes(i % 251 for i in range(2000))
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "get", f"{mixed}.3"], stdout=subprocess.PIPE)
+    assert child.communicate(timeout=10)[0] == expected
+    ctl("get", f"{mixed}.3", "-o", scratch / "out")
+    assert (scratch / "out").read_bytes() == expected
+    assert sorted(p.name for p in scratch.iterdir()) == ["out"]
+
+
+def test_get_of_a_large_body_is_whole(ctl, apisim, scratch):
+    batch = ctl("submit", "-p", "--wait", apisim.url + "/bytes/5000000").lines()[0]
+    ctl("get", f"{batch}.1", "-o", scratch / "out")
+    data = (scratch / "out").read_bytes()
+    assert len(data) == 5000000 and data[:251] == bytes(range(251))
+
+
+def test_get_where_there_is_nothing_yet_or_nowhere_to_write(ctl, apisim, mixed, scratch):
+    batch = ctl("submit", "-p", apisim.url + "/hang").out.strip()
+    r = ctl("get", f"{batch}.1", "-o", scratch / "out", check=1)
+    assert r.err and not (scratch / "out").exists()
+    assert "make its directory first" in ctl("get", f"{mixed}.1", "-o", scratch / "no" / "out", check=1).err
+    ctl("cancel", batch)
+
+
+def test_bytes_that_are_no_text_do_not_go_to_a_terminal(daemon, ctl, mixed):
+    out, status = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "get", f"{mixed}.3"])
+    assert status == 2 and "-o FILE" in out
+
+
+# ---- changes ----
+
+
+def test_cancel_retry_and_rm(ctl, apisim):
+    batch = ctl("submit", "-p", "--concurrency", "1", apisim.url + "/delay/0.2?[1-50]").out.strip()
+    assert ctl("rm", batch, check=1).err.startswith("fanoutctl: ")
+    ctl("cancel", batch)
+    ctl("wait", batch, check=7)
+    cancelled = [row["job"] for row in ctl("results", batch, "--state", "cancelled", "-f", "ndjson").rows()]
+    assert cancelled
+    ctl("retry", cancelled[-1])
+    wait_until(lambda: ctl("show", cancelled[-1], "-f", "json").json()["state"] == "done", 10, "the job that was retried is done")
+    ctl("rm", batch)
+    ctl("status", batch, check=4)
+
+
+def test_retry_of_a_batch_runs_what_failed_again(ctl, apisim):
+    url = apisim.url + "/flaky?id=r&fail=1&code=404"
+    batch = ctl("submit", "-p", url).out.strip()
+    ctl("wait", batch, check=1)
+    ctl("retry", batch)
+    ctl("wait", batch)
+    assert ctl("status", batch, "-f", "json").json()["counts"]["done"] == 1
+
+
+def test_cancel_of_one_job_leaves_the_others(ctl, apisim):
+    batch = ctl("submit", "-p", "--concurrency", "1", apisim.url + "/delay/0.3?[1-3]").out.strip()
+    ctl("cancel", f"{batch}.3")
+    ctl("wait", batch, check=7)
+    assert [row["state"] for row in ctl("results", batch, "-f", "ndjson").rows()] == ["done", "done", "cancelled"]
+
+
+def test_pause_and_resume(ctl, apisim):
+    batch = ctl("submit", "-p", "--concurrency", "1", apisim.url + "/delay/0.1?[1-20]").out.strip()
+    assert f"batch {batch}: paused" in ctl("pause", batch).err
+    wait_until(lambda: ctl("status", batch, "-f", "json").json()["counts"]["running"] == 0, 10, "what ran has ended")
+    b = ctl("status", batch, "-f", "json").json()
+    assert b["state"] == "paused" and b["counts"]["queued"] > 0
+    ctl("wait", batch, "--timeout", "300ms", check=6)
+    assert ctl("status", batch, "-f", "json").json()["counts"] == b["counts"]
+    ctl("resume", batch)
+    ctl("wait", batch)
+
+
+def test_several_operands_are_all_tried_and_the_first_refusal_is_the_exit_status(ctl, mixed, apisim):
+    other = ctl("submit", "-p", "--wait", apisim.url + "/uuid").lines()[0]
+    r = ctl("rm", mixed, "99", "x", other, check=4)
+    assert "there is no batch 99" in r.err and '"x" is no batch' in r.err
+    assert ctl("status", "-f", "json").json() == []
+
+
+# ---- the daemon ----
+
+
+def test_stats_in_every_format(ctl, mixed):
+    j = ctl("stats", "-f", "json").json()
+    assert j["version"] and j["counts"]["done"] == 2
+    table = dict(line.split(None, 1) for line in ctl("stats").lines()[1:] if len(line.split(None, 1)) == 2)
+    assert table["counts.done"] == "2"
+    assert {row["name"]: row["value"] for row in csv.DictReader(io.StringIO(ctl("stats", "-f", "csv").out))}["counts.failed"] == "1"
+    assert len(ctl("stats", "-f", "ndjson").rows()) == 1
+
+
+def test_doctor_finds_everything_in_place(ctl):
+    checks = ctl("doctor", "-f", "json").json()
+    assert [c["check"] for c in checks] == ["socket", "daemon", "version", "permission"]
+    assert {c["result"] for c in checks} == {"ok"}
+
+
+def test_doctor_says_that_there_is_no_daemon(fanoutctl, scratch):
+    (check,) = fanoutctl("-S", scratch / "none", "doctor", "-f", "json", check=3).json()
+    assert check["result"] == "wrong" and "does not run" in check["detail"]
+
+
+def test_no_daemon_is_told_with_what_to_do(fanoutctl, scratch):
+    for verb in (["status"], ["submit", "http://h/"], ["wait", "1"], ["get", "1.1"], ["stats"]):
+        r = fanoutctl("-S", scratch / "none", *verb, check=3)
+        assert f"there is no socket {scratch}/none" in r.err and "--local" in r.err
+    assert f"no socket {scratch}/other" in fanoutctl("status", env={"FANOUT_SOCKET": str(scratch / "other")}, check=3).err
+
+
+def test_a_socket_that_nobody_listens_at_is_told(fanoutctl, scratch):
+    import socket
+
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(str(scratch / "stale"))
+    s.close()
+    assert "nobody listens" in fanoutctl("-S", scratch / "stale", "status", check=3).err
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_no_permission_is_told_as_such(daemon):
+    os.chmod(daemon.socket, 0o600)
+    r = daemon.ctl("status", user=65534, group=65534, extra_groups=[], check=5)
+    assert "no permission to use" in r.err and "--local" in r.err
+
+
+def test_a_socket_path_that_no_system_takes_is_told(fanoutctl):
+    assert "too long" in fanoutctl("-S", "/tmp/" + "x" * 200, "status", check=2).err
+
+
+# ---- the command line ----
+
+
+def test_help_knows_every_verb_and_each_explains_itself(fanoutctl):
+    listed = re.findall(r"^  ([a-z]+)", fanoutctl("help").out, re.M)
+    assert listed == VERBS
+    for verb in VERBS:
+        out = fanoutctl("help", verb).out
+        assert out.startswith(f"usage: fanoutctl {verb}")
+        assert fanoutctl(verb, "--help").out == out
+
+
+def test_no_verb_and_wrong_verbs_are_usage_errors(fanoutctl):
+    r = fanoutctl(check=2)
+    assert r.out == "" and "usage:" in r.err
+    assert "did you mean submit?" in fanoutctl("sumbit", "x", check=2).err
+    assert "did you mean results?" in fanoutctl("help", "resluts", check=2).err
+    assert "there is no verb" in fanoutctl("frobnicate", check=2).err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_wrong_option_is_told_by_every_verb(fanoutctl, verb):
+    r = fanoutctl(verb, "--formta", "json", check=2)
+    assert f"fanoutctl {verb}: unknown option --formta; did you mean --format?" in r.err and r.out == ""
+
+
+def test_missing_and_superfluous_operands_are_told(fanoutctl):
+    assert "BATCH is missing" in fanoutctl("wait", check=2).err
+    assert '"2" is too much' in fanoutctl("wait", "1", "2", check=2).err
+    assert "is too much" in fanoutctl("stats", "x", check=2).err
+
+
+def test_the_version_is_printed(fanoutctl):
+    assert re.fullmatch(r"fanoutctl \d+\.\d+\.\d+\n", fanoutctl("version").out)
+    assert fanoutctl("--version").out == fanoutctl("version").out
+
+
+def test_bash_completes_verbs_and_options(fanoutctl, scratch):
+    (scratch / "completion").write_text(fanoutctl("completion", "bash").out)
+
+    def complete(*words):
+        script = f'. {scratch}/completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fanoutctl; echo "${{COMPREPLY[@]}}"'
+        return subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True).stdout.split()
+
+    assert complete("fanoutctl", "re") == ["results", "retry", "resume"]
+    assert complete("fanoutctl", "submit", "--max-") == ["--max-attempts", "--max-body"]
+    assert complete("fanoutctl", "-S", "/s", "wait", "--t") == ["--timeout"]
+    assert complete("fanoutctl", "status", "-f", "nd") == ["ndjson"]

@@ -1,0 +1,278 @@
+"""fanoutctl submit: URLs, patterns, files, pipes, request options, and how each mistake is told."""
+
+import json
+import os
+import subprocess
+import time
+
+import pytest
+
+from harness.process import BUILD, memory_kib, spawn, wait_until
+
+
+def rows(ctl, batch, *args):
+    return ctl("results", batch, "-f", "ndjson", *args).rows()
+
+
+def submit(ctl, *args, **options):
+    """Submits, waits until all is done, and returns the rows."""
+    batch = ctl("submit", "-p", *args, **options).out.strip()
+    ctl("wait", batch)
+    return rows(ctl, batch)
+
+
+def bodies(ctl, batch):
+    return [json.loads(row["body"]) for row in rows(ctl, batch, "--body")]
+
+
+def test_the_batchs_id_is_all_that_is_printed(ctl, apisim):
+    r = ctl("submit", apisim.url + "/uuid")
+    assert (r.out, r.err) == ("1\n", "")
+    assert ctl("submit", "-p", apisim.url + "/uuid").out == "2\n"
+
+
+def test_urls_may_stand_on_either_side_of_options(ctl, apisim):
+    got = submit(ctl, apisim.url + "/uuid?1", "--tag", "T", apisim.url + "/uuid?2")
+    assert [row["url"][-1] for row in got] == ["1", "2"]
+    assert [row["tag"] for row in got] == ["T", "T"]
+
+
+def test_patterns_make_urls_in_curls_order(ctl, apisim):
+    got = submit(ctl, apisim.url + "/bytes/[1-2]?{a,b}")
+    assert [row["url"].split("/bytes/")[1] for row in got] == ["1?a", "1?b", "2?a", "2?b"]
+    assert [row["size"] for row in got] == [1, 1, 2, 2]
+
+
+def test_globoff_leaves_patterns_alone(ctl, apisim):
+    got = submit(ctl, "-g", apisim.url + "/uuid?x=%5B1-2%5D&y={a}")
+    assert [row["url"] for row in got] == [apisim.url + "/uuid?x=%5B1-2%5D&y={a}"]
+
+
+def test_repeat_submits_each_job_so_often(ctl, apisim):
+    got = submit(ctl, "-n", "3", apisim.url + "/uuid?{a,b}")
+    assert [row["url"][-1] for row in got] == ["a", "a", "a", "b", "b", "b"]
+
+
+def test_many_more_than_one_request_takes_are_all_there(ctl, apisim):
+    got = submit(ctl, apisim.url + "/bytes/1?[1-12345]")
+    assert [int(row["url"].rpartition("?")[2]) for row in got] == list(range(1, 12346))
+
+
+def test_a_file_holds_urls_json_comments_and_blank_lines(ctl, apisim, scratch):
+    (scratch / "list").write_text(
+        f"# a comment\n\n  {apisim.url}/uuid?1  \r\n" + json.dumps({"url": apisim.url + "/uuid?2", "tag": "two"}) + f"\n{apisim.url}/uuid?3"
+    )
+    got = submit(ctl, "-i", scratch / "list")
+    assert [(row["url"][-1], row["tag"]) for row in got] == [("1", None), ("2", "two"), ("3", None)]
+
+
+def test_operands_and_a_file_make_one_batch(ctl, apisim, scratch):
+    (scratch / "list").write_text(apisim.url + "/uuid?2\n")
+    assert [row["url"][-1] for row in submit(ctl, apisim.url + "/uuid?1", "-i", scratch / "list")] == ["1", "2"]
+
+
+def test_patterns_in_a_file_are_not_expanded(ctl, apisim, scratch):
+    (scratch / "list").write_text(apisim.url + "/uuid?{a,b}\n")
+    assert len(submit(ctl, "-i", scratch / "list")) == 1
+
+
+def test_jobs_of_a_pipe_start_while_it_is_open(daemon, apisim):
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdin.write(f"{apisim.url}/uuid\n".encode())
+        child.stdin.flush()
+        batch = child.stdout.readline().decode().strip()
+        wait_until(lambda: daemon.ctl("status", batch, "-f", "json").json()["counts"]["done"] == 1, 10, "the first job is done")
+        assert child.poll() is None
+        child.stdin.write(f"{apisim.url}/uuid\n".encode())
+        child.stdin.close()
+        assert child.wait(10) == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    daemon.ctl("wait", batch)
+    assert len(rows(daemon.ctl, batch)) == 2
+
+
+def test_a_malformed_line_in_ten_thousand_takes_nothing(ctl, apisim, scratch):
+    lines = [f"{apisim.url}/once/{i}" for i in range(10000)]
+    lines[5006] = '{"url": 7}'
+    (scratch / "list").write_text("\n".join(lines) + "\n")
+    r = ctl("submit", "-i", scratch / "list", check=2)
+    assert f"{scratch}/list:5007: " in r.err and '"url"' in r.err and "nothing was submitted" in r.err
+    assert r.out == ""
+    assert ctl("status", "-f", "json").json() == []
+    assert apisim.once()["requests"] == 0
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("{\"url\":\"http://h/\"", "does not end on its line"),
+        ("{nonsense}", ""),
+        ("{\"url\":\"http://h/\",\"colour\":\"red\"}", "colour"),
+        ("gopher://h/", "gopher"),
+        ("just words", ""),
+        ("http://h/\udcff", "UTF-8"),
+        ("http://" + "x" * 70000 + "/", "65536"),
+    ],
+)
+def test_each_mistake_in_a_file_is_told_with_its_line(ctl, scratch, line, said):
+    (scratch / "list").write_bytes(b"http://127.0.0.1:1/\n\n" + os.fsencode(line) + b"\n")
+    r = ctl("submit", "-i", scratch / "list", check=2)
+    assert f"{scratch}/list:3: " in r.err and said in r.err, r
+    assert ctl("status", "-f", "json").json() == []
+
+
+def test_a_first_line_that_is_refused_leaves_no_empty_batch(ctl):
+    r = ctl("submit", "-i", "-", input="nonsense\nhttp://127.0.0.1:1/\n", check=2)
+    assert "standard input:1: " in r.err and "nothing was submitted" in r.err and r.out == ""
+    assert ctl("status", "-f", "json").json() == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"# only a comment\n"])
+def test_an_empty_list_is_refused(ctl, scratch, content):
+    (scratch / "list").write_bytes(content)
+    assert "no URLs in" in ctl("submit", "-i", scratch / "list", check=2).err
+    assert "no URLs in standard input" in ctl("submit", "-i", "-", input=content, check=2).err
+    assert ctl("status", "-f", "json").json() == []
+
+
+def test_a_list_that_cannot_be_read_is_told(ctl, scratch):
+    assert "No such file" in ctl("submit", "-i", scratch / "none", check=2).err
+    assert "directory" in ctl("submit", "-i", scratch, check=2).err
+
+
+@pytest.mark.parametrize("url", ["h", "ftp://h/", "http://", "http://h:99999/", "http://a b/", "http://" + "x" * 70000])
+def test_a_bad_url_is_refused_and_nothing_is_submitted(ctl, url):
+    r = ctl("submit", "-g", url, check=2)
+    assert "nothing was submitted" in r.err and r.out == ""
+    assert ctl("status", "-f", "json").json() == []
+
+
+def test_request_options_are_those_of_curl(ctl, apisim, scratch):
+    (scratch / "data").write_bytes(b"one\r\ntwo\n")
+    echo = apisim.url + "/echo"
+    cases = [
+        (["-d", "a=1", "-d", "b=2"], "POST", "a=1&b=2", "application/x-www-form-urlencoded"),
+        (["--json", '{"a":1}'], "POST", '{"a":1}', "application/json"),
+        (["-X", "PUT", "-d", "x", "-H", "Content-Type: text/plain"], "PUT", "x", "text/plain"),
+        (["-d", f"@{scratch}/data"], "POST", "onetwo", "application/x-www-form-urlencoded"),
+        (["--data-binary", f"@{scratch}/data", "-H", "Content-Type: a/b"], "POST", "one\r\ntwo\n", "a/b"),
+        (["-X", "DELETE"], "DELETE", "", None),
+    ]
+    for args, method, body, content_type in cases:
+        batch = ctl("submit", "-p", "--wait", *args, echo).lines()[0]
+        (got,) = bodies(ctl, batch)
+        headers = {name.lower(): value for name, value in got["headers"].items()}
+        assert got["method"] == method, args
+        assert got.get("body", "") == body, args
+        assert headers.get("content-type") == content_type, args
+        if "--json" in args:
+            assert headers["accept"] == "application/json"
+
+
+def test_data_from_stdin_reaches_the_server_byte_by_byte(ctl, apisim):
+    data = bytes(range(256))
+    batch = ctl("submit", "-p", "--wait", "--data-binary", "@-", apisim.url + "/echo", input=data).lines()[0]
+    (got,) = bodies(ctl, batch)
+    assert bytes.fromhex(got["body_hex"]) == data
+
+
+def test_basic_authentication_is_sent_and_not_shown(ctl, apisim):
+    batch = ctl("submit", "-p", "--wait", "-u", "me:secret", apisim.url + "/basic/me/secret").lines()[0]
+    (row,) = rows(ctl, batch)
+    assert row["status"] == 200
+    assert "me:secret" not in ctl("status", batch, "-f", "json").out + ctl("show", f"{batch}.1").out
+
+
+def test_a_chain_runs_one_after_the_other(ctl, apisim):
+    got = submit(ctl, "--chain", apisim.url + "/delay/0.05?[1-4]")
+    for before, after in zip(got, got[1:]):
+        assert before["ended_at"] <= after["started_at"]
+
+
+def test_concurrency_one_takes_the_sum_and_many_the_slowest(ctl, apisim):
+    def seconds(*args):
+        start = time.monotonic()
+        ctl("submit", "--wait", *args, apisim.url + "/delay/0.1?[1-10]")
+        return time.monotonic() - start
+
+    assert seconds("--concurrency", "1") >= 1.0
+    assert seconds() < 0.9
+
+
+def test_a_name_and_a_priority_are_kept(ctl, apisim):
+    batch = ctl("submit", "-p", "--name", "my näme", "--priority", "9", "--concurrency", "3", apisim.url + "/uuid").out.strip()
+    b = ctl("status", batch, "-f", "json").json()
+    assert (b["name"], b["priority"], b["concurrency"]) == ("my näme", 9, 3)
+
+
+def test_max_attempts_and_timeouts_act(ctl, apisim):
+    batch = ctl("submit", "-p", "--max-attempts", "1", "--timeout", "200ms", apisim.url + "/hang").out.strip()
+    ctl("wait", batch, check=1)
+    (row,) = rows(ctl, batch)
+    assert (row["reason"], row["attempts"]) == ("timeout", 1)
+
+
+def test_a_body_over_the_cap_fails_the_job(ctl, apisim):
+    batch = ctl("submit", "-p", "--max-body", "1K", "--max-attempts", "1", apisim.url + "/bytes/[1024-1025]").out.strip()
+    ctl("wait", batch, check=1)
+    assert [row["reason"] for row in rows(ctl, batch)] == [None, "too_large"]
+
+
+def test_the_same_key_submits_once(ctl, apisim):
+    first = ctl("submit", "--key", "K", apisim.url + "/once/k")
+    again = ctl("submit", "--key", "K", apisim.url + "/once/k")
+    assert first.out == again.out == "1\n"
+    assert "submitted before with this key" in again.err
+    assert len(ctl("status", "-f", "json").json()) == 1
+
+
+def test_hold_starts_nothing_before_the_input_ends(daemon, apisim):
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "--hold", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdin.write(f"{apisim.url}/uuid\n".encode())
+        child.stdin.flush()
+        listed = wait_until(lambda: [b for b in daemon.ctl("status", "-f", "json").json() if b["counts"]["queued"] == 1], 10, "the job is queued")
+        assert listed[0]["state"] == "held"
+        child.stdin.close()
+        assert child.wait(10) == 0
+        assert child.stdout.read() == f"{listed[0]['batch']}\n".encode()
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    daemon.ctl("wait", listed[0]["batch"])
+
+
+def test_formats_of_the_id(ctl, apisim):
+    url = apisim.url + "/uuid"
+    assert ctl("submit", "-f", "json", url).json() == {"batch": 1, "jobs": 1, "existed": False}
+    assert ctl("submit", "-f", "csv", url).out.splitlines() == ["batch", "2"]
+
+
+def test_waiting_for_a_submission_has_the_batchs_exit_status(ctl, apisim):
+    r = ctl("submit", "--wait", apisim.url + "/uuid")
+    assert r.out == "1\n" and "batch 1: 1 done in" in r.err
+    r = ctl("submit", "--wait", apisim.url + "/{uuid,status/404}", check=1)
+    assert "1 done, 1 failed" in r.err
+
+
+def test_waiting_and_following_at_once_is_refused(ctl, apisim):
+    assert "leave --wait away" in ctl("submit", "--wait", "--follow", apisim.url, check=2).err
+
+
+def test_ten_million_urls_need_no_memory_and_an_interrupt_takes_them_back(daemon, apisim):
+    """URLs are made as they are sent. An interrupted submission that was held is taken back."""
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--hold", "http://127.0.0.1:1/[1-10000000]"], stdout=subprocess.PIPE)
+    try:
+        wait_until(lambda: any(b["counts"]["queued"] > 20000 for b in daemon.ctl("status", "-f", "json").json()), 30, "some jobs are in")
+        assert memory_kib(child.pid) < 60000
+    finally:
+        child.terminate()
+        child.wait(30)
+        child.stdout.close()
+    assert child.returncode == 130
+    wait_until(lambda: daemon.ctl("status", "-f", "json").json() == [], 30, "the held batch is taken back")
