@@ -93,23 +93,25 @@ static void batch_dir_close(struct store *st)
 		log_warn("directory of bodies not removed", "batch=%u why=\"%s\"", st->batch_dir_id, strerror(errno));
 }
 
-/* Is a job's last outcome the attempt that has this file, or is that attempt open? What is named otherwise than
- * SEQ.ATTEMPT, apart from an ending that a worker gave it meanwhile, is nobody's. */
+/* Is that attempt open, or the last of a job whose result has a file? What is named otherwise is nobody's. */
 static bool file_wanted(struct store *st, const char *name)
 {
-	unsigned seq, n;
-	struct job_brief j;
+	char path[JOBID_PATH_SIZE];
 	struct open_attempt *o;
 	bool wanted = false;
+	struct job_brief j;
+	unsigned seq, n;
 	struct stmt q;
 
 	if (sscanf(name, "%u.%u", &seq, &n) != 2)
 		return false;
 	j.job = jobid_make(st->batch_dir_id, seq);
+	if (strcmp(strchr(jobid_body_path(path, j.job, n), '/') + 1, name) != 0)
+		return false;
 	o = store_open_find(st, j.job);
 	if (o && o->n == n)
 		return true;
-	if (name[strspn(name, "0123456789.")] != '\0' || store_job_brief(st, j.job, &j) != 1 || !j.outcome)
+	if (store_job_brief(st, j.job, &j) != 1 || !job_state_final(j.state))
 		return false;
 	stmt_begin(&q, st, STMT_OUTCOME_BODY);
 	stmt_int(&q, (int64_t)((uint64_t)st->batch_dir_id << 32 | j.outcome));

@@ -8,9 +8,10 @@
 #define SECOND_US         INT64_C(1000000)
 #define IDLE_US           (3600 * SECOND_US) /* a batch that is not closed and not added to */
 #define KEEP_EVERY_US     (10 * SECOND_US)
+#define KEEP_AGAIN_US     (SECOND_US / 10)
 #define PROBE_EVERY_US    SECOND_US
 #define WAL_PAGES_QUIET   256  /* then a quiet moment is used for a checkpoint */
-#define FREE_PAGES_KEPT   1024 /* not given back to the file system */
+#define FREE_PAGES_KEPT   1024 /* and an eighth of the file: not given back, it will be used again */
 #define VACUUM_PAGES_STEP 64
 
 /* ---- the log ---- */
@@ -20,8 +21,11 @@ int store_checkpoint(struct store *st)
 {
 	int rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 
+	/* A read is under way (one of its rows led to a commit): the next commit tries again. */
+	if (rc == SQLITE_LOCKED || rc == SQLITE_BUSY)
+		return 0;
 	if (rc != SQLITE_OK) {
-		store_sql_error(st, rc, &st->sql_err);
+		store_sql_failed(st, rc);
 		return -1;
 	}
 	st->wal_pages = 0;
@@ -43,7 +47,8 @@ static int64_t pages_of(struct store *st, enum stmt_id id)
 void store_pages_refresh(struct store *st)
 {
 	st->free_pages = pages_of(st, STMT_FREE_PAGES);
-	st->totals.database_bytes = (pages_of(st, STMT_PAGES) - st->free_pages) * st->page_bytes;
+	st->pages = pages_of(st, STMT_PAGES);
+	st->totals.database_bytes = (st->pages - st->free_pages) * st->page_bytes;
 }
 
 /* ---- retention ---- */
@@ -65,7 +70,13 @@ static bool too_much(const struct store *st)
 	return st->retention_bytes > 0 && st->totals.database_bytes + st->totals.bodies_bytes > st->retention_bytes;
 }
 
-/* The batch that ended first goes whole. One at a time: how much its going frees is seen when it has gone. */
+/* How much the going of a batch frees is seen when it has gone. */
+static bool removing(const struct store *st)
+{
+	return st->work || st->gone_count > 0 || (st->batch_dir && st->batch_dir_gone);
+}
+
+/* The batch that ended first goes whole. */
 static bool expire_one(struct store *st, int64_t now_us)
 {
 	struct batch_entry *b = NULL;
@@ -78,7 +89,9 @@ static bool expire_one(struct store *st, int64_t now_us)
 		ended = col_int(&q, 1);
 	}
 	stmt_end(&q);
-	if (!b || b->sweep != STORE_SWEEP_NONE || !b->ended_us || (!too_old(st, ended, now_us) && !too_much(st)))
+	if (!b || b->sweep != STORE_SWEEP_NONE || !b->ended_us)
+		return false;
+	if (!too_old(st, ended, now_us) && (!too_much(st) || removing(st)))
 		return false;
 	if (!store_tx_join(st, NULL, 1))
 		return false;
@@ -113,21 +126,27 @@ static bool close_idle(struct store *st, int64_t now_us)
 
 /* ---- trouble ---- */
 
-/* The disk was full. A commit of some size that works says that it is not any more. */
+static int probe_run(struct store *st)
+{
+	/* Two commits: what is made and removed in one is never written. */
+	static const char *const sql[] = {"INSERT OR REPLACE INTO counters VALUES ('probe', zeroblob(1048576))",
+					  "DELETE FROM counters WHERE name = 'probe'"};
+	int rc = SQLITE_OK;
+
+	for (size_t i = 0; i < sizeof sql / sizeof *sql && rc == SQLITE_OK; i++)
+		rc = sqlite3_exec(st->db, sql[i], NULL, NULL, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return rc;
+}
+
+/* The disk was full. A commit of some size, and its way into the file, say that it is not any more. */
 static void probe(struct store *st)
 {
-	static const char sql[] =
-	    "BEGIN IMMEDIATE; CREATE TABLE probe (x); INSERT INTO probe VALUES (zeroblob(1048576));"
-	    "DROP TABLE probe; COMMIT";
-
-	if (st->tx)
+	if (st->tx || probe_run(st) != SQLITE_OK)
 		return;
-	if (sqlite3_exec(st->db, sql, NULL, NULL, NULL) != SQLITE_OK || store_checkpoint(st) < 0) {
-		if (!sqlite3_get_autocommit(st->db))
-			sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
-		return;
-	}
 	st->trouble = false;
+	st->wal_pages = 0;
 	if (st->listener.on_trouble)
 		st->listener.on_trouble(st->listener.arg, NULL);
 }
@@ -138,7 +157,7 @@ static bool give_back(struct store *st)
 {
 	char sql[64];
 
-	if (st->free_pages <= FREE_PAGES_KEPT || st->tx)
+	if (st->free_pages <= FREE_PAGES_KEPT || st->free_pages < st->pages / 8 || st->tx)
 		return false;
 	sqlite3_snprintf(sizeof sql, sql, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES_STEP);
 	if (sqlite3_exec(st->db, sql, NULL, NULL, NULL) != SQLITE_OK)
@@ -152,7 +171,7 @@ static bool keep(struct store *st, int64_t now_us)
 	store_pages_refresh(st);
 	if (close_idle(st, now_us) || expire_one(st, now_us))
 		return true;
-	st->next_keep_us = now_us + KEEP_EVERY_US;
+	st->next_keep_us = now_us + (too_much(st) && removing(st) ? KEEP_AGAIN_US : KEEP_EVERY_US);
 	return false;
 }
 
@@ -173,7 +192,7 @@ static bool keep_step(struct store *st, bool quiet)
 	if (!quiet || st->tx)
 		return more;
 	if (st->wal_pages > WAL_PAGES_QUIET && store_checkpoint(st) < 0)
-		log_warn("checkpoint failed", "why=\"%s\"", st->sql_err.what);
+		return more;
 	return give_back(st) || more;
 }
 

@@ -87,6 +87,10 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 		return;
 	}
 	store_request_read(&req, q);
+	if (a->on_request && !a->on_request(a, &req)) {
+		a->n = 0;
+		return;
+	}
 	o = store_open_add(st, a->job);
 	o->n = a->n = req.n;
 	o->granted_us = a->granted_us;
@@ -99,10 +103,8 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 	o->progress = j.progress;
 	store_count(st, b, JOB_QUEUED, -1);
 	store_count(st, b, JOB_RUNNING, 1);
-	if (running_insert(st, o) < 0 || (j.due_us && due_clear(st, a->job) < 0))
-		return;
-	if (a->on_request)
-		a->on_request(a, &req);
+	if (running_insert(st, o) == 0 && j.due_us)
+		due_clear(st, a->job);
 }
 
 void store_attempt_open(struct store *st, struct store_attempt_open *a)

@@ -83,7 +83,7 @@ static int mark_clean(struct store *st, bool clean)
 {
 	return sqlite3_exec(st->db,
 			    clean ? "INSERT OR REPLACE INTO counters VALUES ('clean', 1)"
-				  : "DELETE FROM counters WHERE name = 'clean'",
+				  : "DELETE FROM counters WHERE name IN ('clean', 'probe')",
 			    NULL, NULL, NULL);
 }
 

@@ -19,6 +19,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define CLOSE_ROUNDS_MAX 100
+
 static const char hint_writable[] = "state_dir has to be a directory that the user of fanoutd can write";
 
 static int system_error(struct err *e, const char *what, const char *path)
@@ -237,14 +239,19 @@ static int events_open(struct store *st, struct err *e)
 
 static void store_free(struct store *st)
 {
+	struct store_tx *tx;
 	struct event **events[] = {&st->commit_event, &st->late_event, &st->deliver_event};
 
 	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
 		if (*events[i])
 			event_free(*events[i]);
 	}
-	store_cache_clear(st);
+	while ((tx = st->delivered)) {
+		st->delivered = tx->next;
+		store_tx_free(tx);
+	}
 	store_tx_free(st->spare);
+	store_cache_clear(st);
 	store_bodies_close(st);
 	if (st->db) {
 		store_stmts_finalize(st);
@@ -290,12 +297,12 @@ void store_close(struct store *st)
 {
 	if (!st)
 		return;
-	/* Callbacks may hand in more; what is still pending after a few rounds is committed and told all the same. */
-	st->closing = true;
-	while (st->tx || st->delivered) {
+	/* Callbacks may hand in more. */
+	for (int i = 0; i < CLOSE_ROUNDS_MAX && (st->tx || st->delivered); i++) {
 		store_tx_commit(st);
 		store_tx_deliver(st);
 	}
+	store_tx_commit(st);
 	if (!st->dead && !st->trouble)
 		store_schema_close(st);
 	store_free(st);

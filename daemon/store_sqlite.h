@@ -34,8 +34,8 @@
 #define STORE_SWEEP_ROWS    500
 #define STORE_REST_ROWS     256
 #define STORE_STEP_US       3000
-#define STORE_WAL_PAGES_MAX 2048  /* 16 MiB: then a checkpoint is made under load too */
-#define STORE_EXAMINED_MAX  10000 /* rows that one load looks at */
+#define STORE_WAL_PAGES_MAX 2048 /* 16 MiB: then a checkpoint is made under load too */
+#define STORE_EXAMINED_MAX  4000 /* rows that one load looks at */
 
 struct batch_entry {
 	uint32_t id, uid;
@@ -143,7 +143,7 @@ struct store {
 	bool dead;     /* the disk cannot be trusted any more */
 	bool trouble;  /* no space */
 	bool inherits; /* reading what the daemon before left */
-	bool closing, delivering;
+	bool delivering;
 	size_t weight;
 	int64_t begun_boot_us;
 	struct err sql_err; /* of the last statement that failed */
@@ -166,7 +166,7 @@ struct store {
 	bool work;      /* sweeps or rests may be there */
 	uint32_t swept; /* the batch whose turn it was */
 	int wal_pages;  /* of the write-ahead log */
-	int64_t free_pages;
+	int64_t pages, free_pages;
 	int page_bytes;
 	uint64_t ops_seen; /* by the last step: tells quiet from busy */
 	DIR *bodies_dir;   /* the slow look for orphans; NULL: not under way */

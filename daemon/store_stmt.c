@@ -81,14 +81,14 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_LANES_OF_BATCH] = "SELECT l.id, l.batch, l.key, l.head, (SELECT max(id) FROM jobs WHERE lane = l.id),"
 			    " (SELECT min(due_us) FROM progress WHERE lane = l.id AND due_us IS NOT NULL)"
 			    " FROM lanes l WHERE l.batch = ?",
-    [STMT_LANES_DELETE] = "DELETE FROM lanes WHERE batch = ?",
+    [STMT_LANES_DELETE] = "DELETE FROM lanes WHERE id IN (SELECT id FROM lanes WHERE batch = ? LIMIT 500)",
     [STMT_CHAIN_BY_NAME] = "SELECT id, batch, name, pending, failed, rest FROM chains WHERE batch = ? AND name = ?",
     [STMT_CHAIN_BY_ID] = "SELECT id, batch, name, pending, failed, rest FROM chains WHERE id = ?",
     [STMT_CHAIN_INSERT] = "INSERT INTO chains VALUES (?,?,?,0,0,0)",
     [STMT_CHAIN_COUNTS] = "UPDATE chains SET pending = ?, failed = ? WHERE id = ?",
     [STMT_CHAIN_REST] = "UPDATE chains SET rest = ? WHERE id = ?",
     [STMT_CHAINS_REST_NEXT] = "SELECT id, batch FROM chains WHERE rest AND id > ? ORDER BY id LIMIT 1",
-    [STMT_CHAINS_DELETE] = "DELETE FROM chains WHERE batch = ?",
+    [STMT_CHAINS_DELETE] = "DELETE FROM chains WHERE id IN (SELECT id FROM chains WHERE batch = ? LIMIT 500)",
 
     [STMT_JOB_INSERT] = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [STMT_JOB_REQUEST] = "SELECT " BRIEF_COLUMNS ", j.url, j.method, j.tag, j.user, j.options, j.headers, j.body"

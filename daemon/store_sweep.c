@@ -83,7 +83,6 @@ static int sweep_jobs(struct store *st, struct batch_entry *b)
 
 /* ---- remove ---- */
 
-/* Deletes up to `rows` of a range; 1: there may be more. */
 static int cut(struct store *st, enum stmt_id remove, uint64_t from, uint64_t to)
 {
 	struct stmt q;
@@ -118,7 +117,7 @@ static int cut_jobs(struct store *st, struct batch_entry *b)
 {
 	uint64_t from = jobid_make(b->id, 0), to;
 
-	if (b->sweep_seq + 1 >= b->next_seq)
+	if ((uint64_t)b->sweep_seq + 1 >= b->next_seq)
 		return 0;
 	b->sweep_seq = everything - b->sweep_seq > STORE_SWEEP_ROWS ? b->sweep_seq + STORE_SWEEP_ROWS : everything;
 	to = jobid_make(b->id, b->sweep_seq);
@@ -128,13 +127,16 @@ static int cut_jobs(struct store *st, struct batch_entry *b)
 	return 1;
 }
 
-static int delete_of_batch(struct store *st, enum stmt_id remove, uint32_t batch)
+/* 1: there may be more. */
+static int cut_of_batch(struct store *st, enum stmt_id remove, uint32_t batch)
 {
 	struct stmt q;
 
 	stmt_begin(&q, st, remove);
 	stmt_int(&q, batch);
-	return stmt_run(&q);
+	if (stmt_run(&q) < 0)
+		return -1;
+	return sqlite3_changes(st->db) == STORE_SWEEP_ROWS;
 }
 
 /* Its rows are gone: the batch itself, and then, when that is committed, its files. */
@@ -147,8 +149,9 @@ static int cut_batch(struct store *st, struct batch_entry *b)
 	if (store_counters_save(st) < 0)
 		return -1;
 	for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
-		if (delete_of_batch(st, last[i], id) < 0)
-			return -1;
+		int rc = cut_of_batch(st, last[i], id);
+		if (rc != 0)
+			return rc;
 	}
 	st->totals.bodies_bytes -= b->body_bytes;
 	store_groups_forget(st, id);
@@ -157,10 +160,14 @@ static int cut_batch(struct store *st, struct batch_entry *b)
 	return 0;
 }
 
+/* Small rows by the hundred, large ones by the time they take. */
 static int sweep_remove(struct store *st, struct batch_entry *b)
 {
-	int rc = cut_outcomes(st, b->id);
+	int64_t until = clock_boot_us() + STORE_STEP_US / 2;
+	int rc = 1;
 
+	for (int i = 0; i < 10 && rc > 0 && clock_boot_us() < until; i++)
+		rc = cut_outcomes(st, b->id);
 	if (rc == 0)
 		rc = cut_jobs(st, b);
 	if (rc == 0)

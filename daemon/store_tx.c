@@ -111,8 +111,8 @@ void store_sql_failed(struct store *st, int rc)
 	store_sql_error(st, rc, &st->sql_err);
 	if (st->begun) {
 		st->failed = true;
-	} else if (fatal_code(st->sql_err.code) && st->commit_event) {
-		/* A read found out. The listener is told in the usual way. */
+	} else if (st->sql_err.code != ERR_SYSTEM && st->commit_event) {
+		/* A read or a checkpoint found out. The listener is told in the usual way. */
 		tx_need(st);
 		st->failed = true;
 	}
@@ -312,8 +312,8 @@ void store_tx_commit(struct store *st)
 	st->delivered_end = &tx->next;
 	if (st->deliver_event)
 		event_active(st->deliver_event, EV_TIMEOUT, 1);
-	if (!st->dead && st->wal_pages > STORE_WAL_PAGES_MAX && store_checkpoint(st) < 0)
-		log_warn("checkpoint failed", "why=\"%s\"", st->sql_err.what);
+	if (!st->dead && !st->trouble && st->wal_pages > STORE_WAL_PAGES_MAX)
+		store_checkpoint(st); /* what fails here is told as trouble */
 }
 
 /* ---- telling ---- */

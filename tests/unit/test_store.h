@@ -21,7 +21,8 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define LANES_MAX 4096
+#define IDS_MAX    4096
+#define TEST(name) cmocka_unit_test_setup_teardown(name, room_setup, room_teardown)
 
 struct heard {
 	unsigned lanes, batches, removed, troubles, cleared;
@@ -404,7 +405,7 @@ static inline enum job_state state_of(struct room *r, uint32_t batch, uint32_t s
 
 /* Ids of a lane that wait: fresh ones after `after`, or due ones. */
 struct ids {
-	uint64_t id[LANES_MAX];
+	uint64_t id[IDS_MAX];
 	size_t count;
 	bool more;
 	uint64_t last;
