@@ -238,7 +238,7 @@ static void fill_ending(const struct attempt *a, struct ending *e, char *address
 	if (e->address_tried)
 		policy_format(address, (const struct sockaddr *)&a->tried);
 	else
-		strcpy(address, "");
+		snprintf(address, INET6_ADDRSTRLEN, "%s", get_text(a->easy, CURLINFO_PRIMARY_IP));
 	fill_marks(a, &e->marks);
 }
 

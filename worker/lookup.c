@@ -25,7 +25,7 @@ struct lookup_host {
 
 void lookup_init(struct lookups *l)
 {
-	*l = (struct lookups){0};
+	*l = (struct lookups){.sweep_at = HOSTS_MANY};
 	TAILQ_INIT(&l->waiting);
 }
 
@@ -49,6 +49,7 @@ static void forget_old(struct lookups *l, int64_t now_us)
 			free(h);
 		}
 	}
+	l->sweep_at = HASH_COUNT(l->hosts) < HOSTS_MANY / 2 ? HOSTS_MANY : HASH_COUNT(l->hosts) * 2;
 }
 
 static struct lookup_host *find_host(struct lookups *l, const char *url, int64_t now_us)
@@ -62,7 +63,7 @@ static struct lookup_host *find_host(struct lookups *l, const char *url, int64_t
 	HASH_FIND(hh, l->hosts, name, n, h);
 	if (h)
 		return h;
-	if (HASH_COUNT(l->hosts) >= HOSTS_MANY)
+	if (HASH_COUNT(l->hosts) >= l->sweep_at)
 		forget_old(l, now_us);
 	h = calloc(1, sizeof *h + n + 1);
 	if (!h)
@@ -137,6 +138,11 @@ void lookup_forget(struct lookups *l, struct lookup_ticket *t)
 	t->host->tickets--;
 	t->host = NULL;
 	t->state = LOOKUP_NONE;
+}
+
+size_t lookup_count(const struct lookups *l)
+{
+	return HASH_COUNT(l->hosts);
 }
 
 struct lookup_ticket *lookup_next(struct lookups *l, int64_t now_us)

@@ -25,9 +25,10 @@ struct lookup_ticket {
 
 struct lookups {
 	struct lookup_host *hosts; /* uthash, by name */
-	TAILQ_HEAD(, lookup_ticket) waiting;
+	TAILQ_HEAD(lookup_queue, lookup_ticket) waiting;
 	unsigned going;
-	bool changed; /* since lookup_next() found nothing */
+	size_t sweep_at; /* hosts; then those nobody asks for are forgotten */
+	bool changed;    /* since lookup_next() found nothing */
 };
 
 /* What a transfer has come to know of its host's name. */
@@ -46,6 +47,8 @@ bool lookup_ask(struct lookups *l, struct lookup_ticket *t, const char *url, int
 void lookup_answer(struct lookups *l, struct lookup_ticket *t, enum lookup_answer answer, int64_t now_us);
 /* A waiting ticket is given up. */
 void lookup_forget(struct lookups *l, struct lookup_ticket *t);
+/* Hosts remembered. */
+size_t lookup_count(const struct lookups *l);
 /* A waiting ticket that may go now, or NULL. */
 struct lookup_ticket *lookup_next(struct lookups *l, int64_t now_us);
 

@@ -24,7 +24,7 @@ struct multi {
 	multi_done_cb *on_done;
 	void *arg;
 	bool held, timer_due;
-	LIST_HEAD(, watch) watches, idle;
+	LIST_HEAD(watch_list, watch) watches, idle;
 };
 
 static void drain(struct multi *m)

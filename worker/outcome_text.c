@@ -39,11 +39,20 @@ static void say(struct words *w, const char *fmt, ...)
 		w->len += (size_t)n < room ? (size_t)n : room - 1;
 }
 
+/* Whether the host is a name, and so needs its address beside it. */
+static bool has_address(const struct words *w)
+{
+	const char *host = w->host[0] == '[' ? w->host + 1 : w->host;
+	size_t n = strcspn(host, "]");
+
+	return w->e->address[0] && (strlen(w->e->address) != n || strncmp(w->e->address, host, n) != 0);
+}
+
 /* "a.example (127.0.0.1) port 81" */
 static void say_peer(struct words *w)
 {
 	say(w, "%s", w->host);
-	if (w->e->address[0] && strcmp(w->e->address, w->host) != 0)
+	if (has_address(w))
 		say(w, " (%s)", w->e->address);
 	if (w->port[0])
 		say(w, " port %s", w->port);
@@ -214,9 +223,8 @@ static void say_too_large(struct words *w)
 
 static void say_policy(struct words *w)
 {
-	say(w, "address ");
-	say(w, "%s", w->e->address);
-	if (strcmp(w->e->address, w->host) != 0)
+	say(w, "address %s", w->e->address);
+	if (has_address(w))
 		say(w, " of host %s", w->host);
 	say(w, " is denied by network.deny");
 }

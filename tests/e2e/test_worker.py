@@ -837,12 +837,28 @@ def worker_waits(worker):
     return stat.read_text().split()[0] == before
 
 
-def test_the_worker_dies_with_a_daemon_that_is_killed(make_worker):
-    worker = make_worker()
-    assert alive(worker.pid)
-    assert int(next(l for l in open(f"/proc/{worker.pid}/status") if l.startswith("SigIgn")).split()[1], 16) & (1 << (signal.SIGPIPE - 1))
-    worker.socket.shutdown(socket.SHUT_RDWR)
-    assert worker.exit_status() == 0
+def test_the_worker_dies_with_a_daemon_that_is_killed(scratch):
+    """Also when the channel stays open: somebody else holds its end."""
+    ours, theirs = socket.socketpair()
+    tell, told = os.pipe()
+    daemon = os.fork()
+    if daemon == 0:
+        bodies = os.open(scratch, os.O_RDONLY)
+        actions = [(os.POSIX_SPAWN_DUP2, os.dup2(theirs.fileno(), 20), 3), (os.POSIX_SPAWN_DUP2, os.dup2(bodies, 21), 4)]
+        program = str(BUILD / "fanout-worker")
+        os.write(told, struct.pack("i", os.posix_spawn(program, [program], {}, file_actions=actions)))
+        signal.pause()
+    theirs.close()
+    worker = struct.unpack("i", os.read(tell, 4))[0]
+    ours.sendall(Worker.settings())
+    assert ours.recv(100)
+    assert alive(worker)
+    os.kill(daemon, signal.SIGKILL)
+    os.waitpid(daemon, 0)
+    wait_until(lambda: not alive(worker), 10, "the worker's end")
+    for end in (tell, told):
+        os.close(end)
+    ours.close()
 
 
 def test_started_by_hand_it_says_who_starts_it(scratch):
