@@ -238,8 +238,10 @@ static bool sweep_chain(struct store *st)
 
 bool store_sweep_step(struct store *st)
 {
+	bool uncommitted = st->tx != NULL; /* a mark in it is not in the tables yet: look again behind the commit */
+
 	if (!st->work)
 		return false;
-	st->work = sweep_batch(st) | sweep_chain(st);
+	st->work = sweep_batch(st) | sweep_chain(st) | uncommitted;
 	return st->work;
 }
