@@ -57,8 +57,8 @@ void spec_jobs_chain(struct spec_jobs *j);
 void spec_jobs_free(struct spec_jobs *j);
 
 /* How one request is to be made and judged. Strings borrow from the template, the request and `owned`. In
- * job.headers a line "Name:\n" without a value is kept: it asks the worker not to send what it would by itself. "Name:
- * \n" is an empty value. */
+ * job.headers, as for curl, a line "Name:" asks the worker not to send what it would by itself, and "Name;" is an empty
+ * value. */
 struct spec_request {
 	struct message_job job; /* ready for message_put_job */
 	unsigned max_attempts;

@@ -61,7 +61,7 @@ static void append(struct spec_lines *l, const char *s, size_t n)
 
 static const char blanks[] = " \t";
 
-/* `value` NULL: the header is taken away. */
+/* `value` NULL: the header is taken away ("Name:"). An empty one is "Name;", both as for curl. */
 static int add(struct spec_lines *l, const char *name, size_t name_len, const char *value, struct err *e)
 {
 	size_t n = 0;
@@ -79,11 +79,8 @@ static int add(struct spec_lines *l, const char *name, size_t name_len, const ch
 	if (++l->count > SPEC_HEADER_LINES)
 		return spec_refuse(e, ERR_TOO_LARGE, "headers", "there are more than %d", SPEC_HEADER_LINES);
 	append(l, name, name_len);
-	append(l, ":", 1);
-	if (value) {
-		append(l, " ", 1);
-		append(l, value, n);
-	}
+	append(l, value && n == 0 ? ";" : value ? ": " : ":", value && n ? 2 : 1);
+	append(l, value ? value : "", n);
 	append(l, "\n", 1);
 	if (l->len > SPEC_HEADERS_MAX)
 		return spec_refuse(e, ERR_TOO_LARGE, "headers", "they are longer than %u bytes in all",
@@ -106,7 +103,6 @@ static int read_object(struct spec_lines *l, json_t *object, struct err *e)
 	return 0;
 }
 
-/* "Name: value"; as for curl, "Name:" takes away and "Name;" is empty. */
 static int read_line(struct spec_lines *l, json_t *v, struct err *e)
 {
 	const char *line = json_string_value(v), *colon, *value;
@@ -149,7 +145,7 @@ static size_t line_length(const char *line)
 static bool has_name(const char *text, const char *name, size_t n)
 {
 	for (; *text; text += line_length(text))
-		if (strncasecmp(text, name, n) == 0 && text[n] == ':')
+		if (strncasecmp(text, name, n) == 0 && (text[n] == ':' || text[n] == ';'))
 			return true;
 	return false;
 }
@@ -167,10 +163,10 @@ char *spec_join_headers(const char *own, const char *template, const char *extra
 		BUG("out of memory for headers");
 	p = stpcpy(out, own);
 	for (; *template; template += line_length(template))
-		if (!has_name(own, template, strcspn(template, ":")))
+		if (!has_name(own, template, strcspn(template, ":;")))
 			p = mempcpy(p, template, line_length(template));
 	for (; *extra; extra += line_length(extra)) {
-		size_t name = strcspn(extra, ":");
+		size_t name = strcspn(extra, ":;");
 
 		*p = '\0';
 		if (!has_name(out, extra, name))

@@ -174,7 +174,7 @@ def test_a_template_speaks_for_the_jobs(daemon, apisim):
         daemon,
         [
             {"url": f"{apisim.url}/echo"},
-            {"url": f"{apisim.url}/echo", "headers": {"X-A": None, "X-B": "own"}, "body": "plain"},
+            {"url": f"{apisim.url}/echo", "headers": {"X-A": None, "X-B": "own", "X-E": "", "Accept": None}, "body": "plain"},
             {"url": f"{apisim.url}/echo", "body_base64": base64.b64encode(b"\0\xff").decode(), "method": "PUT"},
         ],
         headers={"X-A": "template", "X-B": "template"},
@@ -189,7 +189,8 @@ def test_a_template_speaks_for_the_jobs(daemon, apisim):
     assert headers["authorization"] == "Basic " + base64.b64encode(b"me:secret").decode()
     headers = {k.lower(): v for k, v in second["headers"].items()}
     assert "x-a" not in headers and "content-type" not in headers
-    assert headers["x-b"] == "own"
+    assert (headers["x-b"], headers["x-e"]) == ("own", "")
+    assert "accept" not in headers
     assert third["method"] == "PUT"
     assert [r["method"] for r in rows] == ["POST", "POST", "PUT"]
 
@@ -811,7 +812,8 @@ def test_stats_and_metrics_count_what_happened(daemon, apisim):
     stats = daemon.api.get("/v1/stats").json()
     assert (stats["counts"]["done"], stats["counts"]["failed"]) == (5, 1)
     assert stats["engine"]["attempts"] == stats["engine"]["outcomes"] == 6
-    assert len(stats["workers"]) == 2 and all(w["ready"] for w in stats["workers"])
+    assert len(stats["workers"]) == 2
+    wait_until(lambda: all(w["ready"] for w in daemon.api.get("/v1/stats").json()["workers"]), what="both workers are ready")
     assert stats["uptime_us"] > 0 and stats["draining"] is False
     answer = daemon.api.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain")
