@@ -8,7 +8,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define ENGINE_WINDOW_TOTAL 16384 /* job ids in memory, about 300 bytes each */
+#define ENGINE_WINDOW_TOTAL 8192 /* jobs in memory, about 600 bytes each */
 #define ENGINE_WINDOW_LANE  512
 
 int64_t engine_wall_us(int64_t boot_us)
@@ -139,7 +139,7 @@ static void on_leftover(struct store_open_attempts *rows, const struct store_req
 	j->ready_wall_us = req->ready_us;
 	strncpy(j->method, r.job.method, sizeof j->method - 1);
 	spec_request_clear(&r);
-	j->phase = PHASE_UNSETTLED;
+	engine_job_phase(j, PHASE_UNSETTLED);
 	TAILQ_INSERT_TAIL(&en->unsettled, j, unsettled);
 }
 
@@ -285,14 +285,14 @@ void engine_free(struct engine *en)
 	/* Runs the callbacks of what it still commits: everything but the pool is there. */
 	if (en->store)
 		store_close(en->store);
-	free_batches(en);
-	/* Loaded jobs are sched's to free; the rest is ours. */
+	/* What the scheduler holds is its own to free. */
 	HASH_ITER (hh, en->jobs, j, next) {
-		if (j->phase == PHASE_LOADED)
-			HASH_DEL(en->jobs, j);
-		else
-			engine_job_free(j);
+		HASH_DEL(en->jobs, j);
+		free(j->frame);
+		if (j->phase != PHASE_LOADED && j->phase != PHASE_STAGED)
+			free(j);
 	}
+	free_batches(en);
 	if (en->sched)
 		sched_free(en->sched);
 	if (en->pump)
@@ -301,7 +301,7 @@ void engine_free(struct engine *en)
 		event_free(en->wake);
 	if (en->step)
 		event_free(en->step);
-	wire_out_clear(&en->frames);
+	wire_out_clear(&en->scratch);
 	free(en);
 }
 
@@ -324,6 +324,8 @@ static void job_cancel(struct engine_job *j)
 	j->cancel = true;
 	if (j->phase == PHASE_RUNNING)
 		pool_cancel(j->en->pool, j->sched.id, j->n);
+	else if (j->phase == PHASE_STAGED)
+		engine_job_unstage(j);
 }
 
 static void batch_cancel_running(struct engine_batch *b)
@@ -333,9 +335,10 @@ static void batch_cancel_running(struct engine_batch *b)
 	b->cancelling = true;
 	engine_batch_refresh(b);
 	HASH_ITER (hh, b->en->jobs, j, next) {
-		if (jobid_batch(j->sched.id) == b->id && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING))
+		if (j->lane->batch == b && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING))
 			job_cancel(j);
 	}
+	engine_batch_unstage(b);
 }
 
 static void batch_marked(struct engine_batch *b, enum store_mark mark)
@@ -345,6 +348,8 @@ static void batch_marked(struct engine_batch *b, enum store_mark mark)
 	case STORE_MARK_RESUME:
 		b->paused = mark == STORE_MARK_PAUSE;
 		engine_batch_refresh(b);
+		if (b->paused)
+			engine_batch_unstage(b);
 		break;
 	case STORE_MARK_CANCEL:
 		batch_cancel_running(b);
@@ -386,7 +391,7 @@ void engine_job_mark(struct engine *en, struct store_job_mark *m)
 {
 	struct engine_job *j = engine_job_find(en, m->job);
 
-	if (m->mark == STORE_MARK_CANCEL && j && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING) && !j->mark) {
+	if (m->mark == STORE_MARK_CANCEL && j && j->phase < PHASE_ENDING && j->phase != PHASE_LOADED && !j->mark) {
 		j->mark = m;
 		job_cancel(j);
 		return;
@@ -413,7 +418,7 @@ static void on_pool_idle(void *arg)
 
 void engine_check_drained(struct engine *en)
 {
-	if (!en->draining || !en->on_drained || en->opening + en->running + en->ending > 0)
+	if (!en->draining || !en->on_drained || en->staging + en->opening + en->running + en->ending > 0)
 		return;
 	if (!en->stats.draining) {
 		en->stats.draining = true;
@@ -426,6 +431,8 @@ void engine_drain(struct engine *en, void (*on_drained)(void *arg), void *arg)
 	en->draining = true;
 	en->on_drained = on_drained;
 	en->on_drained_arg = arg;
+	for (struct engine_batch *b = en->batches; b; b = b->hh.next)
+		engine_batch_unstage(b);
 	engine_check_drained(en);
 }
 

@@ -92,7 +92,6 @@ static void mark_done(struct engine_job *j, const struct err *e)
 		m->op.done(&m->op, e);
 }
 
-/* The lane and the batch may be gone by now: the commit that ended the job may have ended them. */
 static void on_ended(struct store_op *op, const struct err *e)
 {
 	struct engine_job *j = ENGINE_JOB_OF(op);
@@ -100,7 +99,7 @@ static void on_ended(struct store_op *op, const struct err *e)
 
 	en->ending--;
 	if (e && e->code == ERR_NO_SPACE) {
-		j->phase = PHASE_UNSETTLED;
+		engine_job_phase(j, PHASE_UNSETTLED);
 		TAILQ_INSERT_TAIL(&en->unsettled, j, unsettled);
 	} else {
 		if (e)
@@ -128,7 +127,7 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, bool 
 	char text[700];
 
 	log_transition(j, o, &step, &d);
-	j->phase = PHASE_ENDING;
+	engine_job_phase(j, PHASE_ENDING);
 	en->ending++;
 	en->stats.outcomes++;
 	j->op.end = (struct store_attempt_end){
@@ -175,6 +174,7 @@ void engine_on_outcome(void *arg, const struct message_outcome *o)
 		return;
 	}
 	en->running--;
+	j->picked = false;
 	sched_ended(en->sched, &j->sched, now, counted_us(j, o, now));
 	job_end(j, o, true);
 	engine_pump_soon(en);
@@ -225,6 +225,7 @@ void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent)
 		return;
 	en->running--;
 	j->deaths++;
+	j->picked = false;
 	sched_ended(en->sched, &j->sched, now, sent ? now + ENGINE_SAFETY_US : now);
 	engine_settle(j, CAUSE_WORKER_LOST, sent);
 	engine_pump_soon(en);

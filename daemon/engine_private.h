@@ -19,6 +19,8 @@
 #include "daemon/watch.h"
 
 #define ENGINE_LOAD_MAX       512 /* ids in one load */
+#define ENGINE_DEPTH_MIN      8
+#define ENGINE_DEPTH_START    128
 #define ENGINE_LOADS_PER_TURN 16
 #define ENGINE_PICKS_PER_TURN 1000
 #define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
@@ -27,10 +29,12 @@
 #define ENGINE_SAFETY_US 10000000
 
 enum engine_phase {
+	PHASE_STAGING,   /* its attempt is being committed ahead of its turn; sched does not know it yet */
+	PHASE_STAGED,    /* sched has it; its attempt is on disk, its request encoded */
 	PHASE_LOADED,    /* sched has it */
 	PHASE_OPENING,   /* picked; its attempt is being committed */
 	PHASE_RUNNING,   /* a worker has it */
-	PHASE_ENDING,    /* its attempt's end is being committed */
+	PHASE_ENDING,    /* its attempt's end, or its taking back, is being committed */
 	PHASE_UNSETTLED, /* its attempt's end could not be committed: the disk is full */
 };
 
@@ -45,12 +49,13 @@ struct engine_job {
 	unsigned tries, deaths, max_attempts;
 	bool fresh; /* loaded by the lane's cursor, not by its due time */
 	bool repeatable;
-	bool cancel;    /* the owner's word came while it was opening or running */
-	bool lost_sent; /* unsettled: the request may have been sent */
+	bool cancel; /* the owner's word came while it was opening or running */
+	bool picked; /* sched counts it as in flight */
 	char method[ENGINE_METHOD_SIZE];
 	int64_t ready_wall_us;
-	size_t frame_at, frame_bytes; /* in en->frames */
-	struct store_job_mark *mark;  /* waits for the cancelled attempt's end */
+	void *frame; /* its request, encoded; NULL where it is not (yet, or any more) */
+	size_t frame_bytes;
+	struct store_job_mark *mark; /* waits for the cancelled attempt's end */
 	union {
 		struct store_attempt_open open;
 		struct store_attempt_end end;
@@ -69,6 +74,10 @@ struct engine_lane {
 	bool fresh;      /* there may be more of them */
 	bool rewound;    /* cursor went back: `head` is not told any more */
 	bool loading;
+	bool unstaged;       /* a request here may not be repeated: nothing of this lane is staged any more */
+	unsigned staging;    /* of the last load, attempts not committed yet */
+	bool adapted;        /* depth, since that load */
+	unsigned depth;      /* how many to keep ready: what goes while a load is committed, with some to spare */
 	int64_t next_due_us; /* wall */
 	struct event due;    /* armed for next_due_us */
 };
@@ -80,7 +89,8 @@ struct engine_batch {
 	struct spec_template *template;
 	unsigned priority, concurrency;
 	bool paused, held, cancelling;
-	bool ended; /* to be forgotten as soon as none of its jobs is in flight */
+	bool ended;    /* to be forgotten as soon as none of its jobs is busy */
+	unsigned busy; /* jobs that sched does not hold: an operation or a worker has them */
 	UT_hash_handle hh;
 };
 
@@ -94,8 +104,9 @@ struct engine {
 	struct engine_batch *batches; /* by id */
 	struct engine_job *jobs;      /* by id; loaded, running, ending */
 	TAILQ_HEAD(, engine_job) unsettled;
-	struct wire_out frames; /* requests whose attempts are being committed */
-	unsigned opening, running, ending;
+	struct wire_out scratch; /* where a request is encoded */
+	size_t frame_bytes;      /* of all jobs */
+	unsigned staging, staged, opening, running, ending;
 	struct event *pump, *wake, *step;
 	uint64_t random; /* state of the jitter's generator */
 	bool trouble;    /* the store takes nothing now */
@@ -118,14 +129,19 @@ int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall
 void engine_on_lane(void *arg, const struct store_lane *lane);
 void engine_lane_rewind(struct engine_lane *lane);
 void engine_batch_refresh(struct engine_batch *b);
-/* Forgets a batch that has ended, once the scheduler has none of its jobs in flight. */
+/* Forgets a batch that has ended, once none of its jobs is busy. */
 void engine_batch_check(struct engine_batch *b);
 void engine_batch_free(struct engine_batch *b);
 void engine_pump(struct engine *en);
 struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch);
 struct engine_job *engine_job_find(struct engine *en, uint64_t job);
 struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id);
-void engine_job_free(struct engine_job *j);
+void engine_job_free(struct engine_job *j); /* may free its lane and batch too: the last of one that has ended */
+void engine_job_phase(struct engine_job *j, enum engine_phase phase);
+/* Takes back what was opened ahead of its turn (STAGED, or STAGING that has just been committed). */
+void engine_job_unstage(struct engine_job *j);
+void engine_batch_unstage(struct engine_batch *b);
+bool engine_batch_stopped(const struct engine_batch *b);
 
 /* engine_end.c */
 void engine_on_outcome(void *arg, const struct message_outcome *o);

@@ -25,14 +25,47 @@ struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id)
 	j->sched.id = id;
 	j->en = lane->en;
 	j->lane = lane;
+	j->phase = PHASE_STAGING;
+	lane->batch->busy++;
 	HASH_ADD(hh, j->en->jobs, sched.id, sizeof j->sched.id, j);
 	return j;
 }
 
-void engine_job_free(struct engine_job *j)
+static void frame_drop(struct engine_job *j)
 {
+	j->en->frame_bytes -= j->frame ? j->frame_bytes : 0;
+	free(j->frame);
+	j->frame = NULL;
+}
+
+static bool phase_busy(enum engine_phase phase)
+{
+	return phase != PHASE_LOADED && phase != PHASE_STAGED;
+}
+
+void engine_job_phase(struct engine_job *j, enum engine_phase phase)
+{
+	j->lane->batch->busy += phase_busy(phase);
+	j->lane->batch->busy -= phase_busy(j->phase);
+	j->en->staged += phase == PHASE_STAGED;
+	j->en->staged -= j->phase == PHASE_STAGED;
+	j->phase = phase;
+}
+
+static void job_drop(struct engine_job *j)
+{
+	engine_job_phase(j, PHASE_LOADED);
+	frame_drop(j);
 	HASH_DEL(j->en->jobs, j);
 	free(j);
+}
+
+void engine_job_free(struct engine_job *j)
+{
+	struct engine_batch *b = j->lane->batch;
+
+	job_drop(j);
+	engine_batch_check(b);
 }
 
 /* ---- batches ---- */
@@ -45,21 +78,18 @@ struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch)
 	return b;
 }
 
+bool engine_batch_stopped(const struct engine_batch *b)
+{
+	return b->paused || b->held || b->cancelling;
+}
+
 static struct sched_batch_options batch_options(const struct engine_batch *b)
 {
 	return (struct sched_batch_options){
 	    .concurrency = b->concurrency,
 	    .priority = b->priority,
-	    .paused = b->paused || b->held || b->cancelling,
+	    .paused = engine_batch_stopped(b),
 	};
-}
-
-void engine_batch_refresh(struct engine_batch *b)
-{
-	struct sched_batch_options opt = batch_options(b);
-
-	sched_batch_set(b->en->sched, b->sched, &opt, clock_boot_us());
-	engine_pump_soon(b->en);
 }
 
 static struct engine_batch *batch_create(struct engine *en, const struct store_batch *row)
@@ -93,7 +123,7 @@ static void lane_free(struct engine_lane *lane)
 
 	while (list) {
 		struct sched_job *next = list->next;
-		engine_job_free((struct engine_job *)list);
+		job_drop((struct engine_job *)list);
 		list = next;
 	}
 	event_del(&lane->due);
@@ -114,7 +144,7 @@ void engine_batch_free(struct engine_batch *b)
 
 void engine_batch_check(struct engine_batch *b)
 {
-	if (b->ended && sched_batch_in_flight(b->sched) == 0)
+	if (b->ended && b->busy == 0)
 		engine_batch_free(b);
 }
 
@@ -125,14 +155,20 @@ static bool lane_due(const struct engine_lane *lane)
 	return lane->next_due_us <= clock_wall_us();
 }
 
+static bool lane_low(const struct engine_lane *lane)
+{
+	return sched_lane_loaded(lane->sched) <= lane->depth / 2;
+}
+
 /* Tells the scheduler whether there is something to load, and arms the timer for what is put off. */
 static void lane_refresh(struct engine_lane *lane)
 {
 	bool due = lane_due(lane);
 
 	/* While a load is under way the scheduler does not ask again by itself. */
-	if (!lane->loading)
-		sched_lane_more(lane->en->sched, lane->sched, lane->fresh || due);
+	if (!lane->loading && lane->staging == 0)
+		sched_lane_more(lane->en->sched, lane->sched,
+				(lane->fresh || due) && lane_low(lane) && !engine_batch_stopped(lane->batch));
 	event_del(&lane->due);
 	if (!due && lane->next_due_us != INT64_MAX) {
 		int64_t in_us = lane->next_due_us - clock_wall_us();
@@ -142,6 +178,17 @@ static void lane_refresh(struct engine_lane *lane)
 		event_add(&lane->due, &tv);
 	}
 	engine_pump_soon(lane->en);
+}
+
+/* How much is left when a load arrives tells how early it was asked for: too late where nothing is left. */
+static void lane_adapt(struct engine_lane *lane)
+{
+	unsigned left = sched_lane_loaded(lane->sched);
+
+	if (left == 0 && lane->depth < ENGINE_LOAD_MAX)
+		lane->depth *= 2;
+	else if (left > lane->depth / 4 && lane->depth > ENGINE_DEPTH_MIN)
+		lane->depth -= lane->depth / 8;
 }
 
 void engine_lane_rewind(struct engine_lane *lane)
@@ -158,6 +205,16 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 	lane_refresh(arg);
 }
 
+void engine_batch_refresh(struct engine_batch *b)
+{
+	struct sched_batch_options opt = batch_options(b);
+	struct sched_lane *sl = NULL;
+
+	sched_batch_set(b->en->sched, b->sched, &opt, clock_boot_us());
+	while ((sl = sched_batch_lane_next(b->sched, sl)))
+		lane_refresh(sched_lane_user(sl));
+}
+
 static struct engine_lane *lane_create(struct engine_batch *b, const struct store_lane *row)
 {
 	struct engine_lane *lane = calloc(1, sizeof *lane);
@@ -168,6 +225,7 @@ static struct engine_lane *lane_create(struct engine_batch *b, const struct stor
 	lane->batch = b;
 	lane->cursor = lane->head = row->head;
 	lane->next_due_us = INT64_MAX;
+	lane->depth = ENGINE_DEPTH_START;
 	lane->sched = sched_lane_add(b->en->sched, row->id, b->sched, row->key, lane);
 	event_assign(&lane->due, b->en->base, -1, 0, on_due, lane);
 	event_priority_set(&lane->due, 1);
@@ -232,6 +290,220 @@ void engine_on_lane(void *arg, const struct store_lane *row)
 	store_batch_get(en->store, &a->get);
 }
 
+/* ---- starting attempts ---- */
+
+static void on_undone(struct store_op *op, const struct err *e)
+{
+	struct engine_job *j = ENGINE_JOB_OF(op);
+	struct engine *en = j->en;
+	struct store_job_mark *m = j->mark;
+
+	en->ending--;
+	if (e)
+		log_error("attempt not taken back", "job=%u.%u why=\"%s\"", jobid_batch(j->sched.id),
+			  jobid_seq(j->sched.id), e->what);
+	if (j->picked)
+		sched_refund(en->sched, &j->sched, clock_boot_us());
+	/* The store has put it off until now, and has told its lane. */
+	engine_job_free(j);
+	if (m)
+		store_job_mark(en->store, m);
+	engine_check_drained(en);
+}
+
+/* Its attempt is on disk, but its turn will not come, or there is nobody to send it to. */
+static void job_undo(struct engine_job *j)
+{
+	j->en->ending++;
+	engine_job_phase(j, PHASE_ENDING);
+	j->op.undo = (struct store_attempt_undo){.op.done = on_undone, .job = j->sched.id, .n = j->n};
+	store_attempt_undo(j->en->store, &j->op.undo);
+}
+
+void engine_job_unstage(struct engine_job *j)
+{
+	if (j->phase == PHASE_STAGED)
+		sched_take(j->en->sched, j->lane->sched, j->sched.id);
+	job_undo(j);
+}
+
+void engine_batch_unstage(struct engine_batch *b)
+{
+	struct engine_job *j, *next;
+
+	HASH_ITER (hh, b->en->jobs, j, next) {
+		if (j->lane->batch == b && j->phase == PHASE_STAGED)
+			engine_job_unstage(j);
+	}
+}
+
+static void job_send(struct engine_job *j)
+{
+	struct engine *en = j->en;
+
+	/* At the very end there is nobody left to send it to: the next daemon settles it. */
+	if (!en->pool)
+		return;
+	if (!pool_assign(en->pool, sched_lane_key(j->lane->sched), j->sched.id, j->n, j->frame, j->frame_bytes)) {
+		job_undo(j);
+		return;
+	}
+	frame_drop(j);
+	engine_job_phase(j, PHASE_RUNNING);
+	en->running++;
+	en->stats.attempts++;
+}
+
+/* An attempt is on disk: a restart finds the job by it, and not by the lane's cursor. */
+static void lane_started(struct engine_job *j)
+{
+	if (j->fresh && j->lane->head < j->sched.id)
+		j->lane->head = j->sched.id;
+}
+
+/* The attempt could not be opened, and the job is out of memory. Where the store refused it, it is not queued any more;
+ * else it is found again by its lane's next load. */
+static void job_not_opened(struct engine_job *j, const struct err *e)
+{
+	struct engine *en = j->en;
+	struct engine_lane *lane = j->lane;
+
+	if (e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND) {
+		if (j->mark)
+			store_job_mark(en->store, j->mark);
+	} else if (j->fresh) {
+		if (lane->cursor >= j->sched.id)
+			lane->cursor = j->sched.id - 1;
+		lane->fresh = lane->rewound = true;
+	} else {
+		lane->next_due_us = clock_wall_us();
+	}
+	if (j->picked)
+		sched_refund(en->sched, &j->sched, clock_boot_us());
+	lane_refresh(lane);
+	engine_job_free(j);
+}
+
+static void on_opened(struct store_op *op, const struct err *e)
+{
+	struct engine_job *j = ENGINE_JOB_OF(op);
+	struct engine *en = j->en;
+
+	en->opening--;
+	j->n = j->op.open.n;
+	if (e) {
+		job_not_opened(j, e);
+	} else if (j->cancel) {
+		lane_started(j);
+		sched_refund(en->sched, &j->sched, clock_boot_us());
+		j->picked = false;
+		engine_settle(j, CAUSE_CANCELLED, false);
+	} else {
+		lane_started(j);
+		job_send(j);
+	}
+	engine_check_drained(en);
+}
+
+static void request_encode(struct engine_job *j, const struct spec_request *r)
+{
+	struct engine *en = j->en;
+
+	en->scratch.len = 0;
+	message_put_job(&en->scratch, &r->job);
+	j->frame = malloc(en->scratch.len);
+	if (!j->frame)
+		abort();
+	memcpy(j->frame, en->scratch.data, en->scratch.len);
+	j->frame_bytes = en->scratch.len;
+	en->frame_bytes += j->frame_bytes;
+}
+
+static bool may_stage(const struct engine_lane *lane)
+{
+	return !lane->unstaged && lane->en->frame_bytes < ENGINE_FRAMES_BYTES;
+}
+
+/* A job that is being staged may decline: then nothing of it is opened. */
+static bool on_request(struct store_attempt_open *o, const struct store_request *req)
+{
+	struct engine_job *j = ENGINE_JOB_OF(o);
+	struct spec_request r;
+	bool take = true;
+
+	spec_merge(&r, j->lane->batch->template, req, &j->en->set.defaults);
+	if (j->phase == PHASE_STAGING && !r.repeatable && !retry_method_idempotent(r.job.method)) {
+		j->lane->unstaged = true;
+		take = false;
+	} else if (j->phase == PHASE_STAGING && j->en->frame_bytes >= ENGINE_FRAMES_BYTES) {
+		take = false;
+	} else {
+		j->tries = req->tries;
+		j->deaths = req->deaths;
+		j->ready_wall_us = req->ready_us;
+		j->max_attempts = r.max_attempts;
+		j->repeatable = r.repeatable;
+		strncpy(j->method, r.job.method, sizeof j->method - 1);
+		request_encode(j, &r);
+	}
+	spec_request_clear(&r);
+	return take;
+}
+
+static void job_open(struct engine_job *j, void (*done)(struct store_op *op, const struct err *e))
+{
+	j->op.open = (struct store_attempt_open){
+	    .op.done = done,
+	    .job = j->sched.id,
+	    .granted_us = clock_wall_us(),
+	    .on_request = on_request,
+	};
+	store_attempt_open(j->en->store, &j->op.open);
+}
+
+/* ---- staging ---- */
+
+static void job_push(struct engine_job *j, enum engine_phase phase, int64_t now_us)
+{
+	engine_job_phase(j, phase);
+	sched_push(j->en->sched, j->lane->sched, &j->sched, now_us);
+}
+
+static void on_staged(struct store_op *op, const struct err *e)
+{
+	struct engine_job *j = ENGINE_JOB_OF(op);
+	struct engine *en = j->en;
+	struct engine_lane *lane = j->lane;
+
+	en->staging--;
+	j->n = j->op.open.n;
+	if (!lane->adapted)
+		lane_adapt(lane);
+	lane->adapted = lane->staging > 1;
+	/* The last of a load lets the next one begin. */
+	if (--lane->staging == 0)
+		lane_refresh(lane);
+	if (e) {
+		job_not_opened(j, e);
+	} else if (j->n == 0) {
+		job_push(j, PHASE_LOADED, clock_boot_us());
+	} else {
+		lane_started(j);
+		if (j->cancel || engine_batch_stopped(lane->batch) || en->draining)
+			engine_job_unstage(j);
+		else
+			job_push(j, PHASE_STAGED, clock_boot_us());
+	}
+	engine_check_drained(en);
+}
+
+static void job_stage(struct engine_job *j)
+{
+	j->en->staging++;
+	j->lane->staging++;
+	job_open(j, on_staged);
+}
+
 /* ---- loading ---- */
 
 struct loader {
@@ -244,6 +516,8 @@ struct loader {
 static size_t take_ids(struct engine_lane *lane, const struct store_lane_load *l)
 {
 	int64_t now = clock_boot_us();
+	/* All of one load go the same way, and so stay in order. */
+	bool stage = may_stage(lane);
 	size_t taken = 0;
 
 	for (size_t i = 0; i < l->count; i++) {
@@ -251,7 +525,10 @@ static size_t take_ids(struct engine_lane *lane, const struct store_lane_load *l
 			continue;
 		struct engine_job *j = engine_job_create(lane, l->ids[i]);
 		j->fresh = !l->due;
-		sched_push(lane->en->sched, lane->sched, &j->sched, now);
+		if (stage)
+			job_stage(j);
+		else
+			job_push(j, PHASE_LOADED, now);
 		taken++;
 	}
 	return taken;
@@ -286,10 +563,15 @@ static void lane_load(struct engine_lane *lane, unsigned room)
 {
 	struct engine *en = lane->en;
 	struct loader *loader = malloc(sizeof *loader);
-	size_t want = (size_t)room + sched_lane_loaded(lane->sched);
+	unsigned loaded = sched_lane_loaded(lane->sched);
+	size_t want;
 
 	if (!loader)
 		abort();
+	if (room > lane->depth)
+		room = lane->depth;
+	/* What is loaded already may come again, where it is due or the cursor went back. */
+	want = (size_t)room + loaded;
 	if (!lane->rewound)
 		store_lane_head(en->store, sched_lane_id(lane->sched), lane->head);
 	lane->loading = true;
@@ -318,144 +600,28 @@ static void load_windows(struct engine *en)
 	engine_pump_soon(en);
 }
 
-/* ---- starting attempts ---- */
-
-/* The job goes back to where it came from and is loaded again: out of memory now, found by its lane's next load. */
-static void job_put_back(struct engine_job *j)
-{
-	struct engine_lane *lane = j->lane;
-	struct engine_batch *b = lane->batch;
-
-	if (j->fresh) {
-		if (lane->cursor >= j->sched.id)
-			lane->cursor = j->sched.id - 1;
-		lane->fresh = lane->rewound = true;
-	} else {
-		lane->next_due_us = clock_wall_us();
-	}
-	sched_refund(j->en->sched, &j->sched, clock_boot_us());
-	engine_job_free(j);
-	lane_refresh(lane);
-	engine_batch_check(b);
-}
-
-static void on_undone(struct store_op *op, const struct err *e)
-{
-	struct engine_job *j = ENGINE_JOB_OF(op);
-	struct engine *en = j->en;
-
-	en->ending--;
-	if (e)
-		log_error("attempt not taken back", "job=%u.%u why=\"%s\"", jobid_batch(j->sched.id),
-			  jobid_seq(j->sched.id), e->what);
-	job_put_back(j);
-	engine_check_drained(en);
-}
-
-/* Its attempt is on disk, but there is nobody to send it to: the worker died meanwhile. */
-static void job_undo(struct engine_job *j)
-{
-	j->en->ending++;
-	j->phase = PHASE_ENDING;
-	j->op.undo = (struct store_attempt_undo){.op.done = on_undone, .job = j->sched.id, .n = j->n};
-	store_attempt_undo(j->en->store, &j->op.undo);
-}
-
-static void job_send(struct engine_job *j)
-{
-	struct engine *en = j->en;
-
-	/* At the very end there is nobody left to send it to: the next daemon settles it. */
-	if (!en->pool)
-		return;
-	if (!pool_assign(en->pool, sched_lane_key(j->lane->sched), j->sched.id, j->n, en->frames.data + j->frame_at,
-			 j->frame_bytes)) {
-		job_undo(j);
-		return;
-	}
-	j->phase = PHASE_RUNNING;
-	en->running++;
-	en->stats.attempts++;
-	if (j->fresh && j->lane->head < j->sched.id)
-		j->lane->head = j->sched.id;
-}
-
-/* The attempt could not be opened. A job that is not queued any more was cancelled meanwhile. */
-static void job_not_opened(struct engine_job *j, const struct err *e)
-{
-	struct engine *en = j->en;
-	struct engine_batch *b = j->lane->batch;
-
-	if (e->code != ERR_CONFLICT && e->code != ERR_NOT_FOUND) {
-		job_put_back(j);
-		return;
-	}
-	if (j->mark) {
-		struct store_job_mark *m = j->mark;
-		store_job_mark(en->store, m);
-	}
-	sched_refund(en->sched, &j->sched, clock_boot_us());
-	engine_job_free(j);
-	engine_batch_check(b);
-}
-
-static void on_opened(struct store_op *op, const struct err *e)
-{
-	struct engine_job *j = ENGINE_JOB_OF(op);
-	struct engine *en = j->en;
-
-	en->opening--;
-	j->n = j->op.open.n;
-	if (e) {
-		job_not_opened(j, e);
-	} else if (j->cancel) {
-		sched_refund(en->sched, &j->sched, clock_boot_us());
-		engine_settle(j, CAUSE_CANCELLED, false);
-	} else {
-		job_send(j);
-	}
-	if (en->opening == 0)
-		en->frames.len = 0;
-	engine_check_drained(en);
-}
-
-static void on_request(struct store_attempt_open *o, const struct store_request *req)
-{
-	struct engine_job *j = ENGINE_JOB_OF(o);
-	struct engine *en = j->en;
-	struct spec_request r;
-
-	spec_merge(&r, j->lane->batch->template, req, &en->set.defaults);
-	j->tries = req->tries;
-	j->deaths = req->deaths;
-	j->ready_wall_us = req->ready_us;
-	j->max_attempts = r.max_attempts;
-	j->repeatable = r.repeatable;
-	strncpy(j->method, r.job.method, sizeof j->method - 1);
-	j->frame_at = en->frames.len;
-	message_put_job(&en->frames, &r.job);
-	j->frame_bytes = en->frames.len - j->frame_at;
-	spec_request_clear(&r);
-}
-
-static void job_open(struct engine_job *j)
-{
-	struct engine *en = j->en;
-
-	j->phase = PHASE_OPENING;
-	en->opening++;
-	j->op.open = (struct store_attempt_open){
-	    .op.done = on_opened,
-	    .job = j->sched.id,
-	    .granted_us = clock_wall_us(),
-	    .on_request = on_request,
-	};
-	store_attempt_open(en->store, &j->op.open);
-}
+/* ---- the pump ---- */
 
 static bool may_start(const struct engine *en)
 {
-	return en->frames.len < ENGINE_FRAMES_BYTES && en->opening < pool_credit(en->pool);
+	return en->frame_bytes < 2 * ENGINE_FRAMES_BYTES && en->opening < pool_credit(en->pool);
+}
+
+static void job_start(struct engine_job *j)
+{
+	struct engine *en = j->en;
+
+	j->picked = true;
+	if (lane_low(j->lane))
+		lane_refresh(j->lane);
+	if (j->phase == PHASE_STAGED) {
+		engine_job_phase(j, PHASE_OPENING);
+		job_send(j);
+		return;
+	}
+	engine_job_phase(j, PHASE_OPENING);
+	en->opening++;
+	job_open(j, on_opened);
 }
 
 /* Only when the scheduler said no is there a time to ask again; credit and commits come by themselves. */
@@ -486,7 +652,7 @@ void engine_pump(struct engine *en)
 			arm_wake(en, now);
 			return;
 		}
-		job_open((struct engine_job *)picked);
+		job_start((struct engine_job *)picked);
 	}
 	engine_pump_soon(en);
 }

@@ -226,9 +226,10 @@ struct store_attempt_open {
 	struct store_op op;
 	uint64_t job;
 	int64_t granted_us;
-	/* Called during the call (or later), before done, with the job as stored. */
-	void (*on_request)(struct store_attempt_open *o, const struct store_request *req);
-	uint32_t n; /* out */
+	/* Called during the call (or later), before done, with the job as stored. False: it is not to be opened after
+	 * all. */
+	bool (*on_request)(struct store_attempt_open *o, const struct store_request *req);
+	uint32_t n; /* out; 0: not opened */
 };
 /* Opens attempt n; ERR_CONFLICT when the job is not queued any more or has an open attempt. */
 void store_attempt_open(struct store *st, struct store_attempt_open *o);
