@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -157,6 +158,21 @@ static inline int room_teardown(void **state)
 	directory_remove(r->dir);
 	free(r);
 	return 0;
+}
+
+/* SQL on the closed database: time goes by, or something is broken. */
+static inline void meddle(struct room *r, const char *sql)
+{
+	char path[128], *why = NULL;
+	sqlite3 *db;
+
+	room_close(r);
+	snprintf(path, sizeof path, "%s/fanout.db", r->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+		fail_msg("%s: %s", sql, why);
+	sqlite3_close(db);
+	room_open(r);
 }
 
 /* ---- operations, waited for ---- */
@@ -443,6 +459,20 @@ static inline void step_all(struct room *r)
 		event_base_loop(r->base, EVLOOP_NONBLOCK);
 	}
 	assert_false(more);
+}
+
+/* Like the daemon's timer: until the store has nothing to do for a second. */
+static inline void step_until_quiet(struct room *r)
+{
+	for (int i = 0; i < 10000; i++) {
+		step_all(r);
+		int64_t in_us = store_step_due_us(r->st) - clock_wall_us();
+		if (in_us > 1000000)
+			return;
+		if (in_us > 0)
+			usleep((useconds_t)in_us);
+	}
+	fail_msg("the store never rests");
 }
 
 #endif

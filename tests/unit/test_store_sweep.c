@@ -1,23 +1,5 @@
 /* Marks on batches, carried out in steps: cancel, retry, remove; retention and batches that nobody closes. */
-#include <sqlite3.h>
-#include <sys/stat.h>
-
 #include "tests/unit/test_store.h"
-
-/* SQL on the closed database: time goes by, or something is broken. */
-static void meddle(struct room *r, const char *sql)
-{
-	char path[128], *why = NULL;
-	sqlite3 *db;
-
-	room_close(r);
-	snprintf(path, sizeof path, "%s/fanout.db", r->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
-		fail_msg("%s: %s", sql, why);
-	sqlite3_close(db);
-	room_open(r);
-}
 
 static void a_cancelled_batch_ends_step_by_step(void **state)
 {
@@ -281,16 +263,7 @@ static void ended_batches_go_one_by_one_when_the_store_is_too_large(void **state
 	free(body);
 	store_totals(r->st, &t);
 	store_set_retention(r->st, 0, 3 << 20);
-	for (int i = 0; i < 1000 && r->heard.removed < 2; i++) {
-		store_step(r->st);
-		turn(r);
-		usleep(1000);
-	}
-	for (int i = 0; i < 300; i++) { /* it does not go on */
-		store_step(r->st);
-		turn(r);
-		usleep(1000);
-	}
+	step_until_quiet(r);
 	assert_int_equal(r->heard.removed, 2);
 	store_totals(r->st, &t);
 	assert_in_range(t.database_bytes, 1 << 20, 3 << 20);
