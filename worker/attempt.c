@@ -212,9 +212,9 @@ static void fill_marks(const struct attempt *a, struct marks *m)
 	}
 }
 
-static void fill_ending(const struct attempt *a, struct ending *e, char *address)
+static void fill_ending(struct attempt *a)
 {
-	*e = (struct ending){
+	a->ending = (struct ending){
 	    .rc = a->rc,
 	    .curl_text = a->curl_text,
 	    .os_error = (int)get_long(a->easy, CURLINFO_OS_ERRNO),
@@ -225,7 +225,7 @@ static void fill_ending(const struct attempt *a, struct ending *e, char *address
 	    .address_tried = a->socket_made || a->socket_denied,
 	    .response = &a->response,
 	    .url = get_text(a->easy, CURLINFO_EFFECTIVE_URL),
-	    .address = address,
+	    .address = a->address,
 	    .timeout_ms = a->timeout_ms,
 	    .connect_timeout_ms = a->connect_timeout_ms,
 	    .max_body_bytes = a->sink.max_bytes,
@@ -235,11 +235,11 @@ static void fill_ending(const struct attempt *a, struct ending *e, char *address
 	    .body = a->sink.data,
 	    .body_bytes = a->sink.len,
 	};
-	if (e->address_tried)
-		policy_format(address, (const struct sockaddr *)&a->tried);
+	if (a->ending.address_tried)
+		policy_format(a->address, (const struct sockaddr *)&a->tried);
 	else
-		snprintf(address, INET6_ADDRSTRLEN, "%s", get_text(a->easy, CURLINFO_PRIMARY_IP));
-	fill_marks(a, &e->marks);
+		snprintf(a->address, sizeof a->address, "%s", get_text(a->easy, CURLINFO_PRIMARY_IP));
+	fill_marks(a, &a->ending.marks);
 }
 
 static int http_version(const struct attempt *a)
@@ -253,59 +253,62 @@ static int http_version(const struct attempt *a)
 	return v > 0 && (size_t)v < sizeof versions / sizeof versions[0] ? versions[v] : 0;
 }
 
-static const char *remote_ip(const struct attempt *a, const struct marks *m)
+static const char *remote_ip(const struct attempt *a)
 {
-	return a->sent || m->connect_us > 0 ? get_text(a->easy, CURLINFO_PRIMARY_IP) : "";
+	return a->sent || a->ending.marks.connect_us > 0 ? get_text(a->easy, CURLINFO_PRIMARY_IP) : "";
 }
 
 void attempt_end(struct attempt *a, CURLcode rc)
 {
-	char address[INET6_ADDRSTRLEN];
-	struct ending e;
-
 	a->rc = rc;
 	a->ended_us = clock_boot_us();
 	lookup_answer(a->context->lookups, &a->ticket, LOOKUP_FAILED, a->ended_us);
 	if (rc == CURLE_COULDNT_CONNECT && a->socket_denied && !a->socket_made)
 		a->stopped = CAUSE_POLICY;
-	fill_ending(a, &e, address);
-	a->cause = outcome_cause(&e);
+	fill_ending(a);
+	a->cause = outcome_cause(&a->ending);
 	/* What has come is kept in memory for the error's text; a file is not. */
 	if (a->cause != CAUSE_RESPONSE && sink_in_file(&a->sink))
 		sink_discard(&a->sink);
 }
 
+/* A whole response whose file could not be synced after all. */
+static void note_lost_body(struct attempt *a)
+{
+	if (a->cause != CAUSE_RESPONSE || a->sink.stopped == CAUSE_RESPONSE)
+		return;
+	a->cause = a->ending.stopped = a->sink.stopped;
+	a->ending.storage_error = a->sink.error;
+}
+
 void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts)
 {
-	char address[INET6_ADDRSTRLEN];
-	struct ending e;
+	const struct ending *e = &a->ending;
 	bool whole;
 
-	if (a->cause == CAUSE_RESPONSE && a->sink.stopped != CAUSE_RESPONSE)
-		a->cause = a->stopped = a->sink.stopped; /* the sync failed */
+	note_lost_body(a);
 	whole = a->cause == CAUSE_RESPONSE;
-	fill_ending(a, &e, address);
 	*m = (struct message_outcome){
 	    .job = a->job,
 	    .n = a->n,
 	    .cause = a->cause,
 	    .status = a->response.status,
 	    .sent = a->sent,
-	    .body_in_file = whole && a->sink.size_bytes > MESSAGE_BODY_INLINE_MAX,
+	    .body_in_file = whole && e->size_bytes > MESSAGE_BODY_INLINE_MAX,
 	    .http_version = http_version(a),
 	    .started_us = a->started_us,
 	    .first_byte_us = a->response.first_byte_us,
 	    .ended_us = a->ended_us,
-	    .size_bytes = e.size_bytes,
-	    .wire_bytes = e.wire_bytes,
+	    .size_bytes = e->size_bytes,
+	    .wire_bytes = e->wire_bytes,
 	    .content_type = texts->content_type,
-	    .remote_ip = remote_ip(a, &e.marks),
+	    .remote_ip = remote_ip(a),
 	    .redirect_url = whole ? get_text(a->easy, CURLINFO_REDIRECT_URL) : "",
-	    .error = outcome_text(&e, a->cause, texts->error),
+	    .error = outcome_text(e, a->cause, texts->error),
 	    .headers = response_text(&a->response),
 	};
-	outcome_timings(&e.marks, &m->timings);
-	text_printable(texts->content_type, sizeof texts->content_type, e.content_type, strlen(e.content_type),
+	outcome_timings(&e->marks, &m->timings);
+	text_printable(texts->content_type, sizeof texts->content_type, e->content_type, strlen(e->content_type),
 		       ATTEMPT_TYPE_CHARS);
 	if (whole && !m->body_in_file && a->sink.len > 0) {
 		m->body = a->sink.data;

@@ -45,7 +45,10 @@ struct attempt {
 	int64_t timeout_ms, connect_timeout_ms, started_us, ended_us;
 	int64_t tls_us; /* after started_us, where a handshake began */
 	CURLcode rc;
-	enum cause cause; /* once ended */
+	/* Once ended. */
+	enum cause cause;
+	struct ending ending;
+	char address[INET6_ADDRSTRLEN]; /* the one of the connection, or the last that was tried */
 	char curl_text[CURL_ERROR_SIZE];
 };
 
