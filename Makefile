@@ -11,8 +11,8 @@ DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_pick limit
 	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
 	spec_raw spec_merge arena base64 notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text
-CLI_MODULES = main batch chains client closest ctl feed fetch glob help input layouts local options output progress \
-	request results rows service socket sse submit table template text verbs watch when
+CLI_MODULES = main background batch chains client closest ctl feed fetch glob help input layouts local options output \
+	progress request results rows service socket sse submit table template text verbs watch when
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter
 SIM_MODULES = main sim world engine net life happen judge
 

@@ -79,7 +79,9 @@ int ctl_connect(struct ctl *ctl, struct err *e)
 	return 0;
 }
 
-static volatile sig_atomic_t interrupted;
+#define STOPPED -1
+static volatile sig_atomic_t interrupted; /* the signal's number, or STOPPED */
+static _Thread_local bool deaf;
 
 static void on_signal(int signo)
 {
@@ -88,12 +90,22 @@ static void on_signal(int signo)
 
 bool ctl_interrupted(void)
 {
-	return interrupted != 0;
+	return interrupted != 0 && !deaf;
 }
 
 void ctl_forget_interrupt(void)
 {
-	interrupted = 0;
+	deaf = true;
+}
+
+void ctl_stop(void)
+{
+	interrupted = STOPPED;
+}
+
+bool ctl_stopped(void)
+{
+	return interrupted == STOPPED;
 }
 
 void ctl_catch_signals(void)

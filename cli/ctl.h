@@ -83,8 +83,11 @@ int ctl_connect(struct ctl *ctl, struct err *e);
 
 /* Set by SIGINT and SIGTERM: whoever waits looks at it and comes back. */
 bool ctl_interrupted(void);
-/* For putting things in order after it: requests work again. */
+/* For putting things in order after it: this thread's requests work again. */
 void ctl_forget_interrupt(void);
+/* As if it had been interrupted: the other thread has given up. */
+void ctl_stop(void);
+bool ctl_stopped(void);
 void ctl_catch_signals(void);
 
 /* Reads operands. Return 0, or -1 with `e`. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/background.h"
 #include "cli/client.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -163,18 +164,37 @@ static int follow(struct fetch *f, struct err *e)
 	return status == STATUS_FINE && f->missing ? STATUS_FAILED : status;
 }
 
+static int submit_and_follow(struct fetch *f, struct err *e)
+{
+	struct background *b = background_submit(f->ctl, &f->batch, e);
+	int status = STATUS_FINE;
+	struct submission s;
+
+	if (!b)
+		return ctl_report(e);
+	if (f->batch)
+		status = follow(f, e);
+	return background_join(b, &s, e) < 0 ? ctl_report(e) : status;
+}
+
 int verb_fetch(struct ctl *ctl)
 {
 	struct fetch f = {.ctl = ctl, .next = 1};
-	struct submission s;
+	struct submission s = {0};
 	struct err e;
 	int status;
 
-	if (check(&ctl->args, &e) < 0 || request_submit(ctl, &s, NULL, NULL, &e) < 0)
+	if (check(&ctl->args, &e) < 0 || ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
-	f.batch = s.batch;
 	f.client = client_create(client_socket(ctl->client));
-	status = follow(&f, &e);
+	if (request_is_stream(&ctl->args)) {
+		status = submit_and_follow(&f, &e);
+	} else if (request_submit(ctl, &s, NULL, NULL, &e) < 0) {
+		status = ctl_report(&e);
+	} else {
+		f.batch = s.batch;
+		status = follow(&f, &e);
+	}
 	client_free(f.client);
 	free(f.seen);
 	return status;

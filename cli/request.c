@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/feed.h"
 #include "cli/glob.h"
@@ -200,6 +202,17 @@ uint64_t request_count(const struct args *a)
 			return UINT64_MAX;
 	}
 	return count;
+}
+
+bool request_is_stream(const struct args *a)
+{
+	struct stat st;
+
+	if (!a->input || a->hold)
+		return false;
+	if (strcmp(a->input, "-") == 0)
+		return fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode);
+	return stat(a->input, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
 static int add_operand(struct feed *f, const struct args *a, const char *url, struct err *e)

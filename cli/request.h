@@ -20,6 +20,8 @@ int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(voi
 
 /* The batch's options as JSON; the caller frees. */
 char *request_options_json(const struct args *a, struct err *e);
+/* Whether jobs come from a pipe or a terminal, piece by piece. */
+bool request_is_stream(const struct args *a);
 /* How many jobs the operands make, UINT64_MAX where it cannot be said (-i). */
 uint64_t request_count(const struct args *a);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/background.h"
 #include "cli/request.h"
 #include "cli/verbs.h"
 #include "cli/watch.h"
@@ -44,6 +45,27 @@ static void tell_result(const struct ctl *ctl, struct told *t, const struct subm
 			 s->jobs, s->jobs == 1 ? "" : "s", s->batch, s->batch);
 }
 
+/* What a pipe brings is followed while it comes. */
+static int submit_and_follow(struct ctl *ctl)
+{
+	struct submission s;
+	struct background *b;
+	int status = STATUS_FINE;
+	uint32_t batch;
+	struct err e;
+
+	b = background_submit(ctl, &batch, &e);
+	if (!b)
+		return ctl_report(&e);
+	if (batch)
+		status = watch_follow(ctl, batch);
+	if (background_join(b, &s, &e) < 0)
+		return ctl_report(&e);
+	if (s.existed)
+		ctl_note(ctl, "submitted before with this key, as batch %" PRIu32 ": nothing was added", s.batch);
+	return status;
+}
+
 int verb_submit(struct ctl *ctl)
 {
 	struct told told = {.ctl = ctl};
@@ -54,6 +76,8 @@ int verb_submit(struct ctl *ctl)
 		err_set(&e, ERR_USAGE, NULL, " submit: --follow waits by itself; leave --wait away");
 		return ctl_report(&e);
 	}
+	if (ctl->args.follow && request_is_stream(&ctl->args))
+		return submit_and_follow(ctl);
 	if (request_submit(ctl, &s, tell_id, &told, &e) < 0)
 		return ctl_report(&e);
 	tell_result(ctl, &told, &s);

@@ -47,8 +47,9 @@ static bool again(struct patience *p, const struct err *e)
 
 int watch_interrupted(const struct ctl *ctl, uint32_t batch)
 {
-	ctl_note(ctl, "interrupted; batch %u goes on (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch, batch,
-		 batch);
+	if (!ctl_stopped()) /* else the other thread says why */
+		ctl_note(ctl, "interrupted; batch %u goes on (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch,
+			 batch, batch);
 	return STATUS_INTERRUPTED;
 }
 

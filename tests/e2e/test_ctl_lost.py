@@ -269,6 +269,23 @@ def test_following_goes_on_behind_the_last_event_when_the_stream_breaks(play, ct
     assert "batch 7: 3 done in 2.00 s" in r.err
 
 
+def test_following_a_pipe_ends_when_the_daemon_is_lost_in_the_middle_of_it(play, scratch):
+    def forever(handler):
+        events(handler, job_event(1, 1), end=False)
+        handler.wfile.flush()
+        handler.rfile.read(1)
+
+    play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED, None], ("GET", "/v1/batches/7/events"): [forever]})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "--follow", "-f", "ndjson", "-i", "-"],
+                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdin.write(b"http://h/1\n")
+    child.stdin.flush()
+    assert json.loads(child.stdout.readline())["job"] == "7.1"
+    _, err = child.communicate(b"http://h/2\n", timeout=20)
+    assert child.returncode == 3
+    assert b"batch 7 was begun and not closed, 1 jobs are surely in it and perhaps the last request's" in err and b"interrupted" not in err
+
+
 def test_waiting_survives_answers_that_are_lost(play, ctl):
     play({("GET", "/v1/batches/7/wait"): [(200, batch(queued=1)), None, None, (200, batch("failed", failed=1))]})
     assert "1 failed" in ctl("wait", "7", check=1).err

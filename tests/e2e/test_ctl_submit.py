@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -93,6 +94,43 @@ def test_jobs_of_a_pipe_start_while_it_is_open(daemon, apisim):
         child.stdout.close()
     daemon.ctl("wait", batch)
     assert len(rows(daemon.ctl, batch)) == 2
+
+
+def test_what_a_pipe_brings_is_followed_while_it_comes(daemon, apisim):
+    for verb in (["submit", "--follow", "-f", "ndjson"], ["fetch"]):
+        child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, *verb, "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdin.write(f"{apisim.url}/status/200\n{apisim.url}/bytes/10\n".encode())
+        child.stdin.flush()
+        seen = os.read(child.stdout.fileno(), 1000)
+        assert seen and child.poll() is None, "results come while the pipe is open"
+        out, err = child.communicate(f"{apisim.url}/status/404\n".encode(), timeout=20)
+        assert child.returncode == 1, err
+        if verb[0] == "submit":
+            assert [json.loads(line)["status"] for line in (seen + out).splitlines()].count(404) == 1
+        else:
+            assert (seen + out).endswith(bytes(range(10))) and b"404 Not Found" in err
+
+
+def test_an_interrupt_while_a_pipe_is_followed_closes_the_batch(daemon, apisim):
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "--follow", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdin.write(f"{apisim.url}/uuid\n".encode())
+    child.stdin.flush()
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    assert child.wait(10) == 130
+    for pipe in (child.stdin, child.stdout, child.stderr):
+        pipe.close()
+    assert daemon.ctl("status", "1", "-f", "json").json()["state"] == "done"
+
+
+def test_a_malformed_line_behind_a_pipes_first_jobs_is_told_after_their_results(daemon, apisim):
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "--follow", "-f", "ndjson", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdin.write(f"{apisim.url}/uuid\n".encode())
+    child.stdin.flush()
+    first = child.stdout.readline()
+    out, err = child.communicate(b"nonsense\n", timeout=20)
+    assert (child.returncode, out) == (2, b"")
+    assert json.loads(first)["job"] == "1.1" and b"standard input:2: " in err
 
 
 def test_a_malformed_line_in_ten_thousand_takes_nothing(ctl, apisim, scratch):
