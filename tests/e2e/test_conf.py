@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import sqlite3
@@ -339,3 +340,27 @@ def test_a_private_directory_that_somebody_else_made_is_not_used(scratch):
     assert child.wait(20) == PERMISSION
     assert "not a directory of this user's own" in child.stderr.read().decode()
     child.stderr.close()
+
+
+# ---- The manual ----
+
+MANUAL = pathlib.Path(__file__).resolve().parents[2] / "docs/fanout.conf.5"
+
+
+def test_the_manuals_example_is_a_good_configuration(fanoutd, scratch):
+    text = MANUAL.read_text()
+    path = scratch / "fanout.conf"
+    path.write_text(text[text.index(".Bd -literal\n") + 13 : text.index(".Ed\n")])
+    fanoutd("-n", "-c", path)
+
+
+def test_the_manual_has_every_key_and_no_other(fanoutd, scratch):
+    path = scratch / "fanout.conf"
+    known = set()
+    for text in ("?", "defaults = { ? };", "network = { ? };", "retention = { ? };", "limits = ( { ? } );"):
+        path.write_text(text.replace("?", "x = 1;"))
+        known |= set(fanoutd("-n", "-c", path, check=START).err.split("known are: ")[1].splitlines()[0].split())
+    groups = {"defaults", "limits", "network", "retention"}
+    listed = set(re.findall(r"^\.It Ic (\w+)$", MANUAL.read_text(), re.M)) | set(re.findall(r"^\.Ss (\w+)$", MANUAL.read_text(), re.M))
+    assert known == listed
+    assert groups < known
