@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from harness.process import BUILD, environment, spawn, wait_until
+from harness.process import BUILD, ROOT, environment, spawn, wait_until
 
 RESULT = (
     "job batch seq chain tag method url state reason status attempts size content_type remote_ip http_version "
@@ -448,6 +448,15 @@ def test_help_knows_every_verb_and_each_explains_itself(fanoutctl):
         out = fanoutctl("help", verb).out
         assert out.startswith(f"usage: fanoutctl {verb}")
         assert fanoutctl(verb, "--help").out == out
+
+
+def test_the_manual_page_tells_of_every_verb_and_option(fanoutctl):
+    page = subprocess.run(["mandoc", "-Tascii", ROOT / "docs/fanoutctl.1"], capture_output=True, text=True, check=True).stdout
+    page = re.sub(".\b", "", page)
+    for verb in VERBS:
+        assert re.search(rf"^     (.*, )?{verb}\b", page, re.M), verb
+        for option in re.findall(r"--[a-z-]+", fanoutctl("help", verb).out):
+            assert re.search(rf"{option}\b", page), f"{verb} {option}"
 
 
 def test_no_verb_and_wrong_verbs_are_usage_errors(fanoutctl):
