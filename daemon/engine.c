@@ -199,7 +199,7 @@ static int events_create(struct engine *en)
 static int parts_create(struct engine *en, struct err *e)
 {
 	struct sched_settings sched = {
-	    .key_concurrency = en->set.key_concurrency,
+	    .host_concurrency = en->set.key_concurrency,
 	    .window_total = ENGINE_WINDOW_TOTAL,
 	    .window_lane_max = ENGINE_WINDOW_LANE,
 	};
@@ -403,7 +403,7 @@ void engine_job_mark(struct engine *en, struct store_job_mark *m)
 void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsigned key_concurrency)
 {
 	en->set.defaults = *d;
-	sched_set_key_concurrency(en->sched, key_concurrency);
+	sched_set_host_concurrency(en->sched, key_concurrency);
 	engine_pump_soon(en);
 }
 

@@ -226,7 +226,7 @@ static struct engine_lane *lane_create(struct engine_batch *b, const struct stor
 	lane->cursor = lane->head = row->head;
 	lane->next_due_us = INT64_MAX;
 	lane->depth = ENGINE_DEPTH_START;
-	lane->sched = sched_lane_add(b->en->sched, row->id, b->sched, row->key, lane);
+	lane->sched = sched_lane_add(b->en->sched, row->id, b->sched, row->key, row->key, lane);
 	event_assign(&lane->due, b->en->base, -1, 0, on_due, lane);
 	event_priority_set(&lane->due, 1);
 	return lane;

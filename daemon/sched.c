@@ -3,6 +3,7 @@
 #include "daemon/sched.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/sched_private.h"
 
@@ -13,6 +14,13 @@ void *sched_alloc(size_t bytes)
 	if (!p)
 		BUG("out of memory for the scheduler");
 	return p;
+}
+
+char *sched_copy(const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+
+	return memcpy(sched_alloc(bytes), text, bytes);
 }
 
 struct sched *sched_create(const struct sched_settings *set)
@@ -59,9 +67,9 @@ void sched_free(struct sched *s)
 	free(s);
 }
 
-void sched_set_key_concurrency(struct sched *s, unsigned key_concurrency)
+void sched_set_host_concurrency(struct sched *s, unsigned host_concurrency)
 {
-	s->set.key_concurrency = key_concurrency;
+	s->set.host_concurrency = host_concurrency;
 	for (struct sched_key *k = s->keys; k; k = k->hh.next)
 		key_look_again(s, k);
 }
@@ -146,7 +154,8 @@ struct sched_lane *sched_lane_find(struct sched *s, int64_t lane)
 	return l;
 }
 
-struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_batch *b, const char *key, void *user)
+struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_batch *b, const char *key,
+				  const char *host, void *user)
 {
 	struct sched_lane *l = sched_lane_find(s, lane);
 
@@ -158,6 +167,8 @@ struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_ba
 	l->user = user;
 	l->end = &l->first;
 	l->key = key_add(s, key);
+	if (!l->key->host)
+		l->key->host = sched_copy(host);
 	l->key->lanes++;
 	TAILQ_INSERT_TAIL(&b->lanes, l, of_batch);
 	HASH_ADD(hh, s->lanes, id, sizeof(l->id), l);
@@ -192,6 +203,11 @@ void *sched_lane_user(const struct sched_lane *l)
 const char *sched_lane_key(const struct sched_lane *l)
 {
 	return l->key->name;
+}
+
+const char *sched_lane_host(const struct sched_lane *l)
+{
+	return l->key->host;
 }
 
 struct sched_batch *sched_lane_batch(const struct sched_lane *l)

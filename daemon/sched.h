@@ -1,21 +1,25 @@
 /* Which job goes next. The strategies, by name, are in docs/SCHEDULER.md:
  *
  * - window: only a bounded number of job ids per lane is in memory; the rest lies in the store
- * - key rotation: keys (hosts) take turns, one job each, so that a waiting or slow key never delays another
+ * - key rotation: keys take turns, one job each, so that a waiting or slow key never delays another
  * - share: the batches of one key share it by stride, weighted by priority: a small batch never waits for a big one
- * - caps: concurrency of the batch, of the key, and whatever daemon/limit says
+ * - caps: concurrency of the batch, of the host, and whatever daemon/limit says
+ * - line: the keys that a limit, or their host's concurrency, holds up wait in its line and are served in turn
  * - parking: the lanes of a batch that may not go wait with the batch, out of their keys' way
  * - due: a job that was put off is pushed when its time comes; until then it lies in the store
  *
- * A lane is one batch's jobs for one limit key. sched owns lanes, batches and keys, and loaded jobs from sched_push
- * until they are handed back; the caller loads and unloads jobs. Pure: time is an argument (CLOCK_BOOTTIME us), no I/O,
- * no globals, no libevent. All operations are O(1) or O(log n) in keys and lanes, but for those marked. */
+ * A key is the unit of rotation: jobs that count against the same limits. Its name is the caller's: a host:port, or one
+ * with a suffix for the jobs of a path rule, or of a batch with a rate of its own. A lane is one batch's jobs for one
+ * key. sched owns lanes, batches, keys and limits, and loaded jobs from sched_push until they are handed back; the
+ * caller loads and unloads jobs. Pure: time is an argument (CLOCK_BOOTTIME us), no I/O, no globals, no libevent. All
+ * operations are O(1) or O(log n) in keys and lanes, but for those marked. */
 #ifndef FANOUT_DAEMON_SCHED_H
 #define FANOUT_DAEMON_SCHED_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "daemon/limit.h"
 
@@ -24,14 +28,19 @@
 #define SCHED_PRIORITY_DEFAULT 5 /* each step up doubles the share */
 
 struct sched;
-struct sched_key;   /* private */
-struct sched_batch; /* private */
-struct sched_lane;  /* private */
+struct sched_key;    /* private */
+struct sched_batch;  /* private */
+struct sched_lane;   /* private */
+struct sched_limit;  /* private */
+struct sched_grants; /* private */
+
+#define SCHED_KEY_LIMITS_MAX 64 /* limits of one key */
 
 struct sched_settings {
-	unsigned key_concurrency; /* per key, for batches that set no concurrency of their own; 0: no bound */
-	unsigned window_total;    /* job ids in memory, over all lanes */
-	unsigned window_lane_max; /* of these in one lane */
+	unsigned host_concurrency; /* per host (over all its keys), for batches that set none of their own; 0: no bound
+				    */
+	unsigned window_total;     /* job ids in memory, over all lanes */
+	unsigned window_lane_max;  /* of these in one lane */
 };
 
 struct sched_batch_options {
@@ -48,12 +57,15 @@ struct sched_job {
 	int64_t limited_us; /* once picked: of its wait since sched_push, the part that a limit's rates, pace or pause
 			       caused */
 	struct sched_lane *lane;
-	struct sched_job *next; /* private */
+	/* private: */
+	struct sched_job *next;       /* loaded */
+	struct sched_grants *granted; /* in flight: the limits that count it */
+	LIST_ENTRY(sched_job) flying; /* in flight: of its key */
 };
 
 struct sched *sched_create(const struct sched_settings *set);
-void sched_free(struct sched *s); /* all lanes, batches and loaded jobs too; not the jobs handed out */
-void sched_set_key_concurrency(struct sched *s, unsigned key_concurrency); /* O(keys) */
+void sched_free(struct sched *s); /* all lanes, batches, limits and loaded jobs too; not the jobs handed out */
+void sched_set_host_concurrency(struct sched *s, unsigned host_concurrency); /* O(hosts) */
 
 /* Batches and lanes. An id is the caller's (the store's). Adding one that exists returns the existing. `user` is the
  * caller's pointer, kept for it. Removing a lane returns its loaded, not yet picked jobs as a list (by ->next) to free.
@@ -64,12 +76,16 @@ struct sched_batch *sched_batch_find(struct sched *s, uint32_t batch);
 void sched_batch_set(struct sched *s, struct sched_batch *b, const struct sched_batch_options *opt, int64_t now_us);
 void sched_batch_remove(struct sched *s, struct sched_batch *b); /* only when it has no lanes */
 unsigned sched_batch_in_flight(const struct sched_batch *b);
-struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_batch *b, const char *key, void *user);
+/* `key` is the key's name, `host` the host:port that its requests go to: the same for every lane of a key. Limits that
+ * are new to a key are set with sched_key_limits, before the next pick. */
+struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_batch *b, const char *key,
+				  const char *host, void *user);
 struct sched_lane *sched_lane_find(struct sched *s, int64_t lane);
 struct sched_job *sched_lane_remove(struct sched *s,
 				    struct sched_lane *l); /* only when none of its jobs is in flight */
 void *sched_lane_user(const struct sched_lane *l);
 const char *sched_lane_key(const struct sched_lane *l);
+const char *sched_lane_host(const struct sched_lane *l);
 struct sched_batch *sched_lane_batch(const struct sched_lane *l);
 int64_t sched_lane_id(const struct sched_lane *l);
 unsigned sched_lane_loaded(const struct sched_lane *l);
@@ -77,9 +93,51 @@ unsigned sched_lane_in_flight(const struct sched_lane *l);
 /* Iterates over a batch's lanes: first with prev NULL. */
 struct sched_lane *sched_batch_lane_next(const struct sched_batch *b, const struct sched_lane *prev);
 
-/* The rule that a key is under (NULL: none). A key with a rule is kept, lanes or not, until the rule is taken away, and
- * with it what the rule remembers; setting it again, or another, keeps that too. Jobs in flight count from then on. */
+/* ---- limits ----
+ *
+ * A limit is one struct limit (a rule's state for one host:port, a batch's own rate, a host's pauses) that any number
+ * of keys count against. A pick on a key needs the consent of all its limits and is granted by all. The end of a job
+ * ends it in exactly the limits that count it, whatever the key's list is by then. All changes to a limit go through
+ * these calls, so that the keys in its line are looked at again when, and only when, that may let one go. */
+
+struct sched_limit *sched_limit_create(struct sched *s, const struct limit_rule *rule, void *user);
+/* Takes it away from all its keys. O(keys of the limit). What it remembers is gone. */
+void sched_limit_free(struct sched *s, struct sched_limit *l, int64_t now_us);
+void *sched_limit_user(const struct sched_limit *l);
+/* For looking only: use of windows, pause, probing, next free time (limit_windows, limit_ask_why, ...). */
+const struct limit *sched_limit_state(const struct sched_limit *l);
+unsigned sched_limit_keys(const struct sched_limit *l); /* that it is attached to */
+unsigned sched_limit_line(const struct sched_limit *l); /* of these, that wait in its line */
+/* True when forgetting it loses nothing: no key has it, and nothing is in flight, counted, paused or learned. */
+bool sched_limit_idle(const struct sched_limit *l, int64_t now_us);
+/* Iterates over all limits: first with prev NULL. To free while iterating, ask for the next one first. */
+struct sched_limit *sched_limit_next(const struct sched *s, const struct sched_limit *prev);
+
+/* As limit_change, limit_seen, limit_pause, limit_recovered, limit_resume, limit_learn_rate. */
+void sched_limit_change(struct sched *s, struct sched_limit *l, const struct limit_rule *rule, int64_t now_us);
+void sched_limit_seen(struct sched *s, struct sched_limit *l, int64_t counted_us);
+void sched_limit_pause(struct sched *s, struct sched_limit *l, int64_t until_us);
+bool sched_limit_recovered(struct sched *s, struct sched_limit *l, int64_t granted_us);
+void sched_limit_resume(struct sched *s, struct sched_limit *l);
+void sched_limit_learn_rate(struct sched *s, struct sched_limit *l, const struct rate *rate, int64_t now_us,
+			    int64_t expires_us);
+
+/* On its way out: the one rule of a key; sched_key_limits is what replaces it. */
 void sched_key_limit(struct sched *s, const char *key, const struct limit_rule *rule);
+
+/* The whole list of limits of a key that exists or is to come, in any order, at most SCHED_KEY_LIMITS_MAX; it replaces
+ * the one before. The key's jobs in flight count from now on against limits that are new to them, and still against
+ * those that are gone from the list. A key is kept while it has lanes or limits: to forget it, set none (n = 0).
+ * O(n + the key's jobs in flight where a limit is new). */
+void sched_key_limits(struct sched *s, const char *key, struct sched_limit *const limits[], unsigned n, int64_t now_us);
+/* Iterates over keys: first with prev NULL. Setting no limits on a key without lanes removes it: ask for the next one
+ * first. */
+struct sched_key *sched_key_next(const struct sched *s, const struct sched_key *prev);
+const char *sched_key_name(const struct sched_key *k);
+const char *sched_key_host(const struct sched_key *k); /* NULL until its first lane came */
+unsigned sched_key_lanes(const struct sched_key *k);
+/* The limits of a key, by index. */
+struct sched_limit *sched_key_limit_at(const struct sched_key *k, unsigned i); /* NULL past the last */
 
 /* Loading. sched_hungry returns the next lane that has room in its window and of which the caller said there is more
  * (sched_lane_more), in turn, or NULL; *room is how many to load now. The caller answers with sched_push for each and
@@ -101,12 +159,27 @@ void sched_ended(struct sched *s, struct sched_job *j, int64_t now_us, int64_t c
 void sched_refund(struct sched *s, struct sched_job *j, int64_t now_us);
 
 /* Why a lane's first job does not go (for explain and tests). */
-enum sched_wait { SCHED_READY, SCHED_EMPTY, SCHED_PAUSED, SCHED_BATCH_CAP, SCHED_KEY_CAP, SCHED_LIMITED };
-enum sched_wait sched_lane_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us, int64_t *until_us);
+enum sched_wait {
+	SCHED_READY,     /* its turn will come */
+	SCHED_EMPTY,     /* nothing is loaded */
+	SCHED_PAUSED,    /* its batch is */
+	SCHED_BATCH_CAP, /* its batch is at its concurrency */
+	SCHED_HOST_CAP,  /* its host is at the default concurrency */
+	SCHED_LIMIT_CAP, /* a limit is at its concurrency */
+	SCHED_LIMITED,   /* a limit's rates, pace or pause hold it */
+	SCHED_WAITS
+};
+struct sched_waiting {
+	enum sched_wait wait;
+	int64_t until_us;          /* when that may be over; now: READY; CLOCK_NEVER: when something ends or is set */
+	struct sched_limit *limit; /* for LIMIT_CAP and LIMITED: which one; of several the one that ends last */
+	enum limit_hold hold;      /* and what of it */
+};
+struct sched_waiting sched_lane_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us);
 const char *sched_wait_name(enum sched_wait w);
 
 struct sched_totals {
-	unsigned keys, lanes, batches, loaded, in_flight;
+	unsigned keys, hosts, limits, lanes, batches, loaded, in_flight;
 };
 struct sched_totals sched_totals(const struct sched *s);
 

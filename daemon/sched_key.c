@@ -34,7 +34,7 @@ struct sched_key *key_add(struct sched *s, const char *name)
 	if (k)
 		return k;
 	k = sched_alloc(sizeof(*k));
-	k->name = memcpy(sched_alloc(strlen(name) + 1), name, strlen(name));
+	k->name = sched_copy(name);
 	for (int q = 0; q < QUEUES; q++)
 		heap_init(&k->queues[q], lane_comes_before);
 	SLIST_INIT(&k->limits);
@@ -61,6 +61,7 @@ void key_free(struct sched *s, struct sched_key *k)
 		heap_clear(&k->queues[q]);
 	HASH_DEL(s->keys, k);
 	free(k->name);
+	free(k->host);
 	free(k);
 }
 
@@ -73,7 +74,7 @@ void key_drop_unused(struct sched *s, struct sched_key *k)
 
 bool key_default_full(const struct sched *s, const struct sched_key *k)
 {
-	return s->set.key_concurrency > 0 && k->default_in_flight >= s->set.key_concurrency;
+	return s->set.host_concurrency > 0 && k->default_in_flight >= s->set.host_concurrency;
 }
 
 bool key_has_lanes_queued(const struct sched_key *k)

@@ -163,7 +163,7 @@ void sched_ended(struct sched *s, struct sched_job *j, int64_t now_us, int64_t c
 		counted_us = j->granted_us;
 	count_in_flight(s, l, -1);
 	for (kl = SLIST_FIRST(&l->key->limits); kl; kl = SLIST_NEXT(kl, next))
-		limit_end(kl->limit, now_us, counted_us);
+		limit_end(kl->limit, now_us, j->granted_us, counted_us);
 	key_look_again(s, l->key);
 }
 
@@ -181,40 +181,44 @@ void sched_refund(struct sched *s, struct sched_job *j, int64_t now_us)
 
 /* ---- explaining ---- */
 
-static enum sched_wait key_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us, int64_t *until_us)
+static struct sched_waiting key_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us)
 {
-	enum limit_hold why;
+	struct sched_waiting w = {.wait = SCHED_READY, .until_us = now_us};
+	int64_t until_us = key_ask(l->key, now_us, &w.hold);
 
-	*until_us = key_ask(l->key, now_us, &why);
-	if (why > LIMIT_CONCURRENCY)
-		return SCHED_LIMITED;
-	if (why == LIMIT_CONCURRENCY || (batch_queue(l->batch) == QUEUE_DEFAULT && key_default_full(s, l->key))) {
-		*until_us = CLOCK_NEVER;
-		return SCHED_KEY_CAP;
+	if (w.hold != LIMIT_FREE) {
+		w.until_us = until_us;
+		w.wait = w.hold == LIMIT_CONCURRENCY ? SCHED_LIMIT_CAP : SCHED_LIMITED;
+	} else if (batch_queue(l->batch) == QUEUE_DEFAULT && key_default_full(s, l->key)) {
+		w.until_us = CLOCK_NEVER;
+		w.wait = SCHED_HOST_CAP;
 	}
-	*until_us = now_us;
-	return SCHED_READY;
+	return w;
 }
 
-enum sched_wait sched_lane_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us, int64_t *until_us)
+struct sched_waiting sched_lane_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us)
 {
-	*until_us = CLOCK_NEVER;
+	struct sched_waiting w = {.until_us = CLOCK_NEVER};
+
 	if (l->loaded == 0)
-		return SCHED_EMPTY;
-	if (l->batch->opt.paused)
-		return SCHED_PAUSED;
-	if (!batch_open(l->batch))
-		return SCHED_BATCH_CAP;
-	return key_wait(s, l, now_us, until_us);
+		w.wait = SCHED_EMPTY;
+	else if (l->batch->opt.paused)
+		w.wait = SCHED_PAUSED;
+	else if (!batch_open(l->batch))
+		w.wait = SCHED_BATCH_CAP;
+	else
+		w = key_wait(s, l, now_us);
+	return w;
 }
 
 const char *sched_wait_name(enum sched_wait w)
 {
 	static const char *const names[] = {
-	    [SCHED_READY] = "ready",         [SCHED_EMPTY] = "empty",     [SCHED_PAUSED] = "paused",
-	    [SCHED_BATCH_CAP] = "batch_cap", [SCHED_KEY_CAP] = "key_cap", [SCHED_LIMITED] = "limited",
+	    [SCHED_READY] = "ready",         [SCHED_EMPTY] = "empty",       [SCHED_PAUSED] = "paused",
+	    [SCHED_BATCH_CAP] = "batch_cap", [SCHED_HOST_CAP] = "host_cap", [SCHED_LIMIT_CAP] = "limit_cap",
+	    [SCHED_LIMITED] = "limited",
 	};
-	_Static_assert(sizeof names / sizeof *names == SCHED_LIMITED + 1, "every wait has a name");
+	_Static_assert(sizeof names / sizeof *names == SCHED_WAITS, "every wait has a name");
 
-	return (unsigned)w < sizeof names / sizeof *names ? names[w] : "?";
+	return (unsigned)w < SCHED_WAITS ? names[w] : "?";
 }

@@ -67,7 +67,7 @@ struct key_limit {
 SLIST_HEAD(limit_list, key_limit);
 
 struct sched_key {
-	char *name;
+	char *name, *host;
 	enum key_state state;
 	unsigned lanes;
 	unsigned in_flight;
@@ -97,6 +97,7 @@ struct sched {
 };
 
 void *sched_alloc(size_t bytes); /* zeroed, never NULL */
+char *sched_copy(const char *text);
 
 static inline enum queue batch_queue(const struct sched_batch *b)
 {

@@ -46,7 +46,7 @@ static struct sched *fill(const struct bench *b)
 
 			snprintf(key, sizeof(key), "host%u.example:443", k);
 			sched_key_limit(s, key, b->rule);
-			l = sched_lane_add(s, ++id, batch, key, NULL);
+			l = sched_lane_add(s, ++id, batch, key, key, NULL);
 			for (unsigned j = 0; j < JOBS_PER_KEY; j++)
 				sched_push(s, l, calloc(1, sizeof(struct sched_job)), 1);
 		}

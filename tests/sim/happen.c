@@ -120,7 +120,7 @@ static void on_key_set(struct world *w, const struct event *e)
 static void on_key_concurrency(struct world *w, const struct event *e)
 {
 	w->key_concurrency = e->n;
-	sched_set_key_concurrency(w->sched, e->n);
+	sched_set_host_concurrency(w->sched, e->n);
 }
 
 static void on_worker_death(struct world *w, const struct event *e)

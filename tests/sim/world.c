@@ -180,7 +180,7 @@ void world_create(struct world *w, uint64_t seed)
 	w->workers = (unsigned)draw(w, 1, WORKERS_MAX);
 	w->credit = (unsigned)draw(w, 1, CREDIT_MAX);
 	w->sched = sched_create(&(struct sched_settings){
-	    .key_concurrency = w->key_concurrency,
+	    .host_concurrency = w->key_concurrency,
 	    .window_total = (unsigned)draw(w, 4, 60),
 	    .window_lane_max = (unsigned)draw(w, 4, 30),
 	});

@@ -31,8 +31,8 @@ static void a_window_is_full_until_it_has_passed_since_the_response(void **arg)
 	(void)arg;
 	grant(l, 0);
 	grant(l, 1 * S);
-	limit_end(l, 3 * S, 3 * S); /* the second sent is the first to end */
-	limit_end(l, 4 * S, 4 * S);
+	limit_end(l, 3 * S, 0, 3 * S); /* the second sent is the first to end */
+	limit_end(l, 4 * S, 0, 4 * S);
 	assert_int_equal(limit_ask(l, 4 * S), 13 * S);
 	assert_int_equal(limit_ask(l, 13 * S - 1), 13 * S);
 	grant(l, 13 * S);
@@ -49,7 +49,7 @@ static void a_request_in_flight_holds_its_slot_however_long_it_takes(void **arg)
 	(void)arg;
 	grant(l, 0);
 	assert_int_equal(limit_ask(l, 3600LL * S), CLOCK_NEVER);
-	limit_end(l, 3600LL * S, 3599LL * S + 500000);
+	limit_end(l, 3600LL * S, 0, 3599LL * S + 500000);
 	assert_int_equal(limit_ask(l, 3600LL * S), 3600LL * S + 500000);
 	limit_free(l);
 }
@@ -60,7 +60,7 @@ static void a_response_known_late_counts_from_when_it_came(void **arg)
 
 	(void)arg;
 	grant(l, 0);
-	limit_end(l, 5 * S, 2 * S);
+	limit_end(l, 5 * S, 0, 2 * S);
 	grant(l, 5 * S);
 	limit_free(l);
 }
@@ -71,7 +71,7 @@ static void an_abort_holds_its_slot_for_the_safety_time_too(void **arg)
 
 	(void)arg;
 	grant(l, 0);
-	limit_end(l, 1 * S, 31 * S);
+	limit_end(l, 1 * S, 0, 31 * S);
 	assert_int_equal(limit_ask(l, 1 * S), 32 * S);
 	assert_int_equal(limit_in_flight(l), 0);
 	grant(l, 32 * S);
@@ -88,7 +88,7 @@ static void slots_free_in_the_order_of_counting_not_of_ending(void **arg)
 	for (int i = 0; i < 6; i++)
 		grant(l, 0);
 	for (int i = 0; i < 6; i++)
-		limit_end(l, 9 * S, counted_s[i] * S);
+		limit_end(l, 9 * S, 0, counted_s[i] * S);
 	for (int i = 0; i < 6; i++) {
 		int64_t free_us = (10 + sorted_s[i]) * S;
 
@@ -111,7 +111,7 @@ static void of_several_windows_the_strictest_decides(void **arg)
 		now = until > now ? until : now;
 		sent[i] = now;
 		grant(l, now);
-		limit_end(l, now, now);
+		limit_end(l, now, 0, now);
 	}
 	assert_int_equal(sent[1], 0);
 	assert_int_equal(sent[2], 1 * S);
@@ -131,10 +131,10 @@ static void concurrency_frees_at_once_while_the_window_stays_full(void **arg)
 	grant(l, 0);
 	assert_int_equal(limit_ask_why(l, 0, &why), CLOCK_NEVER);
 	assert_int_equal(why, LIMIT_CONCURRENCY);
-	limit_end(l, 1 * S, 1 * S);
+	limit_end(l, 1 * S, 0, 1 * S);
 	grant(l, 1 * S);
-	limit_end(l, 2 * S, 2 * S);
-	limit_end(l, 2 * S, 2 * S);
+	limit_end(l, 2 * S, 0, 2 * S);
+	limit_end(l, 2 * S, 0, 2 * S);
 	assert_int_equal(limit_ask_why(l, 2 * S, &why), 11 * S);
 	assert_int_equal(why, LIMIT_RATE);
 	limit_free(l);
@@ -148,7 +148,7 @@ static void concurrency_alone_is_a_rule(void **arg)
 	for (int i = 0; i < 1000; i++) {
 		grant(l, 0);
 		assert_int_equal(limit_ask(l, 0), CLOCK_NEVER);
-		limit_end(l, 0, 0);
+		limit_end(l, 0, 0, 0);
 	}
 	limit_free(l);
 }
@@ -225,7 +225,7 @@ static void a_pause_does_not_empty_the_window(void **arg)
 
 	(void)arg;
 	grant(l, 0);
-	limit_end(l, 0, 0);
+	limit_end(l, 0, 0, 0);
 	limit_pause(l, 30 * S);
 	assert_int_equal(limit_ask(l, 30 * S), 60 * S);
 	limit_free(l);
@@ -239,8 +239,8 @@ static void a_changed_rule_keeps_what_was_counted_and_what_is_in_flight(void **a
 	grant(l, 0);
 	grant(l, 0);
 	grant(l, 0);
-	limit_end(l, 0, 0);
-	limit_end(l, 5 * S, 5 * S);
+	limit_end(l, 0, 0, 0);
+	limit_end(l, 5 * S, 0, 5 * S);
 	limit_change(l, &(struct limit_rule){.rates = {{2, 30 * S}}, .rate_count = 1});
 	assert_int_equal(limit_in_flight(l), 1);
 	/* three hold slots where two are allowed: two have to go */
@@ -258,10 +258,10 @@ static void more_in_flight_than_a_new_rule_allows_waits_for_an_end(void **arg)
 	limit_adopt(l, 5);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(limit_ask(l, i * S), CLOCK_NEVER);
-		limit_end(l, i * S, i * S);
+		limit_end(l, i * S, 0, i * S);
 	}
 	assert_int_equal(limit_ask(l, 2 * S), CLOCK_NEVER);
-	limit_end(l, 2 * S, 2 * S);
+	limit_end(l, 2 * S, 0, 2 * S);
 	assert_int_equal(limit_ask(l, 2 * S), 3 * S);
 	assert_int_equal(limit_ask(l, 3 * S), 0);
 	limit_free(l);
@@ -273,7 +273,7 @@ static void a_time_beyond_all_clocks_does_not_wrap_around(void **arg)
 
 	(void)arg;
 	grant(l, 0);
-	limit_end(l, 1, INT64_MAX - 1);
+	limit_end(l, 1, 0, INT64_MAX - 1);
 	assert_int_equal(limit_ask(l, 1LL << 60), CLOCK_NEVER);
 	limit_free(l);
 }
@@ -290,7 +290,7 @@ static void a_hundred_thousand_a_day_go_through_for_days(void **arg)
 		assert_true(until != CLOCK_NEVER);
 		now = until > now ? until : now;
 		limit_grant(l, now);
-		limit_end(l, now, now + (i * 7919LL) % S); /* out of order by up to a second */
+		limit_end(l, now, 0, now + (i * 7919LL) % S); /* out of order by up to a second */
 	}
 	assert_in_range(now, 2 * 86400LL * S, 2 * 86400LL * S + 3 * S);
 	limit_free(l);
@@ -379,7 +379,7 @@ static void end_one(struct model *m, struct limit *l, uint64_t *x, int64_t now)
 		}
 		/* anywhere from its sending on, sometimes in the future */
 		m->all[at].counted = between(x, m->all[at].sent, between(x, 0, 4) == 0 ? now + 50 : now);
-		limit_end(l, now, m->all[at].counted);
+		limit_end(l, now, 0, m->all[at].counted);
 		return;
 	}
 }

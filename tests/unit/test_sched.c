@@ -21,7 +21,7 @@ static int64_t next_lane;
 static int set_up(void **arg)
 {
 	(void)arg;
-	s = sched_create(&(struct sched_settings){.key_concurrency = 0, .window_total = 1000, .window_lane_max = 100});
+	s = sched_create(&(struct sched_settings){.host_concurrency = 0, .window_total = 1000, .window_lane_max = 100});
 	next_id = 1;
 	next_lane = 1;
 	return 0;
@@ -51,7 +51,7 @@ static void push(struct sched_lane *l, int n, int64_t now)
 
 static struct sched_lane *lane(struct sched_batch *b, const char *key, int jobs)
 {
-	struct sched_lane *l = sched_lane_add(s, next_lane++, b, key, NULL);
+	struct sched_lane *l = sched_lane_add(s, next_lane++, b, key, key, NULL);
 
 	push(l, jobs, 0);
 	return l;
@@ -92,11 +92,10 @@ static void under(const char *key, int64_t count, int64_t window_us)
 
 static enum sched_wait waits_for(const struct sched_lane *l, int64_t now, int64_t until)
 {
-	int64_t says;
-	enum sched_wait w = sched_lane_wait(s, l, now, &says);
+	struct sched_waiting w = sched_lane_wait(s, l, now);
 
-	assert_int_equal(says, until);
-	return w;
+	assert_int_equal(w.until_us, until);
+	return w.wait;
 }
 
 /* ---- order and turns ---- */
@@ -284,7 +283,7 @@ static void the_keys_concurrency_holds_for_all_batches_that_set_none(void **arg)
 	struct sched_job *a, *b;
 
 	(void)arg;
-	sched_set_key_concurrency(s, 2);
+	sched_set_host_concurrency(s, 2);
 	lane(batch(1, 0, 5), "a:80", 10);
 	lane(batch(2, 0, 5), "a:80", 10);
 	a = pick(0);
@@ -293,7 +292,7 @@ static void the_keys_concurrency_holds_for_all_batches_that_set_none(void **arg)
 	end(a, 0);
 	a = pick(0);
 	assert_null(sched_pick(s, 0));
-	sched_set_key_concurrency(s, 3);
+	sched_set_host_concurrency(s, 3);
 	end(pick(0), 0);
 	end(a, 0);
 	end(b, 0);
@@ -305,7 +304,7 @@ static void a_concurrency_of_ones_own_neither_uses_nor_obeys_the_keys(void **arg
 	struct sched_lane *own;
 
 	(void)arg;
-	sched_set_key_concurrency(s, 1);
+	sched_set_host_concurrency(s, 1);
 	lane(batch(1, 0, 5), "a:80", 10);
 	theirs = pick(0);
 	assert_null(sched_pick(s, 0));
@@ -329,7 +328,7 @@ static void whoever_was_held_by_the_keys_concurrency_claims_no_arrears(void **ar
 	struct sched_job *j;
 
 	(void)arg;
-	sched_set_key_concurrency(s, 1);
+	sched_set_host_concurrency(s, 1);
 	j = pick(0);
 	own = lane(batch(2, 100, 5), "a:80", 1000);
 	assert_int_equal(served(own, 400), 400);
@@ -345,7 +344,7 @@ static void concurrency_can_be_set_and_unset_while_jobs_are_in_flight(void **arg
 	struct sched_job *flying[4];
 
 	(void)arg;
-	sched_set_key_concurrency(s, 2);
+	sched_set_host_concurrency(s, 2);
 	flying[0] = pick(0);
 	flying[1] = pick(0);
 	assert_null(sched_pick(s, 0));
@@ -355,7 +354,7 @@ static void concurrency_can_be_set_and_unset_while_jobs_are_in_flight(void **arg
 	assert_null(sched_pick(s, 0));
 	sched_batch_set(s, b, &(struct sched_batch_options){.concurrency = 0, .priority = 5}, 0);
 	assert_null(sched_pick(s, 0));
-	assert_int_equal(waits_for(l, 0, CLOCK_NEVER), SCHED_KEY_CAP);
+	assert_int_equal(waits_for(l, 0, CLOCK_NEVER), SCHED_HOST_CAP);
 	for (int i = 0; i < 3; i++)
 		end(flying[i], 0);
 	end(pick(0), 0);
@@ -414,7 +413,7 @@ static void without_limits_there_is_no_time_to_wait_for(void **arg)
 	struct sched_job *j;
 
 	(void)arg;
-	sched_set_key_concurrency(s, 1);
+	sched_set_host_concurrency(s, 1);
 	lane(batch(1, 0, 5), "a:80", 5);
 	j = pick(0);
 	assert_null(sched_pick(s, 0));
@@ -502,7 +501,7 @@ static void waiting_for_concurrency_is_not_waiting_for_a_limit(void **arg)
 	sched_key_limit(s, "a:80", &(struct limit_rule){.concurrency = 1});
 	j = pick(0);
 	assert_null(sched_pick(s, 1 * S));
-	assert_int_equal(waits_for(l, 1 * S, CLOCK_NEVER), SCHED_KEY_CAP);
+	assert_int_equal(waits_for(l, 1 * S, CLOCK_NEVER), SCHED_LIMIT_CAP);
 	end(j, 9 * S);
 	j = pick(9 * S);
 	assert_int_equal(j->limited_us, 0);
@@ -741,11 +740,11 @@ static void lanes_can_be_removed_hungry_parked_and_limited(void **arg)
 static void adding_what_exists_returns_it(void **arg)
 {
 	struct sched_batch *b = batch(1, 3, 5);
-	struct sched_lane *l = sched_lane_add(s, 77, b, "a:80", &next_id);
+	struct sched_lane *l = sched_lane_add(s, 77, b, "a:80", "a:80", &next_id);
 
 	(void)arg;
 	assert_ptr_equal(batch(1, 9, 9), b);
-	assert_ptr_equal(sched_lane_add(s, 77, b, "b:80", NULL), l);
+	assert_ptr_equal(sched_lane_add(s, 77, b, "b:80", "b:80", NULL), l);
 	assert_ptr_equal(sched_lane_find(s, 77), l);
 	assert_null(sched_lane_find(s, 78));
 	assert_ptr_equal(sched_lane_user(l), &next_id);

@@ -182,9 +182,10 @@ struct asked {
 	size_t body_bytes;
 	int64_t ready_us;
 	unsigned tries, deaths;
+	bool decline;
 };
 
-static void note_request(struct store_attempt_open *o, const struct store_request *req)
+static bool note_request(struct store_attempt_open *o, const struct store_request *req)
 {
 	struct asked *a = (struct asked *)o;
 
@@ -202,6 +203,7 @@ static void note_request(struct store_attempt_open *o, const struct store_reques
 	a->ready_us = req->ready_us;
 	a->tries = req->tries;
 	a->deaths = req->deaths;
+	return !a->decline;
 }
 
 static void an_opened_attempt_hands_out_the_request_as_it_was_submitted(void **state)
@@ -240,6 +242,30 @@ static void an_opened_attempt_hands_out_the_request_as_it_was_submitted(void **s
 	assert_int_equal(a.body_bytes, 3);
 	assert_memory_equal(a.body, "a\0b", 3);
 	assert_true(a.ready_us > 0);
+}
+
+static void a_declined_attempt_is_not_opened(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+	struct store_job_new j = plain_job();
+	struct asked a = {.open = {.job = jobid_make(batch, 1), .on_request = note_request}, .decline = true};
+
+	j.headers = j.user = j.tag = j.method = j.options = "x";
+	j.has_body = true;
+	j.body = "";
+	jobs_like(r, batch, j, 1);
+	a.open.op = op_of(r);
+	store_attempt_open(r->st, &a.open);
+	wait_done(r);
+	assert_fine(r);
+	assert_int_equal(a.open.n, 0);
+	a.decline = false;
+	a.open.op = op_of(r);
+	store_attempt_open(r->st, &a.open);
+	wait_done(r);
+	assert_fine(r);
+	assert_int_equal(a.open.n, 1);
 }
 
 static void an_empty_body_is_not_the_same_as_none(void **state)
@@ -340,6 +366,7 @@ int main(void)
 	    TEST(the_first_due_comes_first_and_the_rest_is_told),
 	    TEST(an_undone_attempt_leaves_the_job_as_it_was),
 	    TEST(an_opened_attempt_hands_out_the_request_as_it_was_submitted),
+	    TEST(a_declined_attempt_is_not_opened),
 	    TEST(an_empty_body_is_not_the_same_as_none),
 	    TEST(attempts_that_were_open_are_found_after_a_restart),
 	    TEST(the_last_word_on_a_job_stands_before_its_attempts_error),

@@ -1,0 +1,46 @@
+/* A host that refuses (429, 503): how long to leave it alone.
+ *
+ * A refusal is a state of the host, not a failure of a job. One struct throttle belongs to each host:port; the pause it
+ * returns goes to sched_limit_pause, whose limit lets one probe go when the pause is over. Where the server told a
+ * time, that is it; where it did not, the pause is drawn by exponential backoff with full jitter, for the whole host.
+ * Pure: time and randomness are arguments. Zeroed memory is a host that never refused. */
+#ifndef FANOUT_DAEMON_THROTTLE_H
+#define FANOUT_DAEMON_THROTTLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define THROTTLE_MIN_US  100000       /* no pause is shorter, whatever the server said */
+#define THROTTLE_CAP_US  3600000000LL /* none is longer, unless configured */
+#define THROTTLE_BASE_US 1000000      /* without a header the first is drawn from [0, base), then doubling */
+
+struct throttle {
+	unsigned hits;              /* refusals in a row, of requests that were granted after the pause before */
+	int64_t began_us, until_us; /* the last pause */
+};
+
+struct throttle_refusal {
+	int64_t now_us;
+	int64_t granted_us;     /* of the request that was refused */
+	int64_t retry_after_us; /* from now; < 0: the server did not say. Takes precedence over reset_us */
+	int64_t reset_us;       /* RateLimit or X-RateLimit reset, from now; < 0: none */
+	int64_t cap_us;         /* 0: THROTTLE_CAP_US */
+	uint64_t random;        /* uniform */
+};
+
+/* A refusal came. Returns until when to pause the host: a time that is not later than now when there is nothing to do
+ * (a late refusal of a request from before a pause that is already over). What the server told is lengthened by a
+ * little jitter (at most a tenth, at most 1 s) so that not all its clients come back at once, and clamped to
+ * [now + THROTTLE_MIN_US, now + cap]. Refusals of requests granted before the current pause began are echoes of the
+ * same refusal: they may lengthen the pause by what they tell, but do not double anything. */
+int64_t throttle_hit(struct throttle *t, const struct throttle_refusal *r);
+
+/* A request was answered well, but the server said that nothing remains until its reset (`r->reset_us`). The same
+ * clamps; counts as no refusal. */
+int64_t throttle_spent(struct throttle *t, const struct throttle_refusal *r);
+
+/* A request granted at `granted_us` was answered and not refused. True when it was granted after the last pause: the
+ * next refusal begins anew at the base. */
+bool throttle_ok(struct throttle *t, int64_t granted_us);
+
+#endif
