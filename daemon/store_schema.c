@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "daemon/schema.h"
 #include "daemon/store_sqlite.h"
@@ -19,6 +20,18 @@ static int fail(struct store *st, int rc, struct err *e)
 	return -1;
 }
 
+/* SQLite's report has lines. */
+static int damaged(const char *report, struct err *e)
+{
+	char text[200];
+
+	snprintf(text, sizeof text, "%s", report);
+	for (char *p = text; (p = strchr(p, '\n'));)
+		*p = ' ';
+	return err_set(e, ERR_CORRUPT, "restore a copy, or move fanout.db and fanout.db-wal away",
+		       "the database is damaged: %s", text);
+}
+
 static int quick_check(struct store *st, struct err *e)
 {
 	sqlite3_stmt *s = NULL;
@@ -29,13 +42,10 @@ static int quick_check(struct store *st, struct err *e)
 		rc = sqlite3_step(s);
 	if (rc == SQLITE_ROW)
 		text = (const char *)sqlite3_column_text(s, 0);
-	if (rc != SQLITE_ROW || !text)
+	if (!text)
 		rc = fail(st, rc, e);
-	else if (sqlite3_stricmp(text, "ok") != 0)
-		rc = err_set(e, ERR_CORRUPT, "restore a copy, or move fanout.db and fanout.db-wal away",
-			     "the database is damaged: %.200s", text);
 	else
-		rc = 0;
+		rc = strcmp(text, "ok") == 0 ? 0 : damaged(text, e);
 	sqlite3_finalize(s);
 	return rc;
 }

@@ -4,6 +4,7 @@
  *   store_schema   migrations and checks of what is opened
  *   store_stmt     the statements
  *   store_tx       the transaction of the loop's turn, its errors, telling who waits
+ *   store_sync     the thread that syncs
  *   store_cache    batches and open attempts in memory        store_group  lanes and chains
  *   store_submit   new batches and jobs          store_run    attempts
  *   store_mark     the owner's word              store_chain  what a job's end means for the others
@@ -24,6 +25,7 @@
 #include "daemon/job.h"
 #include "daemon/store.h"
 #include "daemon/store_stmt.h"
+#include "daemon/store_sync.h"
 
 #define STORE_PAGE_SIZE     "8192"
 #define STORE_CACHE_KIB     "16384"
@@ -121,6 +123,8 @@ struct store_tx {
 	size_t unlink_count, unlink_cap;
 	bool trouble;
 	struct err trouble_err;
+	uint64_t ticket; /* of the sync that makes it durable */
+	int64_t from_us; /* when its commit began */
 	struct store_tx *next;
 };
 
@@ -134,15 +138,17 @@ struct store {
 	struct event_base *base;
 	struct event *commit_event, *late_event, *deliver_event;
 	char *state_dir;
-	int dir_fd, lock_fd, bodies_fd;
+	int dir_fd, lock_fd, bodies_fd, wal_fd;
 
 	/* the transaction of this turn */
 	struct store_tx *tx, *delivered, **delivered_end, *spare;
-	bool begun;    /* BEGIN was executed */
-	bool failed;   /* an SQL error: all of it will be rolled back */
-	bool dead;     /* the disk cannot be trusted any more */
-	bool trouble;  /* no space */
-	bool inherits; /* reading what the daemon before left */
+	struct store_sync *sync;
+	uint64_t ticket; /* the last one asked for */
+	bool begun;      /* BEGIN was executed */
+	bool failed;     /* an SQL error: all of it will be rolled back */
+	bool dead;       /* the disk cannot be trusted any more */
+	bool trouble;    /* no space */
+	bool inherits;   /* reading what the daemon before left */
 	bool delivering;
 	size_t weight;
 	int64_t begun_boot_us;

@@ -5,10 +5,12 @@
  * What an operation may not do is found out before it writes, and is told to it alone. An SQL error condemns the whole
  * transaction: SQLite may have undone it already. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/store_sqlite.h"
 #include "lib/clock.h"
@@ -19,26 +21,40 @@ static const char hint_disk[] = "look at the kernel's log: the disk below the st
 
 /* ---- what a failing statement means ---- */
 
-static bool no_space_errno(int error)
+/* Of the last write that failed, in the log or in the database. sqlite3_system_errno does not know. */
+static int write_errno(struct store *st)
 {
-	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+	sqlite3_file *file[2] = {NULL, NULL};
+	int error[2] = {0, 0};
+
+	sqlite3_file_control(st->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file[0]);
+	sqlite3_file_control(st->db, "main", SQLITE_FCNTL_FILE_POINTER, &file[1]);
+	for (int i = 0; i < 2; i++) {
+		if (file[i] && file[i]->pMethods)
+			file[i]->pMethods->xFileControl(file[i], SQLITE_FCNTL_LAST_ERRNO, &error[i]);
+	}
+	return error[0] ? error[0] : error[1];
+}
+
+/* SQLite says FULL for ENOSPC alone. */
+static bool no_space(struct store *st, int rc)
+{
+	int error = rc == SQLITE_IOERR_WRITE ? write_errno(st) : 0;
+
+	return (rc & 0xff) == SQLITE_FULL || error == EDQUOT || error == EFBIG || error == ENOSPC;
 }
 
 void store_sql_error(struct store *st, int rc, struct err *e)
 {
 	const char *text = st->db ? sqlite3_errmsg(st->db) : sqlite3_errstr(rc);
-	int error = st->db ? sqlite3_system_errno(st->db) : 0;
 
-	switch (rc & 0xff) {
-	case SQLITE_FULL:
+	if (st->db && no_space(st, rc)) {
 		err_set(e, ERR_NO_SPACE, hint_space, "the disk is full");
-		break;
+		return;
+	}
+	switch (rc & 0xff) {
 	case SQLITE_IOERR:
-		if (rc != SQLITE_IOERR_FSYNC && no_space_errno(error))
-			err_set(e, ERR_NO_SPACE, hint_space, "the disk is full (%s)", strerror(error));
-		else
-			err_set(e, ERR_UNKNOWN, hint_disk, "the database cannot be written or read: %s (%s)", text,
-				strerror(error));
+		err_set(e, ERR_UNKNOWN, hint_disk, "the database cannot be written or read: %s (code %d)", text, rc);
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
@@ -248,11 +264,10 @@ static void tx_trouble(struct store *st, struct store_tx *tx, const struct err *
 	tx->trouble_err = *e;
 }
 
-/* Nothing of this turn happened: every operation gets the error. */
-static void tx_fail(struct store *st, struct store_tx *tx)
+/* Every operation gets the error, and there is no other news. */
+static void tx_refuse_all(struct store_tx *tx, const struct err *e)
 {
 	struct op_failure *f = tx->failures, *next;
-	struct err e = st->dead ? st->dead_err : st->sql_err;
 
 	for (; f; f = next) {
 		next = f->next;
@@ -262,7 +277,15 @@ static void tx_fail(struct store *st, struct store_tx *tx)
 	tx->failures_end = &tx->failures;
 	tx_forget_news(tx);
 	for (struct store_op *op = tx->ops; op; op = op->next)
-		failure_add(tx, op)->err = e;
+		failure_add(tx, op)->err = *e;
+}
+
+/* Nothing of this turn happened. */
+static void tx_fail(struct store *st, struct store_tx *tx)
+{
+	struct err e = st->dead ? st->dead_err : st->sql_err;
+
+	tx_refuse_all(tx, &e);
 	if (!st->dead)
 		tx_trouble(st, tx, &e);
 	if (st->begun && !sqlite3_get_autocommit(st->db))
@@ -275,17 +298,26 @@ static void tx_fail(struct store *st, struct store_tx *tx)
 	}
 }
 
+/* The log is there once something was committed. Our own descriptor of it: SQLite's locks are not on this file. */
+static int wal_open(struct store *st)
+{
+	if (st->wal_fd >= 0)
+		return 0;
+	st->wal_fd = openat(st->dir_fd, "fanout.db-wal", O_RDONLY | O_CLOEXEC);
+	if (st->wal_fd >= 0 && fsync(st->dir_fd) == 0)
+		return 0;
+	st->dead = true;
+	err_set(&st->dead_err, ERR_UNKNOWN, hint_disk, "the database's log cannot be opened: %s", strerror(errno));
+	return -1;
+}
+
 static int tx_write(struct store *st, struct store_tx *tx)
 {
-	int64_t from = clock_boot_us(), took;
-
-	if (store_cache_flush(st, tx) < 0 || stmt_exec(st, STMT_COMMIT) < 0)
+	tx->from_us = clock_boot_us();
+	if (store_cache_flush(st, tx) < 0 || stmt_exec(st, STMT_COMMIT) < 0 || wal_open(st) < 0)
 		return -1;
-	took = clock_boot_us() - from;
 	st->totals.commits++;
-	st->totals.commit_us_total += took;
-	if (took > st->totals.commit_us_max)
-		st->totals.commit_us_max = took;
+	st->ticket = store_sync_ask(st->sync, st->wal_fd);
 	return 0;
 }
 
@@ -298,10 +330,10 @@ void store_tx_commit(struct store *st)
 	if (st->dead || st->failed || (st->begun && tx_write(st, tx) < 0)) {
 		tx_fail(st, tx);
 	} else {
-		for (size_t i = 0; i < tx->unlink_count; i++)
-			store_body_unlink(st, tx->unlinks[i].job, tx->unlinks[i].n);
 		store_cache_trim(st);
 	}
+	/* Whatever it was, it is told after what was committed before. */
+	tx->ticket = st->ticket;
 	st->begun = st->failed = false;
 	st->tx = NULL;
 	st->weight = 0;
@@ -353,6 +385,46 @@ static void tell_ops(struct store_tx *tx)
 	}
 }
 
+/* What the disk did with the commits that were not synced is not known. */
+static void sync_failed(struct store *st, int error)
+{
+	if (st->dead)
+		return;
+	st->dead = true;
+	err_set(&st->dead_err, ERR_UNKNOWN, hint_disk, "the database cannot be synced: %s", strerror(error));
+	for (struct store_tx *tx = st->delivered; tx; tx = tx->next)
+		tx_refuse_all(tx, &st->dead_err);
+	st->delivered->trouble = true;
+	st->delivered->trouble_err = st->dead_err;
+}
+
+static void tx_synced(struct store *st, struct store_tx *tx)
+{
+	int64_t took = tx->from_us ? clock_boot_us() - tx->from_us : 0;
+
+	st->totals.commit_us_total += took;
+	if (took > st->totals.commit_us_max)
+		st->totals.commit_us_max = took;
+	tx->from_us = 0;
+	for (size_t i = 0; i < tx->unlink_count; i++)
+		store_body_unlink(st, tx->unlinks[i].job, tx->unlinks[i].n);
+}
+
+/* The next transaction that is durable, or is known never to be. */
+static struct store_tx *tx_ready(struct store *st)
+{
+	int error;
+	uint64_t done = store_sync_done(st->sync, &error);
+
+	if (!st->delivered)
+		return NULL;
+	if (error && st->delivered->ticket > done)
+		sync_failed(st, error);
+	else if (st->delivered->ticket > done)
+		return NULL;
+	return st->delivered;
+}
+
 void store_tx_deliver(struct store *st)
 {
 	struct store_tx *tx;
@@ -360,10 +432,11 @@ void store_tx_deliver(struct store *st)
 	if (st->delivering)
 		return; /* a callback led here: the loop below goes on */
 	st->delivering = true;
-	while ((tx = st->delivered)) {
+	while ((tx = tx_ready(st))) {
 		st->delivered = tx->next;
 		if (!st->delivered)
 			st->delivered_end = &st->delivered;
+		tx_synced(st, tx);
 		tell_listener(st, tx);
 		tell_ops(tx);
 		tx_forget_news(tx);

@@ -36,7 +36,7 @@ struct heard {
 };
 
 struct room {
-	char dir[64];
+	char dir[96];
 	struct event_base *base;
 	struct store *st;
 	struct heard heard;
@@ -119,7 +119,7 @@ static inline void room_reopen(struct room *r)
 static inline void room_make(struct room *r)
 {
 	*r = (struct room){0};
-	snprintf(r->dir, sizeof r->dir, "/tmp/fanout-store.XXXXXX");
+	snprintf(r->dir, sizeof r->dir, "%s", "/tmp/fanout-store.XXXXXX");
 	assert_non_null(mkdtemp(r->dir));
 	r->base = event_base_new();
 	assert_non_null(r->base);
@@ -160,15 +160,25 @@ static inline int room_teardown(void **state)
 	return 0;
 }
 
-/* SQL on the closed database: time goes by, or something is broken. */
+/* The closed store's database, for a test to look at or to spoil. */
+static inline sqlite3 *room_database(struct room *r)
+{
+	char path[128];
+	sqlite3 *db;
+
+	snprintf(path, sizeof path, "%s/fanout.db", r->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	return db;
+}
+
+/* Time goes by, or something is broken. */
 static inline void meddle(struct room *r, const char *sql)
 {
-	char path[128], *why = NULL;
+	char *why = NULL;
 	sqlite3 *db;
 
 	room_close(r);
-	snprintf(path, sizeof path, "%s/fanout.db", r->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	db = room_database(r);
 	if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
 		fail_msg("%s: %s", sql, why);
 	sqlite3_close(db);
@@ -210,6 +220,12 @@ static inline struct store_op op_of(struct room *r)
 #define assert_fine(r)                                                                     \
 	do {                                                                               \
 		if ((r)->last.code != ERR_NONE)                                            \
+			fail_msg("%s: %s", err_code_name((r)->last.code), (r)->last.what); \
+	} while (0)
+
+#define assert_error(r, wanted)                                                            \
+	do {                                                                               \
+		if ((r)->last.code != (wanted))                                            \
 			fail_msg("%s: %s", err_code_name((r)->last.code), (r)->last.what); \
 	} while (0)
 
