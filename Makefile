@@ -6,7 +6,7 @@
 
 LIB_MODULES = err log clock units jobid reason url wire message heap paths
 DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_pick limit engine engine_start engine_end \
-	pool peer spawn watch store_sqlite store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
+	pool peer spawn watch store_sqlite store_sync store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
 	store_load store_read store_sweep store_keep store_bodies store_check http http_request http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
 	spec_raw spec_merge arena base64 notify private cmdline
@@ -273,7 +273,7 @@ lint-shell:
 	@shellcheck $(SHELL_FILES)
 
 lint-man:
-	@$(if $(MAN_PAGES),mandoc -Tlint -Wstyle $(MAN_PAGES))
+	@$(if $(MAN_PAGES),mandoc -Tlint -Wwarning $(MAN_PAGES))
 
 lint-units:
 	@systemd/verify.sh $(UNIT_FILES)
