@@ -386,16 +386,14 @@ static void tell_ops(struct store_tx *tx)
 }
 
 /* What the disk did with the commits that were not synced is not known. */
-static void sync_failed(struct store *st, int error)
+static void sync_failed(struct store *st, struct store_tx *tx, int error)
 {
-	if (st->dead)
-		return;
-	st->dead = true;
-	err_set(&st->dead_err, ERR_UNKNOWN, hint_disk, "the database cannot be synced: %s", strerror(error));
-	for (struct store_tx *tx = st->delivered; tx; tx = tx->next)
-		tx_refuse_all(tx, &st->dead_err);
-	st->delivered->trouble = true;
-	st->delivered->trouble_err = st->dead_err;
+	struct err e;
+
+	err_set(&e, ERR_UNKNOWN, hint_disk, "the database cannot be synced: %s", strerror(error));
+	tx_refuse_all(tx, &e);
+	if (!st->dead)
+		tx_trouble(st, tx, &e);
 }
 
 static void tx_synced(struct store *st, struct store_tx *tx)
@@ -418,10 +416,10 @@ static struct store_tx *tx_ready(struct store *st)
 
 	if (!st->delivered)
 		return NULL;
-	if (error && st->delivered->ticket > done)
-		sync_failed(st, error);
-	else if (st->delivered->ticket > done)
+	if (st->delivered->ticket > done && !error)
 		return NULL;
+	if (st->delivered->ticket > done)
+		sync_failed(st, st->delivered, error);
 	return st->delivered;
 }
 
