@@ -79,7 +79,7 @@ int ctl_connect(struct ctl *ctl, struct err *e)
 	return 0;
 }
 
-#define STOPPED -1
+#define STOPPED (-1)
 static volatile sig_atomic_t interrupted; /* the signal's number, or STOPPED */
 static _Thread_local bool deaf;
 

@@ -34,8 +34,6 @@ static void tell_result(const struct ctl *ctl, struct told *t, const struct subm
 	if (!t->id && !a->follow)
 		printf("{\"batch\":%" PRIu32 ",\"jobs\":%" PRIu64 ",\"existed\":%s}\n", s->batch, s->jobs,
 		       s->existed ? "true" : "false");
-	if (a->print_id)
-		return;
 	if (s->existed)
 		ctl_note(ctl, "submitted before with this key, as batch %" PRIu32 ": nothing was added", s->batch);
 	else if (a->follow || a->wait)
@@ -76,6 +74,7 @@ int verb_submit(struct ctl *ctl)
 		err_set(&e, ERR_USAGE, NULL, " submit: --follow waits by itself; leave --wait away");
 		return ctl_report(&e);
 	}
+	ctl->args.quiet = ctl->args.quiet || ctl->args.print_id;
 	if (ctl->args.follow && request_is_stream(&ctl->args))
 		return submit_and_follow(ctl);
 	if (request_submit(ctl, &s, tell_id, &told, &e) < 0)

@@ -298,6 +298,11 @@ def test_waiting_for_a_submission_has_the_batchs_exit_status(ctl, apisim):
     assert "1 done, 1 failed" in r.err
 
 
+def test_print_id_prints_nothing_else(ctl, apisim):
+    r = ctl("submit", "-p", "--wait", apisim.url + "/{uuid,status/404}", check=1)
+    assert (r.out, r.err) == ("1\n", "")
+
+
 def test_waiting_and_following_at_once_is_refused(ctl, apisim):
     assert "leave --wait away" in ctl("submit", "--wait", "--follow", apisim.url, check=2).err
 
