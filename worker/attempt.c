@@ -267,9 +267,10 @@ void attempt_end(struct attempt *a, CURLcode rc)
 		a->stopped = CAUSE_POLICY;
 	fill_ending(a);
 	a->cause = outcome_cause(&a->ending);
-	/* What has come is kept in memory for the error's text; a file is not. */
-	if (a->cause != CAUSE_RESPONSE && sink_in_file(&a->sink))
+	if (a->cause != CAUSE_RESPONSE) {
 		sink_discard(&a->sink);
+		a->ending.body_bytes = 0;
+	}
 }
 
 /* A whole response whose file could not be synced after all. */

@@ -36,11 +36,6 @@ void sink_begin(struct sink *s, uint64_t job, uint32_t n, int64_t max_bytes)
 {
 	if (s->fd >= 0)
 		BUG("a body's file is still open");
-	if (s->cap > SINK_KEEP_CAP) {
-		free(s->data);
-		s->data = NULL;
-		s->cap = 0;
-	}
 	s->job = job;
 	s->n = n;
 	s->max_bytes = max_bytes;
@@ -184,7 +179,17 @@ void sink_discard(struct sink *s)
 {
 	if (s->fd >= 0)
 		remove_file(s);
+	sink_end(s);
+}
+
+void sink_end(struct sink *s)
+{
 	s->len = 0;
+	if (s->cap <= SINK_KEEP_CAP)
+		return;
+	free(s->data);
+	s->data = NULL;
+	s->cap = 0;
 }
 
 static int sync_directory(const struct sink *s)

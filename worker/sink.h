@@ -28,7 +28,7 @@ void sink_init(struct sink *s, int bodies_fd);
 /* Frees the memory and discards what is open. */
 void sink_clear(struct sink *s);
 
-/* Starts on another body. The last one has been discarded, or was synced. */
+/* Starts on another body. The last one has been discarded or ended. */
 void sink_begin(struct sink *s, uint64_t job, uint32_t n, int64_t max_bytes);
 /* Takes bytes. Returns 0, or -1 when `stopped` tells why it takes no more. */
 int sink_write(struct sink *s, const void *p, size_t n);
@@ -39,6 +39,9 @@ static inline bool sink_in_file(const struct sink *s)
 }
 /* Forgets the body; its file is removed. */
 void sink_discard(struct sink *s);
+/* The body has been passed on, its file is synced: forgets it. A large buffer is given back, for there may be thousands
+ * of sinks at rest. */
+void sink_end(struct sink *s);
 
 /* Syncs the files of `count` sinks and their directories, all data first, so that one turn's bodies cost the disk one
  * wait instead of many, and closes them. Where that fails the sink says CAUSE_STORAGE and its file is removed. */

@@ -86,6 +86,7 @@ static void report(struct xfers *all, struct xfer *x)
 
 	attempt_tell(&x->attempt, &m, &texts);
 	all->settings.on_outcome(&m, all->settings.arg);
+	sink_end(&x->attempt.sink);
 	HASH_DEL(all->open, x);
 	STAILQ_INSERT_HEAD(&all->pool, x, entry);
 }

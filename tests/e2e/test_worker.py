@@ -814,7 +814,7 @@ def test_a_daemon_that_does_not_read_stops_the_transfers_and_not_the_worker(make
     worker = make_worker()
     server = serve(behave)
     for at in range(0, total, 100):
-        worker.send(b"".join(worker.job_frame(server.url) for _ in range(100)))
+        worker.send(b"".join(worker.job_frame(server.url, timeout_ms=120_000) for _ in range(100)))
     if not sanitized():
         served = [0]
 
