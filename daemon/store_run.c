@@ -91,6 +91,9 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 		a->n = 0;
 		return;
 	}
+	b = store_batch_find(st, jobid_batch(a->job)); /* the callback may have led to a commit */
+	if (!b)
+		return;
 	o = store_open_add(st, a->job);
 	o->n = a->n = req.n;
 	o->granted_us = a->granted_us;

@@ -210,7 +210,7 @@ static void a_chain_that_fails_again_while_its_batch_is_being_retried_stays_fail
 	assert_true(r->heard.batch.ended);
 	mark(r, batch, STORE_MARK_RETRY);
 	store_step(r->st);
-	turn(r);
+	wait_told(r);
 	assert_int_equal(state_of(r, batch, 1), JOB_QUEUED);
 	assert_int_equal(state_of(r, batch, 4002), JOB_CANCELLED);
 	run_job(r, jobid_make(batch, 1), JOB_FAILED);

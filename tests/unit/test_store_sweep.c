@@ -22,7 +22,7 @@ static void a_cancelled_batch_ends_step_by_step(void **state)
 	open_job(r, jobid_make(batch, 1300));
 	assert_int_equal(r->last.code, ERR_CONFLICT);
 	assert_true(store_step(r->st));
-	turn(r);
+	wait_told(r);
 	assert_in_range(r->heard.counts[JOB_CANCELLED], 1, 1298);
 	room_reopen(r);
 	step_all(r);
@@ -79,7 +79,7 @@ static void a_retried_batch_queues_what_failed_or_was_cancelled(void **state)
 	assert_true(r->heard.batch.ended);
 	assert_int_equal(mark(r, batch, STORE_MARK_RETRY).code, ERR_NONE);
 	store_step(r->st);
-	turn(r);
+	wait_told(r);
 	room_reopen(r);
 	step_all(r);
 	b = batch_of(r, batch);
@@ -179,7 +179,7 @@ static void a_removed_batch_is_gone_at_once_and_its_rows_in_the_end(void **state
 	assert_int_equal(t.batches, 1);
 	assert_int_equal(t.counts[JOB_CANCELLED], 0);
 	store_step(r->st);
-	turn(r);
+	wait_told(r);
 	room_reopen(r);
 	store_totals(r->st, &t);
 	assert_int_equal(t.batches, 1);
