@@ -3,7 +3,8 @@
  * Per window the times at which ended requests were counted, in a binary heap, the earliest on top: they arrive out of
  * order (an aborted request is counted later than one that ended after it), and only the earliest matters. The heap is
  * bounded by the rule: every entry held a slot when it was granted, so in-flight and remembered requests never exceed
- * `count`. 100 000 a day cost 800 kB at most, and 17 comparisons. */
+ * `count`. 100 000 a day cost 800 kB at most, and 17 comparisons. Requests that it did not grant may be more: of these
+ * the latest LIMIT_SEEN_MAX are kept, and that is exact for every rule that allows no more. */
 #include "daemon/limit.h"
 
 #include <stdlib.h>
@@ -18,15 +19,22 @@ struct window {
 	size_t count, capacity;
 };
 
+/* The windows of the rule, and behind them the learned one. */
+enum { LEARNED = LIMIT_RATES_MAX };
+
 struct limit {
-	struct window *windows; /* apart, so that asking may forget what has expired */
-	unsigned window_count;
+	struct window *windows; /* behind this struct: apart, so that asking may forget what has expired */
+	unsigned window_count;  /* of the rule */
 	unsigned concurrency;
 	unsigned in_flight;
+	bool probing;   /* since the last pause nothing has recovered */
+	bool probe_out; /* and a request is in flight to find out */
 	int64_t pause_until_us;
-	int64_t pace_us; /* 0: not paced */
+	int64_t learned_until_us; /* 0: nothing learned */
+	int64_t pace_us;          /* 0: not paced */
 	int64_t pace_next_us, pace_before_us;
 	int64_t granted_us; /* the last grant */
+	struct limit_rule rule;
 };
 
 static int64_t add_us(int64_t a, int64_t b)
@@ -50,16 +58,6 @@ static void window_reserve(struct window *w)
 	w->capacity = capacity;
 }
 
-static void window_add(struct window *w, int64_t counted_us)
-{
-	size_t i;
-
-	window_reserve(w);
-	for (i = w->count++; i > 0 && counted_us < w->counted_us[(i - 1) / 2]; i = (i - 1) / 2)
-		w->counted_us[i] = w->counted_us[(i - 1) / 2];
-	w->counted_us[i] = counted_us;
-}
-
 static void window_drop_earliest(struct window *w)
 {
 	int64_t last = w->counted_us[--w->count];
@@ -74,6 +72,26 @@ static void window_drop_earliest(struct window *w)
 	}
 	if (w->count > 0)
 		w->counted_us[i] = last;
+}
+
+static bool window_is_crammed(const struct window *w)
+{
+	return w->count >= LIMIT_SEEN_MAX && w->count >= (size_t)w->rate.count;
+}
+
+static void window_add(struct window *w, int64_t counted_us)
+{
+	size_t i;
+
+	if (window_is_crammed(w)) {
+		if (counted_us <= w->counted_us[0])
+			return;
+		window_drop_earliest(w);
+	}
+	window_reserve(w);
+	for (i = w->count++; i > 0 && counted_us < w->counted_us[(i - 1) / 2]; i = (i - 1) / 2)
+		w->counted_us[i] = w->counted_us[(i - 1) / 2];
+	w->counted_us[i] = counted_us;
 }
 
 static int64_t window_frees_us(const struct window *w)
@@ -102,13 +120,21 @@ static int64_t window_ask(struct window *w, unsigned in_flight, int64_t now_us)
 	return w->count > 0 && in_flight < w->rate.count ? window_frees_us(w) : CLOCK_NEVER;
 }
 
+/* What was learned holds until it expires, and no longer. */
+static int64_t learned_ask(const struct limit *l, int64_t now_us)
+{
+	int64_t until_us = window_ask(&l->windows[LEARNED], l->in_flight, now_us);
+
+	return until_us < l->learned_until_us ? until_us : l->learned_until_us;
+}
+
 struct verdict {
 	int64_t until_us;
 	enum limit_hold why;
 };
 
 /* Every part must agree, so the latest decides; on equal terms the earlier named. */
-static void verdict_join(struct verdict *v, int64_t until_us, enum limit_hold why)
+static inline void verdict_join(struct verdict *v, int64_t until_us, enum limit_hold why)
 {
 	if (until_us > v->until_us)
 		*v = (struct verdict){until_us, why};
@@ -120,8 +146,12 @@ int64_t limit_ask_why(const struct limit *l, int64_t now_us, enum limit_hold *wh
 
 	if (l->pause_until_us > now_us)
 		verdict_join(&v, l->pause_until_us, LIMIT_PAUSE);
+	if (l->probe_out)
+		verdict_join(&v, CLOCK_NEVER, LIMIT_PROBE);
 	for (unsigned i = 0; i < l->window_count; i++)
 		verdict_join(&v, window_ask(&l->windows[i], l->in_flight, now_us), LIMIT_RATE);
+	if (l->learned_until_us > now_us)
+		verdict_join(&v, learned_ask(l, now_us), LIMIT_LEARNED);
 	if (l->pace_next_us > now_us)
 		verdict_join(&v, l->pace_next_us, LIMIT_PACE);
 	if (l->concurrency > 0 && l->in_flight >= l->concurrency)
@@ -140,26 +170,51 @@ void limit_grant(struct limit *l, int64_t now_us)
 {
 	l->in_flight++;
 	l->granted_us = now_us;
+	l->probe_out = l->probing;
 	if (l->pace_us > 0) {
 		l->pace_before_us = l->pace_next_us;
 		l->pace_next_us = add_us(now_us, l->pace_us);
 	}
 }
 
-static void leave(struct limit *l)
+/* Windows of the rule, and the learned one if there is one. */
+static struct window *next_window(const struct limit *l, const struct window *prev)
+{
+	unsigned i = prev ? (unsigned)(prev - l->windows) + 1 : 0;
+
+	if (i >= l->window_count)
+		i = i > LEARNED || l->learned_until_us == 0 ? LIMIT_WINDOWS_MAX : LEARNED;
+	return i < LIMIT_WINDOWS_MAX ? &l->windows[i] : NULL;
+}
+
+static void window_clear(struct window *w)
+{
+	free(w->counted_us);
+	*w = (struct window){0};
+}
+
+static void unlearn(struct limit *l)
+{
+	window_clear(&l->windows[LEARNED]);
+	l->learned_until_us = 0;
+}
+
+static void leave(struct limit *l, int64_t granted_us)
 {
 	if (l->in_flight == 0)
 		BUG("a request ended that was never granted");
 	l->in_flight--;
+	/* whoever was in flight already when the pause came is no probe */
+	if (l->probe_out && granted_us >= l->pause_until_us)
+		l->probe_out = false;
 }
 
 void limit_end(struct limit *l, int64_t now_us, int64_t granted_us, int64_t counted_us)
 {
-	(void)granted_us; /* tells probes apart */
-	leave(l);
-	for (unsigned i = 0; i < l->window_count; i++) {
-		struct window *w = &l->windows[i];
-
+	leave(l, granted_us);
+	if (l->learned_until_us <= now_us)
+		unlearn(l);
+	for (struct window *w = NULL; (w = next_window(l, w));) {
 		window_forget(w, now_us);
 		if (add_us(counted_us, w->rate.window_us) > now_us)
 			window_add(w, counted_us);
@@ -168,16 +223,10 @@ void limit_end(struct limit *l, int64_t now_us, int64_t granted_us, int64_t coun
 
 void limit_refund(struct limit *l, int64_t granted_us)
 {
-	leave(l);
+	leave(l, granted_us);
 	/* an older grant's turn was followed by another's: only the last one can be given back */
 	if (l->pace_us > 0 && granted_us == l->granted_us)
 		l->pace_next_us = l->pace_before_us;
-}
-
-void limit_pause(struct limit *l, int64_t until_us)
-{
-	if (until_us > l->pause_until_us)
-		l->pause_until_us = until_us;
 }
 
 void limit_adopt(struct limit *l, unsigned n)
@@ -185,20 +234,74 @@ void limit_adopt(struct limit *l, unsigned n)
 	l->in_flight += n;
 }
 
-unsigned limit_in_flight(const struct limit *l)
+void limit_seen(struct limit *l, int64_t counted_us)
 {
-	return l->in_flight;
+	for (struct window *w = NULL; (w = next_window(l, w));)
+		window_add(w, counted_us);
+}
+
+/* ---- what a server says ---- */
+
+void limit_pause(struct limit *l, int64_t until_us)
+{
+	if (until_us <= l->pause_until_us)
+		return;
+	l->pause_until_us = until_us;
+	l->probing = true;
+	l->probe_out = false; /* granted before this pause's end: no answer to it */
+}
+
+bool limit_recovered(struct limit *l, int64_t granted_us)
+{
+	if (!l->probing || granted_us < l->pause_until_us)
+		return false;
+	l->probing = l->probe_out = false;
+	return true;
+}
+
+void limit_resume(struct limit *l)
+{
+	l->pause_until_us = 0;
+	l->probing = l->probe_out = false;
 }
 
 /* ---- making and changing ---- */
 
-static void *allocate(size_t n, size_t bytes)
+/* The one that remembers the most. */
+static const struct window *longest_window(const struct limit *l)
 {
-	void *p = calloc(n, bytes);
+	const struct window *longest = NULL;
 
-	if (!p)
-		BUG("out of memory for a limit");
-	return p;
+	for (const struct window *w = NULL; (w = next_window(l, w));)
+		if (!longest || w->rate.window_us > longest->rate.window_us)
+			longest = w;
+	return longest;
+}
+
+/* A window that begins with what another remembers. */
+static struct window window_create(const struct rate *rate, const struct window *knows)
+{
+	struct window w = {.rate = *rate};
+
+	for (size_t i = 0; knows && i < knows->count; i++)
+		window_add(&w, knows->counted_us[i]);
+	return w;
+}
+
+void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, int64_t expires_us)
+{
+	struct window learned;
+
+	if (rate && (rate->count < 1 || rate->window_us < 1))
+		return;
+	if (!rate || expires_us <= now_us) {
+		unlearn(l);
+		return;
+	}
+	learned = window_create(rate, longest_window(l));
+	unlearn(l);
+	l->windows[LEARNED] = learned;
+	l->learned_until_us = expires_us;
 }
 
 /* The smallest distance that keeps every window when requests go out evenly. */
@@ -216,36 +319,43 @@ static int64_t pace_us(const struct limit_rule *rule)
 	return longest;
 }
 
-static void rule_apply(struct limit *l, const struct limit_rule *rule)
+static void rule_check(const struct limit_rule *rule)
 {
 	if (rule->rate_count > LIMIT_RATES_MAX)
 		BUG("a rule of %u rates", rule->rate_count);
-	l->windows = allocate(LIMIT_RATES_MAX, sizeof(*l->windows));
-	l->window_count = rule->rate_count;
-	for (unsigned i = 0; i < rule->rate_count; i++) {
+	for (unsigned i = 0; i < rule->rate_count; i++)
 		if (rule->rates[i].count < 1 || rule->rates[i].window_us < 1)
 			BUG("a rate of %lld in %lld us", (long long)rule->rates[i].count,
 			    (long long)rule->rates[i].window_us);
-		l->windows[i].rate = rule->rates[i];
-	}
+}
+
+void limit_change(struct limit *l, const struct limit_rule *rule)
+{
+	const struct window *knows = longest_window(l);
+	struct window fresh[LIMIT_RATES_MAX] = {0};
+
+	rule_check(rule);
+	for (unsigned i = 0; i < rule->rate_count; i++)
+		fresh[i] = window_create(&rule->rates[i], knows);
+	for (unsigned i = 0; i < LIMIT_RATES_MAX; i++)
+		window_clear(&l->windows[i]);
+	memcpy(l->windows, fresh, sizeof(fresh));
+	l->rule = *rule;
+	l->window_count = rule->rate_count;
 	l->concurrency = rule->concurrency;
 	l->pace_us = pace_us(rule);
 	if (l->pace_us == 0)
 		l->pace_next_us = l->pace_before_us = 0;
 }
 
-static void windows_free(struct window *windows, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		free(windows[i].counted_us);
-	free(windows);
-}
-
 struct limit *limit_create(const struct limit_rule *rule)
 {
-	struct limit *l = allocate(1, sizeof(*l));
+	struct limit *l = calloc(1, sizeof(*l) + LIMIT_WINDOWS_MAX * sizeof(struct window));
 
-	rule_apply(l, rule);
+	if (!l)
+		BUG("out of memory for a limit");
+	l->windows = (struct window *)(void *)(l + 1);
+	limit_change(l, rule);
 	return l;
 }
 
@@ -253,22 +363,73 @@ void limit_free(struct limit *l)
 {
 	if (!l)
 		return;
-	windows_free(l->windows, l->window_count);
+	for (unsigned i = 0; i < LIMIT_WINDOWS_MAX; i++)
+		window_clear(&l->windows[i]);
 	free(l);
 }
 
-void limit_change(struct limit *l, const struct limit_rule *rule)
-{
-	struct window *old = l->windows;
-	unsigned old_count = l->window_count;
-	const struct window *longest = old;
+/* ---- looking at it ---- */
 
-	for (unsigned i = 1; i < old_count; i++)
-		if (old[i].rate.window_us > longest->rate.window_us)
-			longest = &old[i];
-	rule_apply(l, rule);
-	for (unsigned i = 0; i < l->window_count && old_count > 0; i++)
-		for (size_t k = 0; k < longest->count; k++)
-			window_add(&l->windows[i], longest->counted_us[k]);
-	windows_free(old, old_count);
+const char *limit_hold_name(enum limit_hold h)
+{
+	static const char *const names[] = {
+	    [LIMIT_FREE] = "free",   [LIMIT_CONCURRENCY] = "concurrency",
+	    [LIMIT_RATE] = "rate",   [LIMIT_LEARNED] = "learned",
+	    [LIMIT_PACE] = "pace",   [LIMIT_PROBE] = "probe",
+	    [LIMIT_PAUSE] = "pause",
+	};
+	_Static_assert(sizeof names / sizeof *names == LIMIT_HOLDS, "every hold has a name");
+
+	return (unsigned)h < LIMIT_HOLDS ? names[h] : "?";
+}
+
+const struct limit_rule *limit_get_rule(const struct limit *l)
+{
+	return &l->rule;
+}
+
+unsigned limit_in_flight(const struct limit *l)
+{
+	return l->in_flight;
+}
+
+int64_t limit_paused_until_us(const struct limit *l, int64_t now_us)
+{
+	return l->pause_until_us > now_us ? l->pause_until_us : 0;
+}
+
+bool limit_probing(const struct limit *l)
+{
+	return l->probing;
+}
+
+unsigned limit_windows(const struct limit *l, int64_t now_us, struct limit_window *out)
+{
+	unsigned n = 0;
+
+	for (struct window *w = NULL; (w = next_window(l, w));) {
+		bool learned = w == &l->windows[LEARNED];
+
+		if (learned && l->learned_until_us <= now_us)
+			break;
+		out[n] = (struct limit_window){
+		    .rate = w->rate,
+		    .free_us = learned ? learned_ask(l, now_us) : window_ask(w, l->in_flight, now_us),
+		    .learned = learned,
+		    .expires_us = learned ? l->learned_until_us : CLOCK_NEVER,
+		};
+		out[n++].used = (int64_t)w->count + l->in_flight;
+	}
+	return n;
+}
+
+bool limit_blank(const struct limit *l, int64_t now_us)
+{
+	struct limit_window w[LIMIT_WINDOWS_MAX];
+	unsigned n = limit_windows(l, now_us, w);
+
+	for (unsigned i = 0; i < n; i++)
+		if (w[i].used > 0 || w[i].learned)
+			return false;
+	return l->in_flight == 0 && !l->probing && l->pause_until_us <= now_us && l->pace_next_us <= now_us;
 }

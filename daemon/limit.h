@@ -93,8 +93,8 @@ bool limit_recovered(struct limit *l, int64_t granted_us);
 void limit_resume(struct limit *l);
 
 /* A rate that the server told, besides those of the rule: it can only tighten. A newer one replaces it (and knows what
- * it knew); at `expires_us` it is gone. NULL forgets it now. It counts what is in flight and what the longest other
- * window remembers. */
+ * it knew); at `expires_us` it is gone. NULL forgets it now; a rate without a count or a window is ignored. It counts
+ * what is in flight and what the longest other window remembers. */
 void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, int64_t expires_us);
 
 /* The rule changes; what is in flight, what was counted, a pause and what was learned stay. What the longest of the old
