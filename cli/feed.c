@@ -302,9 +302,9 @@ void feed_abandon(struct feed *f, struct err *e)
 	} else if (away) {
 		/* No daemon to put it in order with. */
 		snprintf(text, sizeof text,
-			 "batch %u was begun and not closed, %llu jobs are surely in it%s: %s fanoutctl cancel %u",
+			 "batch %u was begun and not closed; jobs surely in it: %llu%s. %s fanoutctl cancel %u",
 			 f->batch, (unsigned long long)f->taken, f->lost ? " and perhaps the last request's" : "",
-			 f->hold ? "it will not run;" : "they run; to stop them:", f->batch);
+			 f->hold ? "It does not run; to be rid of it:" : "They run; to stop them:", f->batch);
 	} else if (f->hold || f->taken == 0) {
 		if (!remove_batch(f))
 			snprintf(text, sizeof text,
@@ -312,9 +312,10 @@ void feed_abandon(struct feed *f, struct err *e)
 				 f->batch);
 	} else {
 		json_decref(post(f, &(struct text){0}, &(struct err){0}, "/v1/batches", f->batch, "/close"));
-		snprintf(text, sizeof text,
-			 "the %llu jobs before it were taken as batch %u and go on; to stop them: fanoutctl cancel %u",
-			 (unsigned long long)f->taken, f->batch, f->batch);
+		snprintf(
+		    text, sizeof text,
+		    "what came before it (%llu) was taken as batch %u and goes on; to stop it: fanoutctl cancel %u",
+		    (unsigned long long)f->taken, f->batch, f->batch);
 	}
 	tell(e, text);
 }

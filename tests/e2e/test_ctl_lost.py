@@ -190,7 +190,7 @@ def test_what_a_pipe_brought_before_a_refused_line_goes_on(play, scratch):
     assert child.stdout.readline() == b"7\n"
     out, err = child.communicate(b"http://bad\n", timeout=10)
     assert (child.returncode, out) == (2, b"")
-    assert b"standard input:2: bad URL" in err and b"the 1 jobs before it were taken as batch 7 and go on" in err
+    assert b"standard input:2: bad URL" in err and b"what came before it (1) was taken as batch 7 and goes on" in err
     assert len(server.requests("POST", "/v1/batches/7/close")) == 1
 
 
@@ -283,7 +283,7 @@ def test_following_a_pipe_ends_when_the_daemon_is_lost_in_the_middle_of_it(play,
     assert json.loads(child.stdout.readline())["job"] == "7.1"
     _, err = child.communicate(b"http://h/2\n", timeout=20)
     assert child.returncode == 3
-    assert b"batch 7 was begun and not closed, 1 jobs are surely in it and perhaps the last request's" in err and b"interrupted" not in err
+    assert b"batch 7 was begun and not closed; jobs surely in it: 1 and perhaps the last request's" in err and b"interrupted" not in err
 
 
 def test_waiting_survives_answers_that_are_lost(play, ctl):
