@@ -384,9 +384,36 @@ void api_reply_json(struct http_request *r, int status, json_t *json)
 	evbuffer_free(body);
 }
 
+json_t *api_render_batch(const struct api *a, const struct store_batch *b)
+{
+	int64_t staged = engine_batch_staged(a->set.engine, b->id);
+	struct store_batch shown = *b;
+
+	if (staged > shown.counts[JOB_RUNNING])
+		staged = shown.counts[JOB_RUNNING];
+	shown.counts[JOB_RUNNING] -= staged;
+	shown.counts[JOB_QUEUED] += staged;
+	return render_batch(&shown, clock_wall_us());
+}
+
+enum job_state api_shown_state(const struct api *a, const struct store_result *row)
+{
+	bool ahead = row->state == JOB_RUNNING && engine_job_staged(a->set.engine, row->job);
+
+	return ahead ? JOB_QUEUED : row->state;
+}
+
+json_t *api_render_result(const struct api *a, const struct store_result *row)
+{
+	struct store_result shown = *row;
+
+	shown.state = api_shown_state(a, row);
+	return render_result(&shown);
+}
+
 void api_reply_batch(struct http_request *r, const struct store_batch *b)
 {
-	api_reply_json(r, 200, render_batch(b, clock_wall_us()));
+	api_reply_json(r, 200, api_render_batch(http_arg(r), b));
 }
 
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,

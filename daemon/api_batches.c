@@ -5,9 +5,7 @@
 
 #include "daemon/api.h"
 #include "daemon/engine.h"
-#include "daemon/render.h"
 #include "daemon/watch.h"
-#include "lib/clock.h"
 #include "lib/units.h"
 
 #define WAIT_MAX_US  (INT64_C(3600) * 1000000)
@@ -43,7 +41,7 @@ static void on_listed(struct store_batch_list *list, const struct store_batch *b
 		l->more = true;
 		return;
 	}
-	json_array_append_new(l->batches, render_batch(b, clock_wall_us()));
+	json_array_append_new(l->batches, api_render_batch(http_arg(l->r), b));
 	l->last = b->id;
 }
 

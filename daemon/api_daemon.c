@@ -54,6 +54,10 @@ static struct pool_worker_info *collect(struct api *a, struct metrics *m)
 	};
 	engine_stats(en, &m->engine);
 	store_totals(api_store(a), &m->store);
+	if (m->store.counts[JOB_RUNNING] >= (int64_t)m->engine.staged) {
+		m->store.counts[JOB_RUNNING] -= m->engine.staged;
+		m->store.counts[JOB_QUEUED] += m->engine.staged;
+	}
 	for (unsigned i = 0; i < n; i++)
 		engine_worker_info(en, i, &workers[i]);
 	return workers;

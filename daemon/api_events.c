@@ -10,7 +10,6 @@
 #include "daemon/api.h"
 #include "daemon/render.h"
 #include "daemon/watch.h"
-#include "lib/clock.h"
 #include "lib/log.h"
 
 #define PAGE_EVENTS 128
@@ -129,7 +128,7 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 
 	if (!b->ended_us)
 		return;
-	add_event(v, "batch", render_batch(b, clock_wall_us()));
+	add_event(v, "batch", api_render_batch(v->api, b));
 	v->over = true;
 }
 

@@ -20,6 +20,7 @@ struct reading {
 	struct http_request *r;
 	struct api *api;
 	json_t *result, *attempts;
+	bool staged; /* its open attempt is ahead of its turn */
 	/* for the body */
 	enum job_state state;
 	int status;
@@ -40,7 +41,8 @@ static void on_row(struct store_job_get *g, const struct store_result *row)
 {
 	struct reading *v = (struct reading *)g;
 
-	v->result = render_result(row);
+	v->result = api_render_result(v->api, row);
+	v->staged = api_shown_state(v->api, row) != row->state;
 }
 
 /* They come newest first, and are shown oldest first. */
@@ -48,7 +50,8 @@ static void on_attempt(struct store_job_get *g, const struct store_attempt *a)
 {
 	struct reading *v = (struct reading *)g;
 
-	json_array_insert_new(v->attempts, 0, render_attempt(a));
+	if (a->ended_us || !v->staged)
+		json_array_insert_new(v->attempts, 0, render_attempt(a));
 }
 
 static struct reading *reading_create(struct http_request *r)
@@ -177,7 +180,7 @@ static void on_body_row(struct store_job_get *g, const struct store_result *row)
 	struct reading *v = (struct reading *)g;
 
 	v->result = json_true(); /* there is such a job */
-	v->state = row->state;
+	v->state = api_shown_state(v->api, row);
 	v->status = row->status;
 	v->content_type =
 	    strdup(row->content_type && row->content_type[0] ? row->content_type : "application/octet-stream");

@@ -20,6 +20,9 @@
 #define PAGE_ROWS_BODIES 16
 #define PIECE_BYTES      (192u << 10) /* a multiple of 3: base64 without padding in the middle */
 
+/* Which of the two a job is, is not the store's last word (api_shown_state). */
+#define EITHER (1u << JOB_QUEUED | 1u << JOB_RUNNING)
+
 /* What is still to go out of the page: text, or a file's bytes. */
 struct segment {
 	STAILQ_ENTRY(segment) next;
@@ -34,7 +37,8 @@ struct results {
 	struct api *api;
 	struct evbuffer *out;
 	STAILQ_HEAD(, segment) segments;
-	int64_t left; /* rows to show yet */
+	int64_t left;    /* rows to show yet */
+	unsigned states; /* to show; 0: all */
 	bool begun, reading, with_body;
 };
 
@@ -201,10 +205,10 @@ static void on_row(struct store_results *op, const struct store_result *row)
 	json_t *json;
 	struct segment *s;
 
-	if (v->left == 0)
+	if (v->left == 0 || (v->states && !(v->states & 1u << api_shown_state(v->api, row))))
 		return;
 	v->left--;
-	json = render_result(row);
+	json = api_render_result(v->api, row);
 	if (!v->with_body || !job_state_final(row->state)) {
 		render_write(v->out, json, true);
 	} else if (!row->body_in_file) {
@@ -297,7 +301,8 @@ static void begin(struct http_request *r, const struct api_batch *b)
 	v->op.op.done = on_page;
 	v->op.batch = b->row.id;
 	v->op.after_seq = (uint32_t)after;
-	v->op.state_mask = mask;
+	v->states = mask;
+	v->op.state_mask = mask & EITHER ? mask | EITHER : mask;
 	v->op.with_body = v->with_body = body == 1;
 	v->op.on_row = on_row;
 	v->r = r;

@@ -451,6 +451,7 @@ void engine_stats(const struct engine *en, struct engine_stats *s)
 	*s = en->stats;
 	s->draining = en->draining;
 	s->credit = pool_credit(en->pool);
+	s->staged = en->staged;
 	s->sched = sched_totals(en->sched);
 }
 
@@ -464,9 +465,18 @@ void engine_worker_info(const struct engine *en, unsigned i, struct pool_worker_
 	pool_worker_info(en->pool, i, info);
 }
 
-unsigned engine_batch_running(const struct engine *en, uint32_t batch)
+bool engine_job_staged(const struct engine *en, uint64_t job)
 {
-	struct sched_batch *b = sched_batch_find(en->sched, batch);
+	const struct engine_job *j;
 
-	return b ? sched_batch_in_flight(b) : 0;
+	HASH_FIND(hh, en->jobs, &job, sizeof job, j);
+	return j && engine_phase_staged(j->phase);
+}
+
+unsigned engine_batch_staged(const struct engine *en, uint32_t batch)
+{
+	const struct engine_batch *b;
+
+	HASH_FIND(hh, en->batches, &batch, sizeof batch, b);
+	return b ? b->staged : 0;
 }

@@ -56,6 +56,7 @@ struct engine_stats {
 	uint64_t attempts, outcomes, lost_workers, retries;
 	uint64_t by_state[JOB_STATES]; /* final states since the start */
 	unsigned credit;
+	unsigned staged; /* attempts that were opened ahead of their turn */
 	struct sched_totals sched;
 	bool storage_trouble;
 	bool draining;
@@ -65,7 +66,8 @@ unsigned engine_workers(const struct engine *en);
 struct pool_worker_info;
 void engine_worker_info(const struct engine *en, unsigned i, struct pool_worker_info *info);
 
-/* How many of a batch's jobs are running now. */
-unsigned engine_batch_running(const struct engine *en, uint32_t batch);
+/* A job whose attempt was opened ahead of its turn: the store has it as running, to everybody else it still waits. */
+bool engine_job_staged(const struct engine *en, uint64_t job);
+unsigned engine_batch_staged(const struct engine *en, uint32_t batch);
 
 #endif

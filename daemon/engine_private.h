@@ -38,6 +38,11 @@ enum engine_phase {
 	PHASE_UNSETTLED, /* its attempt's end could not be committed: the disk is full */
 };
 
+static inline bool engine_phase_staged(enum engine_phase phase)
+{
+	return phase == PHASE_STAGING || phase == PHASE_STAGED;
+}
+
 struct engine_lane;
 
 struct engine_job {
@@ -89,8 +94,9 @@ struct engine_batch {
 	struct spec_template *template;
 	unsigned priority, concurrency;
 	bool paused, held, cancelling;
-	bool ended;    /* to be forgotten as soon as none of its jobs is busy */
-	unsigned busy; /* jobs that sched does not hold: an operation or a worker has them */
+	bool ended;      /* to be forgotten as soon as none of its jobs is busy */
+	unsigned busy;   /* jobs that sched does not hold: an operation or a worker has them */
+	unsigned staged; /* of its jobs, those opened ahead of their turn */
 	UT_hash_handle hh;
 };
 

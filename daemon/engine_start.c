@@ -27,6 +27,7 @@ struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id)
 	j->lane = lane;
 	j->phase = PHASE_STAGING;
 	lane->batch->busy++;
+	lane->batch->staged++;
 	HASH_ADD(hh, j->en->jobs, sched.id, sizeof j->sched.id, j);
 	return j;
 }
@@ -47,6 +48,8 @@ void engine_job_phase(struct engine_job *j, enum engine_phase phase)
 {
 	j->lane->batch->busy += phase_busy(phase);
 	j->lane->batch->busy -= phase_busy(j->phase);
+	j->lane->batch->staged += engine_phase_staged(phase);
+	j->lane->batch->staged -= engine_phase_staged(j->phase);
 	j->en->staged += phase == PHASE_STAGED;
 	j->en->staged -= j->phase == PHASE_STAGED;
 	j->phase = phase;

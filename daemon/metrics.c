@@ -32,6 +32,7 @@ static const struct number numbers[] = {
     {"engine", "outcomes_total", COUNTER, U64, AT(engine.outcomes), "outcomes that workers brought", 0},
     {"engine", "retries_total", COUNTER, U64, AT(engine.retries), "attempts put off for another try", 0},
     {"engine", "lost_workers_total", COUNTER, U64, AT(engine.lost_workers), "workers that ended unasked", 0},
+    {"engine", "staged", GAUGE, UINT, AT(engine.staged), "attempts opened ahead of their turn", 0},
     {"engine", "credit", GAUGE, UINT, AT(engine.credit), "requests that the workers would take now", 0},
     {"sched", "keys", GAUGE, UINT, AT(engine.sched.keys), "hosts with jobs in memory", 0},
     {"sched", "lanes", GAUGE, UINT, AT(engine.sched.lanes), "batches' lanes in memory", 0},

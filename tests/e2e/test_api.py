@@ -392,6 +392,26 @@ def test_a_paused_batch_starts_nothing_until_it_is_resumed(daemon, apisim):
     assert wait(daemon, batch)["counts"]["done"] == 40
 
 
+def test_no_more_jobs_are_shown_running_than_run(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.1"}] * 40, concurrency=4)
+    most = 0
+    while not (now := daemon.api.get(f"/v1/batches/{batch}").json())["ended_at"]:
+        counts = now["counts"]
+        assert sum(counts.values()) == 40 and counts["running"] <= 4, counts
+        most = max(most, counts["running"])
+        assert len(results(daemon, batch, "?state=running")) <= 4
+        states = [r["state"] for r in results(daemon, batch)]
+        assert states.count("running") <= 4 and states.count("running") + states.count("queued") + states.count("done") == 40
+        waiting = results(daemon, batch, "?state=queued")
+        for r in waiting:
+            assert (r["state"], r["attempts"], r["started_at"]) == ("queued", 0, None), r
+        if waiting:
+            job = daemon.api.get(f"/v1/jobs/{waiting[-1]['job']}").json()
+            assert len(job["attempt_list"]) == job["attempts"]
+        assert daemon.api.get("/v1/stats").json()["counts"]["running"] <= 4
+    assert most == 4
+
+
 def test_a_cancelled_batch_ends_and_can_be_retried(daemon, apisim):
     batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.2"}] * 50, concurrency=5)
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["running"] == 5, what="five run")
