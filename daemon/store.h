@@ -36,7 +36,7 @@ struct store_op {
 
 /* ---- what is stored ---- */
 
-enum store_sweep { STORE_SWEEP_NONE, STORE_SWEEP_CANCEL, STORE_SWEEP_RETRY, STORE_SWEEP_REMOVE };
+enum store_sweep { STORE_SWEEP_NONE, STORE_SWEEP_CANCEL, STORE_SWEEP_RETRY, STORE_SWEEP_REMOVE, STORE_SWEEP_FAIL };
 
 struct store_batch {
 	uint32_t id;
@@ -85,6 +85,11 @@ struct store_request {
 	int64_t lane;
 	unsigned tries, deaths; /* so far */
 	int64_t ready_us;       /* wall: when it became ready to go: submitted, or due */
+	int64_t submitted_us;   /* of the job, wall */
+	unsigned hops;          /* redirects followed so far; then spec.url is where they led */
+	bool as_get;            /* a redirect made it a GET without a body */
+	bool stripped;          /* a redirect led to another origin: no credentials go there */
+	int64_t granted_boot_us; /* of an attempt that is open already: as a time of the present boot (daemon/limit.h) */
 	struct store_job_new spec;
 };
 
@@ -192,11 +197,14 @@ enum store_mark {
 	STORE_MARK_CANCEL, /* closes it; queued and blocked jobs are cancelled step by step */
 	STORE_MARK_RETRY,  /* failed and cancelled jobs are queued again step by step; ERR_CONFLICT while not ended */
 	STORE_MARK_REMOVE, /* gone for every reader at once; ERR_CONFLICT while not ended */
+	STORE_MARK_FAIL,   /* closes it; queued and blocked jobs fail with `reason` and `error` step by step */
 };
 struct store_batch_mark {
 	struct store_op op;
 	uint32_t batch;
 	enum store_mark mark;
+	enum job_reason reason;     /* for FAIL */
+	const char *error;          /* for FAIL */
 	int64_t counts[JOB_STATES]; /* out: as they were when marked */
 };
 void store_batch_mark(struct store *st, struct store_batch_mark *m);
@@ -225,7 +233,8 @@ void store_lane_head(struct store *st, int64_t lane, uint64_t head);
 struct store_attempt_open {
 	struct store_op op;
 	uint64_t job;
-	int64_t granted_us;
+	int64_t granted_us;      /* wall */
+	int64_t granted_boot_us; /* CLOCK_BOOTTIME; what a restart counts by */
 	/* Called during the call (or later), before done, with the job as stored. False: it is not to be opened after
 	 * all. */
 	bool (*on_request)(struct store_attempt_open *o, const struct store_request *req);
@@ -240,6 +249,12 @@ struct store_attempt_end {
 	int64_t started_wall_us, first_byte_wall_us, ended_wall_us;
 	int64_t queued_us, limited_us;
 	const char *method; /* as sent */
+	/* The request's times on CLOCK_BOOTTIME, for limits and audits: handed to libcurl, and the latest at which the
+	 * server can have counted it (daemon/limit.h). Both 0: nothing was sent. */
+	int64_t sent_boot_us, counted_boot_us;
+	/* Where a redirect leads: the job goes on there, in the lane of next_key. next_url NULL: no redirect. */
+	const char *next_url, *next_key;
+	bool next_as_get, next_stripped;
 	enum job_state next;
 	enum job_reason reason;
 	const char *error;      /* final word where it differs from the outcome's; NULL: the outcome's */
@@ -263,7 +278,9 @@ void store_attempt_undo(struct store *st, struct store_attempt_undo *u);
 struct store_job_mark {
 	struct store_op op;
 	uint64_t job;
-	enum store_mark mark; /* CANCEL or RETRY */
+	enum store_mark mark;   /* CANCEL, RETRY or FAIL */
+	enum job_reason reason; /* for FAIL */
+	const char *error;      /* for FAIL */
 };
 void store_job_mark(struct store *st, struct store_job_mark *m);
 
@@ -275,10 +292,65 @@ struct store_open_attempts {
 	void (*on_row)(struct store_open_attempts *o, const struct store_request *req, int64_t granted_us);
 };
 void store_open_attempts(struct store *st, struct store_open_attempts *o);
+/* What was sent lately, for the limits: every ended attempt that was sent and counted less than window_us ago, in any
+ * order. `host` is its limit key, `url` what was asked for, counted_boot_us as the present boot's time. Also of batches
+ * that have ended. Attempts of batches that were removed since are kept for this as long as the longest window. A read.
+ */
+struct store_recent {
+	struct store_op op;
+	int64_t window_us;
+	void (*on_row)(struct store_recent *r, const char *host, const char *url, int64_t counted_boot_us);
+};
+void store_recent(struct store *st, struct store_recent *r);
 /* Tells the listener of every lane of a batch that has not ended. */
 void store_announce_lanes(struct store *st, struct store_op *op);
 
+/* ---- limits that an operator set ---- */
+
+struct store_limit {
+	const char *name, *match, *rates; /* rates: "100/60s 5000/1h", units_parse_rate each; "" none */
+	unsigned concurrency;             /* 0: none */
+	bool pace;
+};
+struct store_limit_set {
+	struct store_op op;
+	struct store_limit limit; /* strings used during the call only; replaces one of that name */
+};
+void store_limit_set(struct store *st, struct store_limit_set *s);
+struct store_limit_remove {
+	struct store_op op;
+	const char *name; /* used during the call only; ERR_NOT_FOUND */
+};
+void store_limit_remove(struct store *st, struct store_limit_remove *r);
+struct store_limits {
+	struct store_op op;
+	void (*on_row)(struct store_limits *l, const struct store_limit *limit);
+};
+void store_limits(struct store *st, struct store_limits *l);
+
 /* ---- reading ---- */
+
+/* The record of one host, for audits: attempts that were sent, batch by batch (not in order of time). */
+struct store_audit_row {
+	uint64_t job;
+	uint32_t n;
+	uint32_t boot;                         /* times of one boot can be compared */
+	int64_t sent_boot_us, counted_boot_us; /* an open attempt: counted_boot_us INT64_MAX */
+	int64_t sent_us;                       /* wall, for people */
+	int status;                            /* 0: no response */
+	const char *url;
+};
+struct store_audit {
+	struct store_op op;
+	const char *host;          /* limit key; alive until done */
+	int64_t from_us, until_us; /* wall, by the time of sending */
+	uint64_t after;            /* 0: from the start; else `last` of the call before */
+	size_t limit;              /* rows examined at most: a call is a step of bounded cost */
+	void (*on_row)(struct store_audit *a, const struct store_audit_row *row);
+	uint64_t last; /* out */
+	bool more;     /* out */
+};
+void store_audit(struct store *st, struct store_audit *a);
 
 struct store_batch_get {
 	struct store_op op;
