@@ -17,9 +17,10 @@
 #define RULES_NAME_MAX 100 /* bytes of a rule's name */
 
 /* What a rule's `match` says: HOST[:PORT][/PATH]. In HOST and PATH `*` stands for any characters, dots and slashes
- * included; in PATH also `?` and [...] as in the shell. HOST is compared in lower case; an IPv6 address stands in
- * brackets. Without a port any port matches, without a path any path. A PATH is held against the path alone and against
- * path?query: "/search" matches /search?q=1 too. */
+ * included; in PATH also `?` and [...] as in the shell (a backslash takes their meaning away). HOST is compared in
+ * lower case, and one without * in whatever spelling (as lib/url reads it); an IPv6 address stands in brackets. Without
+ * a port any port matches, without a path any path. A PATH is held against the path alone and against path?query, as
+ * they are sent: "/search" matches /search?q=1 too, but not /%73earch. */
 struct rule_match {
 	char host[256]; /* without brackets */
 	bool brackets;

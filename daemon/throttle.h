@@ -15,8 +15,8 @@
 #define THROTTLE_BASE_US 1000000      /* without a header the first is drawn from [0, base), then doubling */
 
 struct throttle {
-	unsigned hits;              /* refusals in a row, of requests that were granted after the pause before */
-	int64_t began_us, until_us; /* the last pause */
+	unsigned hits;    /* refusals in a row, each of a request that was granted after the pause before it */
+	int64_t until_us; /* the end of the last pause; 0: there was none */
 };
 
 struct throttle_refusal {
@@ -31,12 +31,13 @@ struct throttle_refusal {
 /* A refusal came. Returns until when to pause the host: a time that is not later than now when there is nothing to do
  * (a late refusal of a request from before a pause that is already over). What the server told is lengthened by a
  * little jitter (at most a tenth, at most 1 s) so that not all its clients come back at once, and clamped to
- * [now + THROTTLE_MIN_US, now + cap]. Refusals of requests granted before the current pause began are echoes of the
- * same refusal: they may lengthen the pause by what they tell, but do not double anything. */
+ * [now + THROTTLE_MIN_US, now + cap]; without a word of the server the pause is drawn from [0, base * 2^(hits - 1)), at
+ * most the cap. Refusals of requests granted before the last pause are echoes of the refusal that caused it: they may
+ * lengthen it by what they tell, but do not double anything. */
 int64_t throttle_hit(struct throttle *t, const struct throttle_refusal *r);
 
-/* A request was answered well, but the server said that nothing remains until its reset (`r->reset_us`). The same
- * clamps; counts as no refusal. */
+/* A request was answered well, but the server said that nothing remains until its reset (`r->reset_us`). Jitter and
+ * clamps as above; it is no refusal. */
 int64_t throttle_spent(struct throttle *t, const struct throttle_refusal *r);
 
 /* A request granted at `granted_us` was answered and not refused. True when it was granted after the last pause: the
