@@ -354,6 +354,7 @@ static void batch_marked(struct engine_batch *b, enum store_mark mark)
 	case STORE_MARK_CANCEL:
 		batch_cancel_running(b);
 		break;
+	case STORE_MARK_FAIL:
 	case STORE_MARK_CLOSE:
 	case STORE_MARK_RETRY:
 	case STORE_MARK_REMOVE:

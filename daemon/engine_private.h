@@ -1,5 +1,5 @@
-/* What the engine's three rooms share: engine.c (life, marks), engine_start.c (loading, picking, starting attempts),
- * engine_end.c (outcomes, lost workers, settling).
+/* What the engine's rooms share: engine.c (life, marks), engine_lane.c (batches, lanes, loading), engine_start.c
+ * (attempts, staging, the pump), engine_end.c (outcomes, lost workers, settling).
  *
  * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
  * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
@@ -131,23 +131,35 @@ void engine_pump_soon(struct engine *en);
 void engine_check_drained(struct engine *en);
 int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall time, by the difference of now */
 
-/* engine_start.c */
-void engine_on_lane(void *arg, const struct store_lane *lane);
-void engine_lane_rewind(struct engine_lane *lane);
-void engine_batch_refresh(struct engine_batch *b);
-/* Forgets a batch that has ended, once none of its jobs is busy. */
-void engine_batch_check(struct engine_batch *b);
-void engine_batch_free(struct engine_batch *b);
-void engine_pump(struct engine *en);
-struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch);
+/* engine_lane.c */
 struct engine_job *engine_job_find(struct engine *en, uint64_t job);
 struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id);
 void engine_job_free(struct engine_job *j); /* may free its lane and batch too: the last of one that has ended */
 void engine_job_phase(struct engine_job *j, enum engine_phase phase);
+void engine_job_drop_frame(struct engine_job *j);
+struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch);
+bool engine_batch_stopped(const struct engine_batch *b);
+void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */
+/* Forgets a batch that has ended, once none of its jobs is busy. */
+void engine_batch_check(struct engine_batch *b);
+void engine_batch_free(struct engine_batch *b);
+void engine_on_lane(void *arg, const struct store_lane *lane);
+/* Tells the scheduler whether there is something to load, and arms the timer for what is put off. */
+void engine_lane_refresh(struct engine_lane *lane);
+bool engine_lane_low(const struct engine_lane *lane);
+/* How much is left when a load arrives tells how early it was asked for: too late where nothing is left. */
+void engine_lane_adapt(struct engine_lane *lane);
+void engine_lane_rewind(struct engine_lane *lane);
+void engine_load(struct engine *en);
+
+/* engine_start.c */
+bool engine_lane_may_stage(const struct engine_lane *lane);
+void engine_job_push(struct engine_job *j, enum engine_phase phase, int64_t now_us);
+void engine_job_stage(struct engine_job *j);
 /* Takes back what was opened ahead of its turn (STAGED, or STAGING that has just been committed). */
 void engine_job_unstage(struct engine_job *j);
 void engine_batch_unstage(struct engine_batch *b);
-bool engine_batch_stopped(const struct engine_batch *b);
+void engine_pump(struct engine *en);
 
 /* engine_end.c */
 void engine_on_outcome(void *arg, const struct message_outcome *o);
