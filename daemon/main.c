@@ -127,14 +127,30 @@ static void on_fatal(void *arg, const struct err *e)
 
 /* ---- reloading ---- */
 
+static bool same_deny(const struct conf *a, const struct conf *b)
+{
+	if (a->deny_count != b->deny_count)
+		return false;
+	for (unsigned i = 0; i < a->deny_count; i++)
+		if (strcmp(a->deny[i], b->deny[i]) != 0)
+			return false;
+	return true;
+}
+
+/* What only a new process takes up. */
+static bool needs_restart(const struct conf *a, const struct conf *b)
+{
+	return strcmp(a->socket, b->socket) != 0 || strcmp(a->state_dir, b->state_dir) != 0 ||
+	       a->workers != b->workers || a->socket_mode != b->socket_mode || !same_deny(a, b);
+}
+
 static void take_new_conf(struct daemon *d, struct conf *fresh)
 {
 	engine_set_defaults(d->engine, &fresh->defaults, fresh->concurrency);
 	store_set_retention(engine_store(d->engine), fresh->retention_results_us, fresh->retention_store_bytes);
 	log_set_level(fresh->log_level);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): err_set() is -1, which the analyzer cannot see */
-	if (strcmp(fresh->socket, d->conf.socket) != 0 || strcmp(fresh->state_dir, d->conf.state_dir) != 0 ||
-	    fresh->workers != d->conf.workers || fresh->socket_mode != d->conf.socket_mode)
+	if (needs_restart(fresh, &d->conf))
 		log_warn("some changes need a restart", "keys=\"socket socket_mode state_dir workers network\"");
 	log_conf(fresh);
 }

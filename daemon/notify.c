@@ -62,8 +62,10 @@ struct notify *notify_start(struct event_base *base, void (*status)(void *arg, c
 	sd_notify(0, "READY=1");
 	if (sd_watchdog_enabled(0, &us) > 0 && us > 1)
 		n->watchdog = every(base, (int64_t)(us / 2), on_watchdog, n);
-	if (getenv("NOTIFY_SOCKET"))
+	if (getenv("NOTIFY_SOCKET")) {
+		on_status(-1, 0, n);
 		n->status = every(base, STATUS_SECONDS * INT64_C(1000000), on_status, n);
+	}
 	return n;
 }
 

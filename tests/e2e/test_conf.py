@@ -213,7 +213,7 @@ def test_a_changed_configuration_is_reloaded(daemon, apisim):
     daemon.api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/status/503"}]})
     assert daemon.api.get("/v1/batches/1/wait?timeout=10s").json()["state"] == "failed"
     assert daemon.api.get("/v1/jobs/1.1").json()["attempts"] == 1
-    daemon.configure(workers=1)
+    daemon.configure(network={"deny": ["10.0.0.0/8"]})
     daemon.kill(signal.SIGHUP)
     wait_until(lambda: "need a restart" in daemon.log(), what="it says what it cannot change")
 
@@ -244,6 +244,7 @@ def test_the_service_manager_is_told_what_happens(make_daemon):
             return message
 
         next_with("READY=1")
+        assert "0 jobs wait" in next_with("STATUS=")
         assert daemon.api.get("/healthz").status == 200
         next_with("WATCHDOG=1")
         next_with("WATCHDOG=1")
