@@ -13,13 +13,15 @@ DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_pick limit
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text
 CLI_MODULES = main background batch chains client closest ctl feed fetch glob help input layouts local options output \
 	progress request results rows service socket sse submit table template text verbs watch when
-APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter
+APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \
+	limited limited_options limited_tell window jitter
 SIM_MODULES = main sim world engine net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl
 CLI_LIBS = libevent libcurl jansson smartcols
 APISIM_LIBS = libevent zlib jansson
+LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
 UNIT_LIBS = cmocka
 BENCH_LIBS = libevent libcurl
@@ -156,7 +158,7 @@ define program_rule
 $(BUILD)/$1: $2 $(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(call libs_of,$3)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(call libs_of,$3) $$(LDLIBS_$1)
 endef
 $(eval $(call program_rule,fanoutd,$(DAEMON_OBJECTS) $(BUILD)/lib.a,$(DAEMON_LIBS)))
 $(eval $(call program_rule,fanout-worker,$(WORKER_OBJECTS) $(BUILD)/lib.a,$(WORKER_LIBS)))

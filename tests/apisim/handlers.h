@@ -38,6 +38,11 @@ void memory_flaky(struct request *req);
 void memory_once(struct request *req);
 void memory_log(struct request *req);
 
+/* limited.c: a strict limit, counted at arrival behind a network of its own */
+void limited_handle(struct request *req);
+void limited_jitter(struct request *req);
+void limited_on_done(struct request *req, bool answered);
+
 /* stats.c */
 void stats_show(struct request *req);
 void stats_on_request(struct request *req);

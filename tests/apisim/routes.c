@@ -40,24 +40,39 @@ static const struct route {
     {"/once/", "ID", memory_once, "counts requests for ID, at their arrival"},
     {"/once", "", memory_once, "the counts: how many ids, which more than once; DELETE forgets (also ?list=1)"},
     {"/log", "?channel=X[&code=200]", memory_log, "POST appends to X; GET the order of arrival; DELETE forgets"},
+    {"/limit/", "NAME/...", limited_handle, "under that limit: as the route in ..., else a small JSON document"},
+    {"/limit/", "NAME[?window=S][&list=1]", limited_handle,
+     "PUT sets it (above); GET its statistics; DELETE forgets them"},
+    {"/jitter/", "SPEC[?n=1000][&seed=1]", limited_jitter, "delays drawn from a distribution"},
     {"/stats", "", stats_show, "requests by path and host, connections, peaks; DELETE forgets"},
 };
 
-void routes_dispatch(struct request *req)
+bool routes_answer(struct request *req, const char *path)
 {
 	for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
 		const size_t n = strlen(routes[i].path);
 		const bool prefix = routes[i].path[n - 1] == '/';
 
-		if (strncmp(req->path, routes[i].path, n) != 0 || (!prefix && req->path[n]))
+		if (strncmp(path, routes[i].path, n) != 0 || (!prefix && path[n]))
 			continue;
-		req->rest = req->path + n;
-		stats_on_request(req);
+		req->rest = path + n;
 		routes[i].handle(req);
-		return;
+		return true;
 	}
+	return false;
+}
+
+void routes_dispatch(struct request *req)
+{
 	stats_on_request(req);
-	reply_text(req, 404, "no such route: %.200s\n", req->path);
+	if (!routes_answer(req, req->path))
+		reply_text(req, 404, "no such route: %.200s\n", req->path);
+}
+
+void routes_done(struct request *req, bool answered)
+{
+	limited_on_done(req, answered);
+	stats_on_done(req, answered);
 }
 
 void routes_print(void)

@@ -34,6 +34,36 @@ int64_t server_now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+struct later {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void on_later(evutil_socket_t fd, short what, void *ctx)
+{
+	const struct later later = *(struct later *)ctx;
+
+	(void)fd;
+	(void)what;
+	free(ctx);
+	later.fn(later.arg);
+}
+
+static struct timeval to_timeval(double seconds)
+{
+	return (struct timeval){.tv_sec = (time_t)seconds,
+				.tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)};
+}
+
+void server_after(double seconds, void (*fn)(void *arg), void *arg)
+{
+	const struct timeval t = to_timeval(seconds);
+	struct later *later = calloc(1, sizeof *later);
+
+	*later = (struct later){fn, arg};
+	event_base_once(server_base, -1, EV_TIMEOUT, on_later, later, &t);
+}
+
 /* ---- One request's life ---- */
 
 static void request_init(struct request *req, struct conn *conn)
@@ -262,8 +292,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 void conn_arm(struct conn *c, double seconds)
 {
-	const struct timeval t = {.tv_sec = (time_t)seconds,
-				  .tv_usec = (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)};
+	const struct timeval t = to_timeval(seconds);
 
 	event_add(c->timer, &t);
 }

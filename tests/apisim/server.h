@@ -30,6 +30,7 @@ struct request {
 	int64_t arrived_us;                                  /* CLOCK_BOOTTIME, head and body are there */
 	void *state;                                         /* the handler's; free()d with the request */
 	void *counted;                                       /* the statistics' */
+	void *flight;                                        /* the limits' */
 	void (*on_done)(struct request *req, bool answered); /* the handler's; may be NULL */
 };
 
@@ -44,6 +45,8 @@ int server_open(struct event_base *base, const char *address, int port, const st
 void server_close(void);
 
 int64_t server_now_us(void);
+/* Calls `fn` once, `seconds` from now, whatever becomes of any request. */
+void server_after(double seconds, void (*fn)(void *arg), void *arg);
 
 /* The query's value, or NULL; as a number (seconds, bytes), or `otherwise` where it is absent or no number. */
 const char *request_query(const struct request *req, const char *name);

@@ -1,6 +1,7 @@
 """The API simulator does what the other tests rely on."""
 
 import concurrent.futures
+import email.utils
 import signal
 import socket
 import subprocess
@@ -222,3 +223,246 @@ def test_tls_servers_answer_over_http_2(nginx, nghttpd):
     for url in (nginx.tls_url + "/hello", nghttpd.url + "/hello"):
         got = subprocess.run(["curl", "-sk", "-w", " %{http_version}", url], capture_output=True, check=True, text=True)
         assert got.stdout == "hello\n 2"
+
+
+# ---- Limits ----
+
+
+def codes(url, n):
+    return [fetch(url).status for _ in range(n)]
+
+
+def at_once(url, n):
+    with concurrent.futures.ThreadPoolExecutor(n) as pool:
+        return sorted(pool.map(lambda _: fetch(url).status, range(n)))
+
+
+def test_a_sliding_limit_takes_n_and_refuses_the_rest(apisim):
+    limit = apisim.limit("a", n=5, window=60)
+    assert codes(limit.url + "/x", 8) == [200] * 5 + [429] * 3
+    stats = limit.stats()
+    assert (stats["arrivals"], stats["accepted"], stats["refused"]) == (8, 5, 3)
+    assert (stats["worst"], stats["worst_accepted"]) == (8, 5)
+    assert 0 < stats["first_us"] < stats["last_us"]
+    limit.forget()
+    assert codes(limit.url + "/x", 6) == [200] * 5 + [429]
+
+
+def record(limit):
+    return [(a["counted_us"], a["accepted"]) for a in limit.stats(list=True)["list"]]
+
+
+def stream(limit, taken):
+    """One request after the other until `taken` were; the record."""
+
+    def enough():
+        fetch(limit.url + "/x")
+        return limit.stats()["accepted"] >= taken
+
+    wait_until(enough, 20, f"{taken} are taken")
+    return record(limit)
+
+
+@pytest.mark.parametrize("count_refused", [0, 1])
+def test_a_sliding_limit_decides_as_its_record_says(apisim, count_refused):
+    limit = apisim.limit("a", n=3, window=0.1, count_refused=count_refused)
+    if count_refused:  # a steady stream would keep the window full for ever
+        for _ in range(5):
+            at_once(limit.url + "/x", 6)
+        seen = record(limit)
+    else:
+        seen = stream(limit, 12)
+    assert any(not taken for _, taken in seen)
+    for i, (at, taken) in enumerate(seen):
+        counted = sum(1 for t, was_taken in seen[:i] if t > at - 100_000 and (was_taken or count_refused))
+        assert taken == (counted < 3), (i, at, counted)
+
+
+def test_a_fixed_window_has_room_again_at_a_multiple_of_its_length(apisim):
+    limit = apisim.limit("a", kind="fixed", n=3, window=0.2)
+    by_window = {}
+    for at, taken in stream(limit, 10):
+        by_window.setdefault(at // 200_000, []).append(taken)
+    assert len(by_window) > 2
+    for taken in by_window.values():
+        assert taken == [True] * min(3, len(taken)) + [False] * (len(taken) - 3)
+
+
+def test_a_bucket_holds_its_burst_and_fills_evenly(apisim):
+    limit = apisim.limit("a", kind="bucket", n=20, window=1, burst=3)
+    seen = stream(limit, 12)
+    tokens, before = 3.0, seen[0][0]
+    for at, taken in seen:
+        tokens, before = min(3.0, tokens + (at - before) * 20 / 1e6), at
+        if abs(tokens - 1) > 1e-6:
+            assert taken == (tokens >= 1), (at, tokens)
+        tokens -= taken
+
+
+def test_an_open_limit_counts_only(apisim):
+    limit = apisim.limit("a", kind="open")
+    assert codes(limit.url + "/x", 30) == [200] * 30
+    assert limit.stats()["arrivals"] == 30
+
+
+def test_the_worst_window_is_that_of_the_record(apisim):
+    limit = apisim.limit("a", n=20, window=0.2, jitter_in="uniform:0:0.3")
+    for _ in range(3):
+        at_once(limit.url + "/x", 30)
+    arrivals = limit.stats(list=True)["list"]
+    times = [a["counted_us"] for a in arrivals]
+    taken = [a["counted_us"] for a in arrivals if a["accepted"]]
+    assert times == sorted(times) and len(times) == 90
+    for window in (0.01, 0.2, 1.5):
+        stats = limit.stats(window=window)
+        for name, counted in (("worst", times), ("worst_accepted", taken)):
+            assert stats[name] == max(sum(t <= u < t + window * 1e6 for u in counted) for t in counted), (window, name)
+    assert limit.stats()["worst_accepted"] <= 20
+
+
+@pytest.mark.parametrize(
+    "spec, low, high, mean",
+    [
+        ("const:0.2", 0.2, 0.2, 0.2),
+        ("uniform:0.1:0.3", 0.1, 0.3, 0.2),
+        ("exp:0.1", 0, 1, 0.1),
+        ("exp:0.1:0.15", 0, 0.15, 0.078),
+        ("pareto:0.05:1.5:3", 0.05, 3, 0.137),
+    ],
+)
+def test_a_distribution_is_bounded_and_the_same_for_the_same_seed(apisim, spec, low, high, mean):
+    draws = apisim.get(f"/jitter/{spec}?n=20000")["draws"]
+    assert low <= min(draws) and max(draws) <= high
+    assert abs(sum(draws) / len(draws) - mean) < 0.06 * mean, sum(draws) / len(draws)
+    if low < high:
+        assert max(draws) > 0.95 * high or spec == "exp:0.1", max(draws)
+        assert draws != apisim.get(f"/jitter/{spec}?n=20000&seed=2")["draws"]
+    assert draws == apisim.get(f"/jitter/{spec}?n=20000&seed=1")["draws"]
+
+
+@pytest.mark.parametrize("spec", ["uniform:0.3:0.1", "uniform:1", "const:-1", "pareto:1:0:3", "exp:x", "exp", "gauss:1:2", "const:1:2"])
+def test_what_is_no_distribution_is_refused(apisim, spec):
+    assert fetch(f"{apisim.url}/jitter/{spec}").status == 400
+    assert fetch(f"{apisim.url}/limit/a?jitter-in={spec}", "PUT").status == 400
+
+
+def test_a_limit_counts_at_the_counter_and_answers_after_the_way_back(apisim):
+    limit = apisim.limit("a", n=5, window=60, jitter_in="const:0.2", jitter_out="const:0.1")
+    assert at_once(limit.url + "/x", 8) == [200] * 5 + [429] * 3
+    for a in limit.stats(list=True)["list"]:
+        # The timers of the simulator are those of epoll: up to a millisecond early.
+        assert a["counted_us"] - a["received_us"] >= 199_000 and a["answered_us"] - a["counted_us"] >= 99_000
+
+
+def test_a_request_arrives_at_the_counter_though_its_client_hung_up(apisim):
+    limit = apisim.limit("a", n=1, window=60, jitter_in="const:0.4")
+    with socket.create_connection(("127.0.0.1", apisim.port), timeout=10) as sock:
+        sock.sendall(b"GET /limit/a/x HTTP/1.1\r\n\r\n")
+        wait_until(lambda: apisim.stats()["paths"].get("/limit/a/x") == 1, what="the request is on its way")
+    assert limit.stats()["arrivals"] == 0
+    wait_until(lambda: limit.stats()["arrivals"] == 1, what="it arrives")
+    (only,) = limit.stats(list=True)["list"]
+    assert only["accepted"] and only["answered_us"] == 0
+    assert codes(limit.url + "/x", 1) == [429]
+
+
+def test_the_same_seed_draws_the_same_ways(apisim):
+    def ways(seed):
+        limit = apisim.limit("a", kind="open", jitter_in="uniform:0:0.06", seed=seed)
+        codes(limit.url + "/x", 5)
+        return [a["counted_us"] - a["received_us"] for a in limit.stats(list=True)["list"]]
+
+    one, again, two = ways(7), ways(7), ways(8)
+    draws = apisim.get("/jitter/uniform:0:0.06?n=10&seed=7")["draws"][::2]  # the way back draws too
+    assert all(way >= 1e6 * draw - 1000 for way, draw in zip(one, draws)), (one, draws)
+    assert one != two and again != two
+
+
+def test_below_a_limit_are_the_other_routes(apisim):
+    limit = apisim.limit("a", kind="open")
+    assert fetch(limit.url + "/status/503").status == 503
+    assert fetch(limit.url + "/bytes/1000").body == bytes(i % 251 for i in range(1000))
+    answer = fetch(limit.url + "/redirect-to?url=/limit/b/x")
+    assert (answer.status, answer.headers["Location"]) == (302, "/limit/b/x")
+    assert fetch(limit.url + "/log?channel=x", "POST", b"one").status == 200
+    assert apisim.log_of("x")[0]["body"] == "one"
+    begin = time.monotonic()
+    assert fetch(limit.url + "/anything?delay=0.2&header=X-A:b").headers["X-A"] == "b"
+    assert time.monotonic() - begin >= 0.19
+    stats = limit.stats(list=True)
+    assert stats["arrivals"] == 5 and all(a["answered_us"] for a in stats["list"])
+    assert stats["slowest_us"] >= 199_000
+    assert stats["last_answered_us"] - stats["first_received_us"] >= 199_000
+    assert fetch(apisim.url + "/limit/a/limit/a/x").status == 404
+    assert fetch(apisim.url + "/limit/nobody/x").status == 404
+
+
+def test_refusals_come_first_when_asked_to(apisim):
+    limit = apisim.limit("a", kind="open", code=503, refuse_first=2, tell=1)
+    answers = [fetch(limit.url + "/x") for _ in range(3)]
+    assert [(a.status, a.headers["Retry-After"]) for a in answers] == [(503, "1"), (503, "1"), (200, None)]
+
+
+@pytest.mark.parametrize("form", ["seconds", "date", "none", "garbage"])
+def test_retry_after_has_the_form_asked_for(apisim, form):
+    limit = apisim.limit("a", n=1, window=20, retry_after=form)
+    assert fetch(limit.url + "/x").headers["Retry-After"] is None
+    before = time.time()
+    value = fetch(limit.url + "/x").headers["Retry-After"]
+    if form == "seconds":
+        assert value == "20"
+    elif form == "date":
+        when = email.utils.parsedate_to_datetime(value)
+        assert before + 19 <= when.timestamp() <= time.time() + 21
+        assert email.utils.format_datetime(when, usegmt=True) == value
+    elif form == "none":
+        assert value is None
+    else:
+        assert value and not value.isdigit() and email.utils.parsedate(value) is None
+
+
+def test_ratelimit_fields_are_those_of_the_draft(apisim):
+    limit = apisim.limit("a", n=2, window=20, ratelimit="draft")
+    answers = [fetch(limit.url + "/x") for _ in range(3)]
+    assert {a.headers["RateLimit-Policy"] for a in answers} == {'"default";q=2;w=20'}
+    assert [a.headers["RateLimit"] for a in answers] == ['"default";r=1;t=20', '"default";r=0;t=20', '"default";r=0;t=20']
+
+
+@pytest.mark.parametrize("form, unit", [("epoch", 1), ("epoch-ms", 1000), ("delta", 1)])
+def test_x_ratelimit_reset_has_the_unit_asked_for(apisim, form, unit):
+    limit = apisim.limit("a", n=2, window=20, x_ratelimit=form)
+    origin = 0 if form == "delta" else time.time()
+    headers = [fetch(limit.url + "/x").headers for _ in range(3)]
+    assert [h["X-RateLimit-Limit"] for h in headers] == ["2"] * 3
+    assert [h["X-RateLimit-Remaining"] for h in headers] == ["1", "0", "0"]
+    for h in headers:
+        assert origin + 19 <= int(h["X-RateLimit-Reset"]) / unit <= origin + 22
+
+
+def test_what_a_limit_tells_may_be_untrue(apisim):
+    limit = apisim.limit("a", n=1, window=20, ratelimit="draft", x_ratelimit="delta", tell=999999)
+    headers = [fetch(limit.url + "/x").headers for _ in range(2)][1]
+    assert headers["Retry-After"] == headers["X-RateLimit-Reset"] == "999999"
+    assert headers["RateLimit"] == '"default";r=0;t=999999'
+
+
+@pytest.mark.parametrize("option", ["n=0", "window=0", "n=x", "kind=round", "code=99", "colour=red", "retry-after=soon", "seed=-x"])
+def test_a_bad_option_of_a_limit_is_refused_and_the_limit_stays(apisim, option):
+    limit = apisim.limit("a", n=1, window=20)
+    fetch(limit.url + "/x")
+    answer = fetch(f"{limit.control}?{option}", "PUT")
+    assert answer.status == 400 and answer.body.strip()
+    assert limit.stats()["accepted"] == 1
+    done = subprocess.run([BUILD / "apisim", "--limit", f"a,{option}"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--limit a," in done.stderr
+
+
+def test_limits_come_from_the_command_line_too():
+    child = spawn([BUILD / "apisim", "--limit", "a,kind=sliding,n=2,window=60s,jitter-in=uniform:0:0.01,code=503"], stdout=subprocess.PIPE)
+    url = child.stdout.readline().decode().split()[1]
+    try:
+        assert codes(url + "/limit/a/x", 3) == [200, 200, 503]
+    finally:
+        child.terminate()
+        child.wait(10)
+        child.stdout.close()

@@ -5,6 +5,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import urllib.parse
 
 from harness.daemon import Scratch
 from harness.http import fetch
@@ -77,9 +78,32 @@ class Apisim(Server):
         """What was posted to /log?channel=..., in order of arrival."""
         return self.get(f"/log?channel={channel}")["entries"]
 
+    def limit(self, name, host=1, **options):
+        """Sets the limit NAME (README.md; `jitter_in` for jitter-in) and returns it: a Limit."""
+        return Limit(self, name, host, options)
+
     def forget(self):
         for path in ("/once", "/log", "/flaky", "/stats"):
             assert fetch(self.url + path, "DELETE").status == 204
+
+
+class Limit:
+    """/limit/NAME of a simulator. `url` + "/anything" is what it counts."""
+
+    def __init__(self, apisim, name, host, options):
+        query = urllib.parse.urlencode({k.replace("_", "-"): v for k, v in options.items()})
+        self.control = f"{apisim.url}/limit/{name}"
+        self.key = f"127.0.0.{host}:{apisim.port}"
+        self.url = f"{apisim.host(host)}/limit/{name}"
+        answer = fetch(f"{self.control}?{query}", "PUT")
+        assert answer.status == 204, answer
+
+    def stats(self, window=None, list=False):
+        query = {**({"window": window} if window else {}), **({"list": 1} if list else {})}
+        return fetch(f"{self.control}?{urllib.parse.urlencode(query)}").json()
+
+    def forget(self):
+        assert fetch(self.control, "DELETE").status == 204
 
 
 NGINX = """
