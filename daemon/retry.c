@@ -37,6 +37,7 @@ static const struct cause_rule causes[] = {
     [CAUSE_WORKER_LOST] = {true, false, REASON_TRANSPORT}, /* bounded by deaths, not by attempts */
     [CAUSE_STORAGE] = {true, true, REASON_TRANSPORT},
     [CAUSE_INTERNAL] = {true, true, REASON_TRANSPORT},
+    [CAUSE_SOFT_ERROR] = {false, false, REASON_SOFT_ERROR}, /* asked again it would say the same */
 };
 _Static_assert(sizeof causes / sizeof *causes == CAUSES, "every cause has a rule");
 

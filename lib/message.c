@@ -12,7 +12,7 @@ static const struct {
 } type_names[] = {
     {MESSAGE_SETTINGS, "settings"}, {MESSAGE_JOB, "job"},     {MESSAGE_CANCEL, "cancel"},
     {MESSAGE_STOP, "stop"},         {MESSAGE_HELLO, "hello"}, {MESSAGE_CAPACITY, "capacity"},
-    {MESSAGE_OUTCOME, "outcome"},   {MESSAGE_ALIVE, "alive"},
+    {MESSAGE_OUTCOME, "outcome"},   {MESSAGE_ALIVE, "alive"}, {MESSAGE_JUDGING, "judging"},
 };
 
 const char *message_type_name(uint8_t type)
@@ -49,6 +49,7 @@ void message_put_settings(struct wire_out *o, const struct message_settings *m)
 	for (uint32_t i = 0; i < m->deny_count; i++)
 		wire_put_str(o, m->deny[i]);
 	wire_put_str(o, m->user_agent);
+	wire_put_str(o, m->ca_file);
 	wire_end(o);
 }
 
@@ -64,6 +65,7 @@ int message_get_settings(struct wire_in *in, struct message_settings *m)
 	for (uint32_t i = 0; i < m->deny_count; i++)
 		m->deny[i] = wire_get_str(in);
 	m->user_agent = wire_get_str(in);
+	m->ca_file = wire_get_str(in);
 	return ended(in, m->log_level < LOG_LEVELS && m->heartbeat_ms > 0 && m->capacity_max > 0);
 }
 
@@ -81,6 +83,7 @@ void message_put_job(struct wire_out *o, const struct message_job *m)
 	wire_put_str(o, m->user);
 	wire_put_bytes(o, m->body, m->has_body ? m->body_bytes : 0);
 	wire_put_u8(o, m->has_body);
+	wire_put_str(o, m->fail_if);
 	wire_end(o);
 }
 
@@ -97,6 +100,7 @@ int message_get_job(struct wire_in *in, struct message_job *m)
 	m->user = wire_get_str(in);
 	m->body = wire_get_bytes(in, &m->body_bytes);
 	m->has_body = get_bool(in);
+	m->fail_if = wire_get_str(in);
 	return ended(in, m->n > 0 && m->method[0] && m->timeout_ms > 0 && m->connect_timeout_ms > 0 &&
 			     m->max_body_bytes >= 0 && (m->has_body || m->body_bytes == 0));
 }
@@ -156,6 +160,21 @@ void message_put_alive(struct wire_out *o)
 	wire_end(o);
 }
 
+void message_put_judging(struct wire_out *o, const struct message_judging *m)
+{
+	wire_begin(o, MESSAGE_JUDGING);
+	wire_put_u64(o, m->job);
+	wire_put_u32(o, m->n);
+	wire_end(o);
+}
+
+int message_get_judging(struct wire_in *in, struct message_judging *m)
+{
+	*m = (struct message_judging){.job = wire_get_u64(in)};
+	m->n = wire_get_u32(in);
+	return ended(in, m->n > 0);
+}
+
 static void put_timings(struct wire_out *o, const struct timings *t)
 {
 	wire_put_i64(o, t->dns_us);
@@ -180,6 +199,34 @@ static bool get_timings(struct wire_in *in, struct timings *t)
 	       t->receive_us >= 0 && t->total_us >= 0;
 }
 
+static void put_limits(struct wire_out *o, const struct message_outcome *m)
+{
+	wire_put_i64(o, m->retry_after_us);
+	wire_put_i64(o, m->limit_remaining);
+	wire_put_i64(o, m->limit_reset_us);
+	wire_put_i64(o, m->limit_rate.count);
+	wire_put_i64(o, m->limit_rate.window_us);
+}
+
+static bool wait_possible(int64_t us)
+{
+	return us >= -1 && us <= MESSAGE_WAIT_MAX_US;
+}
+
+static bool get_limits(struct wire_in *in, struct message_outcome *m)
+{
+	struct rate *rate = &m->limit_rate;
+
+	m->retry_after_us = wire_get_i64(in);
+	m->limit_remaining = wire_get_i64(in);
+	m->limit_reset_us = wire_get_i64(in);
+	rate->count = wire_get_i64(in);
+	rate->window_us = wire_get_i64(in);
+	return wait_possible(m->retry_after_us) && m->limit_remaining >= -1 && wait_possible(m->limit_reset_us) &&
+	       (rate->count > 0 ? rate->window_us > 0 && wait_possible(rate->window_us)
+				: rate->count == 0 && rate->window_us == 0);
+}
+
 void message_put_outcome(struct wire_out *o, const struct message_outcome *m)
 {
 	wire_begin(o, MESSAGE_OUTCOME);
@@ -202,6 +249,7 @@ void message_put_outcome(struct wire_out *o, const struct message_outcome *m)
 	wire_put_str(o, m->error);
 	wire_put_str(o, m->headers);
 	wire_put_bytes(o, m->body, m->body ? m->body_bytes : 0);
+	put_limits(o, m);
 	wire_end(o);
 }
 
@@ -244,5 +292,6 @@ int message_get_outcome(struct wire_in *in, struct message_outcome *m)
 	m->body = wire_get_bytes(in, &m->body_bytes);
 	if (m->body_bytes == 0)
 		m->body = NULL;
+	possible = get_limits(in, m) && possible;
 	return ended(in, possible && outcome_possible(m));
 }

@@ -3,8 +3,10 @@
  * The worker is started with its end of a stream socketpair as fd 3 and the bodies directory as fd 4; stderr is the
  * daemon's. The daemon speaks first (SETTINGS), the worker answers HELLO and CAPACITY and may then be given JOBs, never
  * more at once than its last CAPACITY. Every JOB is answered by exactly one OUTCOME, also after a CANCEL. The worker
- * says ALIVE at least every heartbeat_ms. It ends (exit 0) when it has been told to STOP and has nothing in flight, or
- * at end of file on fd 3 (the daemon is gone).
+ * says ALIVE at least every heartbeat_ms. Before it runs a job's fail_if on the body it says JUDGING, which has left it
+ * when the program starts; that job's OUTCOME is the next one. So where a worker falls silent or dies, the job that it
+ * has said JUDGING of and not yet told the OUTCOME of is the one to blame. It ends (exit 0) when it has been told to
+ * STOP and has nothing in flight, or at end of file on fd 3 (the daemon is gone).
  *
  * All times are CLOCK_BOOTTIME microseconds. Encoders append one frame to `o`. Decoders return 0, or -1 for a frame
  * that does not fit; what they fill in borrows from the frame. */
@@ -16,14 +18,17 @@
 #include <stdint.h>
 
 #include "lib/reason.h"
+#include "lib/units.h"
 #include "lib/wire.h"
 
-#define MESSAGE_VERSION         1u
+#define MESSAGE_VERSION         2u
 #define MESSAGE_CHANNEL_FD      3
 #define MESSAGE_BODIES_FD       4
 #define MESSAGE_BODY_INLINE_MAX 65536u /* larger bodies go to a file (jobid_body_path) */
 #define MESSAGE_HEADERS_MAX     16384u /* response headers kept, cut at a line's end */
 #define MESSAGE_DENY_MAX        64     /* networks in settings */
+/* The longest wait that a server can ask for; one that asks for more has told nothing. */
+#define MESSAGE_WAIT_MAX_US (INT64_C(10) * 365 * 86400 * 1000000)
 
 enum message_type {
 	/* daemon to worker */
@@ -36,6 +41,7 @@ enum message_type {
 	MESSAGE_CAPACITY,
 	MESSAGE_OUTCOME,
 	MESSAGE_ALIVE,
+	MESSAGE_JUDGING,
 };
 const char *message_type_name(uint8_t type);
 
@@ -47,6 +53,7 @@ struct message_settings {
 	uint32_t deny_count;
 	const char *deny[MESSAGE_DENY_MAX]; /* "169.254.0.0/16", "fe80::/10" */
 	const char *user_agent;
+	const char *ca_file; /* PEM; the only certificates to trust; "": the system's */
 };
 
 /* One wire request. */
@@ -62,9 +69,15 @@ struct message_job {
 	const void *body;    /* body_bytes of it; has_body tells an empty body from none */
 	size_t body_bytes;
 	bool has_body;
+	const char *fail_if; /* jq program that finds the error in a 2xx response's body (lib/jq.h); "" where none */
 };
 
 struct message_cancel {
+	uint64_t job;
+	uint32_t n;
+};
+
+struct message_judging {
 	uint64_t job;
 	uint32_t n;
 };
@@ -100,7 +113,14 @@ struct message_outcome {
 	const char *headers;      /* as received, lines ended by \n, status line first; "" where none */
 	const void *body;         /* inline body; NULL where it lies in the file or there is none */
 	size_t body_bytes;
+	/* What the response's headers tell of limits, from ended_us on. -1 where nothing is told, or nonsense. */
+	int64_t retry_after_us;  /* 0 to MESSAGE_WAIT_MAX_US */
+	int64_t limit_remaining; /* requests left in the server's window */
+	int64_t limit_reset_us;  /* until it has them all again; 0 to MESSAGE_WAIT_MAX_US */
+	struct rate limit_rate;  /* the policy; count 0 where not told */
 };
+/* For outcomes that no server had a word in. */
+#define MESSAGE_LIMITS_UNTOLD .retry_after_us = -1, .limit_remaining = -1, .limit_reset_us = -1
 
 void message_put_settings(struct wire_out *o, const struct message_settings *m);
 int message_get_settings(struct wire_in *in, struct message_settings *m);
@@ -114,6 +134,8 @@ int message_get_hello(struct wire_in *in, struct message_hello *m);
 void message_put_capacity(struct wire_out *o, uint32_t capacity);
 int message_get_capacity(struct wire_in *in, uint32_t *capacity);
 void message_put_alive(struct wire_out *o);
+void message_put_judging(struct wire_out *o, const struct message_judging *m);
+int message_get_judging(struct wire_in *in, struct message_judging *m);
 void message_put_outcome(struct wire_out *o, const struct message_outcome *m);
 int message_get_outcome(struct wire_in *in, struct message_outcome *m);
 

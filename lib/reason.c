@@ -46,6 +46,7 @@ static const char *const cause_names[] = {
     [CAUSE_WORKER_LOST] = "worker_lost",
     [CAUSE_STORAGE] = "storage",
     [CAUSE_INTERNAL] = "internal",
+    [CAUSE_SOFT_ERROR] = "soft_error",
 };
 _Static_assert(sizeof cause_names / sizeof cause_names[0] == CAUSES, "every cause has a name");
 

@@ -48,6 +48,7 @@ enum cause {
 	CAUSE_WORKER_LOST,     /* the worker died; never sent by a worker */
 	CAUSE_STORAGE,         /* the worker could not write the body's file */
 	CAUSE_INTERNAL,        /* libcurl out of memory and the like */
+	CAUSE_SOFT_ERROR,      /* a whole response of status 2xx whose body says that it is an error */
 	CAUSES
 };
 

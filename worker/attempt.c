@@ -307,6 +307,7 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 	    .redirect_url = whole ? get_text(a->easy, CURLINFO_REDIRECT_URL) : "",
 	    .error = outcome_text(e, a->cause, texts->error),
 	    .headers = response_text(&a->response),
+	    MESSAGE_LIMITS_UNTOLD,
 	};
 	outcome_timings(&e->marks, &m->timings);
 	text_printable(texts->content_type, sizeof texts->content_type, e->content_type, strlen(e->content_type),

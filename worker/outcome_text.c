@@ -259,6 +259,7 @@ static void (*const sayers[])(struct words *) = {
     [CAUSE_TOO_LARGE] = say_too_large,  [CAUSE_POLICY] = say_policy,   [CAUSE_RESEND] = say_resend,
     [CAUSE_CANCELLED] = say_cancelled,  [CAUSE_STORAGE] = say_storage, [CAUSE_INTERNAL] = say_internal,
     [CAUSE_WORKER_LOST] = say_internal, /* the daemon's own word */
+    [CAUSE_SOFT_ERROR] = say_internal,
 };
 _Static_assert(sizeof sayers / sizeof sayers[0] == CAUSES, "every cause has its words");
 

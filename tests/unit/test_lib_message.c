@@ -122,6 +122,7 @@ static const struct message_settings settings = {
     .deny_count = 2,
     .deny = {"169.254.0.0/16", "fe80::/10"},
     .user_agent = "fanout/1",
+    .ca_file = "/etc/ca.pem",
 };
 
 static const struct message_job job = {
@@ -137,6 +138,7 @@ static const struct message_job job = {
     .body = "a\0b",
     .body_bytes = 3,
     .has_body = true,
+    .fail_if = ".message",
 };
 
 static const struct message_outcome outcome = {
@@ -159,6 +161,10 @@ static const struct message_outcome outcome = {
     .headers = "HTTP/1.1 404 Not Found\n",
     .body = "x\0y",
     .body_bytes = 3,
+    .retry_after_us = 0,
+    .limit_remaining = -1,
+    .limit_reset_us = MESSAGE_WAIT_MAX_US,
+    .limit_rate = {100, 60000000},
 };
 
 static void settings_come_through(void **arg)
@@ -251,15 +257,40 @@ static void an_outcome_comes_through(void **arg)
 	assert_string_equal(m.error, "404 Not Found");
 	assert_string_equal(m.headers, outcome.headers);
 	assert_memory_equal(m.body, "x\0y", 3);
+	assert_int_equal(m.retry_after_us, 0);
+	assert_int_equal(m.limit_remaining, -1);
+	assert_int_equal(m.limit_reset_us, MESSAGE_WAIT_MAX_US);
+	assert_int_equal(m.limit_rate.count, 100);
+	assert_int_equal(m.limit_rate.window_us, 60000000);
+	wire_out_clear(&o);
+}
+
+static void an_outcome_without_a_word_on_limits_comes_through(void **arg)
+{
+	const struct message_outcome untold = {.n = 1, MESSAGE_LIMITS_UNTOLD};
+	struct wire_out o = {0};
+	struct message_outcome m;
+	struct wire_in in;
+
+	(void)arg;
+	message_put_outcome(&o, &untold);
+	in = only_frame(&o, MESSAGE_OUTCOME);
+	assert_int_equal(message_get_outcome(&in, &m), 0);
+	assert_int_equal(m.retry_after_us, -1);
+	assert_int_equal(m.limit_remaining, -1);
+	assert_int_equal(m.limit_reset_us, -1);
+	assert_int_equal(m.limit_rate.count, 0);
 	wire_out_clear(&o);
 }
 
 static void small_messages_come_through(void **arg)
 {
 	const struct message_cancel cancel = {.job = 9, .n = 2};
+	const struct message_judging judging = {.job = 9, .n = 3};
 	const struct message_hello hello = {.version = 1, .pid = 77};
 	struct wire_out o = {0};
 	struct message_cancel c;
+	struct message_judging j;
 	struct message_hello h;
 	struct wire_in in;
 	uint32_t capacity;
@@ -269,6 +300,15 @@ static void small_messages_come_through(void **arg)
 	in = only_frame(&o, MESSAGE_CANCEL);
 	assert_int_equal(message_get_cancel(&in, &c), 0);
 	assert_true(c.job == 9 && c.n == 2);
+	o.len = 0;
+	message_put_judging(&o, &judging);
+	in = only_frame(&o, MESSAGE_JUDGING);
+	assert_int_equal(message_get_judging(&in, &j), 0);
+	assert_true(j.job == 9 && j.n == 3);
+	o.len = 0;
+	message_put_judging(&o, &(struct message_judging){.job = 9});
+	in = only_frame(&o, MESSAGE_JUDGING);
+	assert_int_equal(message_get_judging(&in, &j), -1);
 	o.len = 0;
 	message_put_hello(&o, &hello);
 	in = only_frame(&o, MESSAGE_HELLO);
@@ -291,7 +331,7 @@ static void an_outcome_that_cannot_be_is_refused(void **arg)
 {
 	static char long_headers[MESSAGE_HEADERS_MAX + 2];
 	static uint8_t long_body[MESSAGE_BODY_INLINE_MAX + 1];
-	struct message_outcome bad[14];
+	struct message_outcome bad[24];
 	size_t n = 0;
 
 	(void)arg;
@@ -313,6 +353,16 @@ static void an_outcome_that_cannot_be_is_refused(void **arg)
 	bad[n].body = long_body;
 	bad[n++].body_bytes = sizeof long_body;
 	bad[n++].body_in_file = true;
+	bad[n++].retry_after_us = -2;
+	bad[n++].retry_after_us = MESSAGE_WAIT_MAX_US + 1;
+	bad[n++].limit_remaining = -2;
+	bad[n++].limit_reset_us = INT64_MIN;
+	bad[n++].limit_reset_us = INT64_MAX;
+	bad[n++].limit_rate.count = -1;
+	bad[n++].limit_rate.count = 0;
+	bad[n++].limit_rate.window_us = 0;
+	bad[n++].limit_rate.window_us = -1;
+	bad[n++].limit_rate.window_us = MESSAGE_WAIT_MAX_US + 1;
 	assert_int_equal(n, sizeof bad / sizeof bad[0]);
 	for (size_t i = 0; i < n; i++) {
 		struct wire_out o = {0};
@@ -415,6 +465,7 @@ static void every_type_has_a_name(void **arg)
 	(void)arg;
 	assert_string_equal(message_type_name(MESSAGE_SETTINGS), "settings");
 	assert_string_equal(message_type_name(MESSAGE_ALIVE), "alive");
+	assert_string_equal(message_type_name(MESSAGE_JUDGING), "judging");
 	assert_string_equal(message_type_name(200), "unknown");
 }
 
@@ -429,6 +480,7 @@ int main(void)
 	    cmocka_unit_test(a_job_comes_through),
 	    cmocka_unit_test(an_empty_body_is_told_from_none),
 	    cmocka_unit_test(an_outcome_comes_through),
+	    cmocka_unit_test(an_outcome_without_a_word_on_limits_comes_through),
 	    cmocka_unit_test(small_messages_come_through),
 	    cmocka_unit_test(an_outcome_that_cannot_be_is_refused),
 	    cmocka_unit_test(no_damage_leads_a_decoder_outside),

@@ -11,14 +11,14 @@ import time
 from harness.daemon import Scratch
 from harness.process import BUILD, SANITIZER, environment, wait_until
 
-VERSION = 1
+VERSION = 2
 SETTINGS, JOB, CANCEL, STOP = 1, 2, 3, 4
-HELLO, CAPACITY, OUTCOME, ALIVE = 65, 66, 67, 68
+HELLO, CAPACITY, OUTCOME, ALIVE, JUDGING = 65, 66, 67, 68, 69
 
 # lib/reason.h, in its order.
 CAUSES = (
     "response url dns connect connect_timeout tls tls_verify reset truncated protocol decode timeout too_large policy "
-    "resend cancelled worker_lost storage internal"
+    "resend cancelled worker_lost storage internal soft_error"
 ).split()
 
 DEADLINE_S = 20
@@ -76,6 +76,8 @@ class Outcome:
         self.size, self.wire = r.take("q"), r.take("q")
         self.content_type, self.remote_ip, self.redirect_url = r.text(), r.text(), r.text()
         self.error, self.headers, self.body = r.text(), r.text(), r.data()
+        self.retry_after_us, self.remaining, self.reset_us = r.take("q"), r.take("q"), r.take("q")
+        self.rate = (r.take("q"), r.take("q"))
         assert r.at == len(payload)
 
     def __repr__(self):
@@ -118,21 +120,22 @@ class Worker:
         return pid
 
     @staticmethod
-    def settings(deny=(), heartbeat_ms=10000, capacity_max=1024, version=VERSION):
+    def settings(deny=(), heartbeat_ms=10000, capacity_max=1024, version=VERSION, ca_file=""):
         head = struct.pack("=5I", version, 3, heartbeat_ms, capacity_max, len(deny))
-        return frame(SETTINGS, head + b"".join(text(d) for d in deny) + text("fanout-test"))
+        return frame(SETTINGS, head + b"".join(text(d) for d in deny) + text("fanout-test") + text(ca_file))
 
     def send(self, b):
         self.socket.sendall(b)
 
     def job_frame(
-        self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=10000, connect_ms=5000, max_body=1 << 30
+        self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=10000, connect_ms=5000, max_body=1 << 30, fail_if=""
     ):
         if job is None:
             self.seq += 1
             job = 1 << 32 | self.seq
         payload = struct.pack("=QIqqq", job, n, timeout_ms, connect_ms, max_body)
         payload += text(method) + text(url) + text(headers) + text(user) + data(body or b"") + struct.pack("=?", body is not None)
+        payload += text(fail_if)
         return frame(JOB, payload)
 
     def job(self, url, **options):
