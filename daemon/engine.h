@@ -10,9 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/rules.h"
 #include "daemon/sched.h"
 #include "daemon/spec.h"
 #include "daemon/store.h"
+#include "daemon/throttle.h"
 #include "lib/err.h"
 #include "lib/message.h"
 
@@ -41,6 +43,44 @@ struct store *engine_store(struct engine *en);
 /* Marks that also concern what is loaded or running. The same structs and callbacks as the store's. */
 void engine_batch_mark(struct engine *en, struct store_batch_mark *m);
 void engine_job_mark(struct engine *en, struct store_job_mark *m);
+
+/* ---- limits ---- */
+
+/* At the start and at SIGHUP: the rules of the configuration, in place of those there were. Strings are copied. */
+int engine_set_conf_rules(struct engine *en, const struct rule *rules, unsigned count, struct err *e);
+/* An operator's word: kept in the store, in force when the callback comes. -1: refused at once, nothing is called back.
+ */
+int engine_limit_set(struct engine *en, struct store_limit_set *s, struct err *e);
+void engine_limit_remove(struct engine *en, struct store_limit_remove *r);
+/* Lifts the pause of a host that refused. False: it is not paused. */
+bool engine_host_resume(struct engine *en, const char *host);
+const struct rules *engine_rules(const struct engine *en);
+
+/* Shows every rule, the state of each for the hosts it has one for, and every host that refused or told a limit. `host`
+ * NULL: all; else only what concerns that host:port. Pointers live during the call. */
+struct engine_limits_visitor {
+	void *arg;
+	void (*on_rule)(void *arg, const struct rule *rule);
+	void (*on_state)(void *arg, const struct rule *rule, const char *host, const struct limit *state,
+			 unsigned waiting);
+	void (*on_host)(void *arg, const char *host, const struct limit *state, const struct throttle *throttle);
+};
+void engine_limits_visit(const struct engine *en, const char *host, const struct engine_limits_visitor *v);
+
+/* Why something waits. `why` is one of the words of docs/API.md, `text` a sentence without a full stop. */
+struct engine_wait {
+	const char *why;
+	char limit[128]; /* name of the rule; "" where none is at fault */
+	char host[280];
+	int64_t until_us; /* wall; 0: not known */
+	char text[256];
+};
+/* For a batch: one for each of its hosts that has something waiting, at most `room`. Returns how many. */
+unsigned engine_explain_batch(const struct engine *en, const struct store_batch *b, struct engine_wait *out,
+			      unsigned room);
+/* For a job that is blocked or queued: one. 0 where it does not wait. */
+unsigned engine_explain_job(const struct engine *en, const struct store_result *row, const struct store_batch *b,
+			    struct engine_wait *out);
 
 /* SIGHUP: new defaults, for requests to come. */
 void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsigned key_concurrency);

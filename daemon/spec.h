@@ -13,6 +13,7 @@
 #include "daemon/store.h"
 #include "lib/err.h"
 #include "lib/message.h"
+#include "lib/units.h"
 
 #define SPEC_BODY_MAX        (1u << 20)  /* a request's body */
 #define SPEC_HEADERS_MAX     (16u << 10) /* a request's own headers */
@@ -32,6 +33,15 @@ struct spec_defaults {
 
 /* A batch's template, parsed once and kept while the batch is live. */
 struct spec_template;
+
+/* What a batch asks for as a whole, beside its jobs' requests. */
+enum spec_on_limit { SPEC_LIMIT_WAIT, SPEC_LIMIT_DROP, SPEC_LIMIT_FAIL };
+struct spec_policy {
+	struct rate rate; /* of its own, per host; count 0: none */
+	enum spec_on_limit on_limit;
+	int64_t deadline_us; /* after its submission; 0: none */
+};
+void spec_template_policy(const struct spec_template *t, struct spec_policy *out);
 
 /* `options` is what store_batch.options holds (canonical JSON made by spec_parse_batch). */
 struct spec_template *spec_template_create(const char *options, struct err *e);
@@ -62,6 +72,7 @@ void spec_jobs_free(struct spec_jobs *j);
 struct spec_request {
 	struct message_job job; /* ready for message_put_job */
 	unsigned max_attempts;
+	unsigned max_redirects;
 	bool repeatable; /* idempotency key or retry_unsafe */
 	char *owned;     /* merged headers; free with spec_request_clear */
 };

@@ -89,7 +89,8 @@ struct store_request {
 	unsigned hops;          /* redirects followed so far; then spec.url is where they led */
 	bool as_get;            /* a redirect made it a GET without a body */
 	bool stripped;          /* a redirect led to another origin: no credentials go there */
-	int64_t granted_boot_us; /* of an attempt that is open already: as a time of the present boot (daemon/limit.h) */
+	int64_t
+	    granted_boot_us; /* of an attempt that is open already: as a time of the present boot (daemon/limit.h) */
 	struct store_job_new spec;
 };
 
@@ -219,6 +220,8 @@ struct store_lane_load {
 	uint64_t after;
 	uint64_t *ids; /* the caller's, room for `room`; alive until done */
 	size_t room;
+	/* May be NULL. Told, before done, what the job of ids[i] will ask for. */
+	void (*on_id)(struct store_lane_load *l, size_t i, const char *url);
 	size_t count;        /* out */
 	bool more;           /* out: of the fresh */
 	uint64_t last;       /* out: continue after this (fresh) */
@@ -299,7 +302,8 @@ void store_open_attempts(struct store *st, struct store_open_attempts *o);
 struct store_recent {
 	struct store_op op;
 	int64_t window_us;
-	void (*on_row)(struct store_recent *r, const char *host, const char *url, int64_t counted_boot_us);
+	void (*on_row)(struct store_recent *r, uint64_t job, const char *host, const char *url,
+		       int64_t counted_boot_us);
 };
 void store_recent(struct store *st, struct store_recent *r);
 /* Tells the listener of every lane of a batch that has not ended. */
