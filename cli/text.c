@@ -11,6 +11,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "lib/base64.h"
 #include "lib/err.h"
 
 void text_clear(struct text *t)
@@ -118,24 +119,8 @@ void text_add_csv(struct text *t, const char *s)
 
 void text_add_base64(struct text *t, const void *data, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *p = data;
-
-	text_reserve(t, (len + 2) / 3 * 4);
-	for (size_t i = 0; i < len; i += 3) {
-		unsigned three = (unsigned)p[i] << 16;
-		char four[4];
-
-		if (i + 1 < len)
-			three |= (unsigned)p[i + 1] << 8;
-		if (i + 2 < len)
-			three |= p[i + 2];
-		four[0] = digits[three >> 18];
-		four[1] = digits[three >> 12 & 63];
-		four[2] = i + 1 < len ? digits[three >> 6 & 63] : '=';
-		four[3] = i + 2 < len ? digits[three & 63] : '=';
-		text_add(t, four, sizeof four);
-	}
+	text_reserve(t, BASE64_SIZE(len));
+	t->len += base64_encode(t->data + t->len, data, len);
 }
 
 /* One character of `s` as it is shown, and the columns it takes. Returns the bytes taken. */

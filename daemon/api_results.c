@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "daemon/api.h"
-#include "daemon/base64.h"
 #include "daemon/render.h"
+#include "lib/base64.h"
 #include "lib/log.h"
 
 #define PAGE_ROWS        256

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base64.h"
+#include "lib/base64.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 

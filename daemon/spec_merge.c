@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base64.h"
 #include "daemon/spec_private.h"
+#include "lib/base64.h"
 
 /* ---- writing options ---- */
 

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "daemon/base64.h"
 #include "daemon/spec.h"
+#include "lib/base64.h"
 
 static struct spec_jobs *jobs(const char *text)
 {

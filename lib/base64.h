@@ -1,6 +1,6 @@
 /* Base64 (RFC 4648, section 4), strict: padding is required, and nothing but the alphabet is taken. */
-#ifndef FANOUT_DAEMON_BASE64_H
-#define FANOUT_DAEMON_BASE64_H
+#ifndef FANOUT_LIB_BASE64_H
+#define FANOUT_LIB_BASE64_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-/* Base64 both ways. Pure. */
-#include "daemon/base64.h"
+/* Base64 both ways. */
+#include "lib/base64.h"
 
 #include <stdint.h>
 
