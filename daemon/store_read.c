@@ -103,6 +103,15 @@ static void timings_read(struct timings *t, const struct stmt *q, int at)
 	};
 }
 
+static void body_read(struct store_result *out, const struct stmt *q)
+{
+	out->body_in_file = col_int(q, 28);
+	if (col_null(q, 29))
+		return;
+	out->body = col_blob(q, 29);
+	out->body_bytes = (size_t)sqlite3_column_bytes(q->s, 29);
+}
+
 /* From RESULT_COLUMNS, in their order. */
 static void result_read(struct store *st, struct store_result *out, const struct stmt *q)
 {
@@ -126,16 +135,14 @@ static void result_read(struct store *st, struct store_result *out, const struct
 	    .http_version = (int)col_int(q, 16),
 	    .queued_us = col_int(q, 18),
 	    .limited_us = col_int(q, 19),
-	    .body_in_file = col_int(q, 28),
 	};
 	timings_read(&out->timings, q, 20);
-	if (job_state_final(out->state))
+	/* A job that was retried has an outcome still, but no end and no body any more. */
+	if (job_state_final(out->state)) {
 		out->ended_us = col_int(q, 17);
-	else if (store_open_find(st, out->job))
+		body_read(out, q);
+	} else if (store_open_find(st, out->job)) {
 		out->state = JOB_RUNNING;
-	if (!col_null(q, 29)) {
-		out->body = sqlite3_column_blob(q->s, 29);
-		out->body_bytes = (size_t)sqlite3_column_bytes(q->s, 29);
 	}
 }
 
@@ -303,6 +310,8 @@ static void event_read(struct store *st, struct store_result *out, const struct 
 	out->due_us = 0;
 	if (col_int(q, 33))
 		out->attempts = (unsigned)col_int(q, 33);
+	if (!col_int(q, 34))
+		out->body_in_file = false;
 }
 
 void store_events(struct store *st, struct store_events *v)

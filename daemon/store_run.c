@@ -33,7 +33,7 @@ void store_request_read(struct store_request *req, const struct stmt *q)
 		},
 	};
 	if (req->spec.has_body) {
-		req->spec.body = sqlite3_column_blob(q->s, 18);
+		req->spec.body = col_blob(q, 18);
 		req->spec.body_bytes = (size_t)sqlite3_column_bytes(q->s, 18);
 	}
 }

@@ -133,7 +133,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RESULTS] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
     [STMT_RESULT] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id = ?",
     /* CROSS JOIN: the order of the loops is the order of the events. */
-    [STMT_EVENTS] = "SELECT " RESULT_COLUMNS ", o.id, o.state, o.reason, o.n"
+    [STMT_EVENTS] = "SELECT " RESULT_COLUMNS ", o.id, o.state, o.reason, o.n, p.outcome = o.id & 4294967295"
 		    " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
 		    " LEFT JOIN progress p ON p.job = j.id LEFT JOIN chains c ON c.id = j.chain"
 		    " WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",

@@ -124,6 +124,13 @@ static inline const char *col_text_or_null(const struct stmt *q, int i)
 {
 	return (const char *)sqlite3_column_text(q->s, i);
 }
+/* Never NULL: SQLite has none for an empty blob. Its length is asked for afterwards. */
+static inline const void *col_blob(const struct stmt *q, int i)
+{
+	const void *p = sqlite3_column_blob(q->s, i);
+
+	return p ? p : "";
+}
 static inline bool col_null(const struct stmt *q, int i)
 {
 	return sqlite3_column_type(q->s, i) == SQLITE_NULL;

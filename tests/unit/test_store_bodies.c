@@ -82,8 +82,11 @@ static void a_retried_jobs_file_goes(void **state)
 	jobs_like(r, batch, plain_job(), 1);
 	run_with_file(r, job, JOB_FAILED);
 	assert_true(body_there(r, job, 1));
+	assert_true(job_of(r, job).row.body_in_file);
 	mark_job(r, job, STORE_MARK_RETRY);
 	assert_false(body_there(r, job, 1));
+	assert_false(job_of(r, job).row.body_in_file);
+	assert_false(job_of(r, job).newest_has_body);
 	assert_int_equal(bodies_bytes(r), 0);
 	run_with_file(r, job, JOB_DONE);
 	assert_true(body_there(r, job, 2));

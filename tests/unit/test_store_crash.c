@@ -2,8 +2,10 @@
  * done is there; all that is kept as a sum adds up; what was open is found and can be settled.
  *
  * The victim notes what it was told in memory that outlives it. */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "tests/unit/test_store.h"
@@ -17,7 +19,8 @@ struct told {
 	uint32_t batches; /* the greatest number */
 	struct {
 		uint32_t jobs;
-		bool closed, touched;        /* touched: marked as a whole, its jobs' states may change */
+		bool closed, removed;
+		bool touched;                /* marked as a whole: its jobs' states may change */
 		uint8_t final[JOBS_MAX + 1]; /* 0: not known to have ended */
 	} batch[BATCHES_MAX + 1];
 };
@@ -79,6 +82,19 @@ static void on_ended(struct store_op *op, const struct err *e)
 	victim.attempt_busy[i] = false;
 }
 
+static void write_body(uint64_t job, uint32_t n)
+{
+	int bodies = store_bodies_fd(victim.room.st);
+	char path[JOBID_PATH_SIZE], dir[16];
+
+	snprintf(dir, sizeof dir, "%u", jobid_batch(job));
+	mkdirat(bodies, dir, 0700);
+	int fd = openat(bodies, jobid_body_path(path, job, n), O_CREAT | O_WRONLY, 0600);
+	if (write(fd, "x", 1) != 1)
+		_exit(1);
+	close(fd);
+}
+
 static void on_opened(struct store_op *op, const struct err *e)
 {
 	struct store_attempt_open *o = (struct store_attempt_open *)op;
@@ -98,9 +114,10 @@ static void on_opened(struct store_op *op, const struct err *e)
 						     .remote_ip = "",
 						     .error = "",
 						     .headers = "",
-						     .body = "x",
-						     .body_bytes = 1,
+						     .body_in_file = random_below(2),
 						     .size_bytes = 1};
+	if (victim.outcome[i].body_in_file)
+		write_body(o->job, o->n);
 	victim.end[i] =
 	    (struct store_attempt_end){.op.done = on_ended,
 				       .outcome = &victim.outcome[i],
@@ -131,14 +148,16 @@ static void add_some(void)
 
 static void mark_some(void)
 {
-	static const enum store_mark marks[] = {STORE_MARK_CLOSE, STORE_MARK_CLOSE, STORE_MARK_PAUSE, STORE_MARK_CANCEL,
-						STORE_MARK_RETRY};
-	enum store_mark what = marks[random_below(5)];
+	static const enum store_mark marks[] = {STORE_MARK_CLOSE,  STORE_MARK_CLOSE, STORE_MARK_PAUSE,
+						STORE_MARK_CANCEL, STORE_MARK_RETRY, STORE_MARK_REMOVE};
+	enum store_mark what = marks[random_below(6)];
 	uint32_t batch = 1 + random_below(told->batches);
 
 	/* Before it is told: it may be done and the word of it lost. */
 	if (what == STORE_MARK_CANCEL || what == STORE_MARK_RETRY)
 		told->batch[batch].touched = true;
+	if (what == STORE_MARK_REMOVE)
+		told->batch[batch].removed = true;
 	victim.mark = (struct store_batch_mark){.op.done = on_marked, .batch = batch, .mark = what};
 	victim.mark_busy = true;
 	store_batch_mark(victim.room.st, &victim.mark);
@@ -193,15 +212,26 @@ _Noreturn static void be_the_victim(const struct room *r, uint32_t seed)
 struct seen {
 	struct store_results results;
 	uint32_t last;
+	size_t files;
 	bool wrong;
 };
+static struct room *witness;
 
 static void compare(struct store_results *res, const struct store_result *row)
 {
 	struct seen *s = (struct seen *)res;
 	uint32_t seq = jobid_seq(row->job);
+	char path[JOBID_PATH_SIZE];
 
 	s->last = seq;
+	if (row->body_in_file) {
+		s->files++;
+		if (faccessat(store_bodies_fd(witness->st), jobid_body_path(path, row->job, row->attempts), F_OK, 0) <
+		    0) {
+			print_error("the file %s is not there\n", path);
+			s->wrong = true;
+		}
+	}
 	if (seq > JOBS_MAX || told->batch[res->batch].touched)
 		return;
 	uint8_t final = told->batch[res->batch].final[seq];
@@ -212,13 +242,28 @@ static void compare(struct store_results *res, const struct store_result *row)
 	}
 }
 
-static void witness_batch(struct room *r, uint32_t batch)
+static size_t files_below(const struct room *r)
+{
+	char command[160], text[32] = "";
+
+	snprintf(command, sizeof command, "find %s/bodies -type f | wc -l", r->dir);
+	FILE *pipe = popen(command, "r");
+	assert_non_null(pipe);
+	assert_non_null(fgets(text, sizeof text, pipe));
+	pclose(pipe);
+	return strtoul(text, NULL, 10);
+}
+
+/* Returns how many of its results are in files. */
+static size_t witness_batch(struct room *r, uint32_t batch)
 {
 	struct seen s = {.results = {.op = op_of(r), .batch = batch, .limit = 1000000, .on_row = compare}};
 	struct batch_copy b;
 
 	store_results(r->st, &s.results);
 	wait_done(r);
+	if (r->last.code == ERR_NOT_FOUND && told->batch[batch].removed)
+		return 0;
 	if (r->last.code != ERR_NONE)
 		fail_msg("batch %u was acknowledged: %s", batch, r->last.what);
 	if (s.last < told->batch[batch].jobs)
@@ -226,6 +271,7 @@ static void witness_batch(struct room *r, uint32_t batch)
 	assert_false(s.wrong);
 	b = batch_of(r, batch);
 	assert_true(b.row.closed || !told->batch[batch].closed);
+	return s.files;
 }
 
 static uint64_t left[64];
@@ -259,7 +305,9 @@ static void nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(voi
 {
 	struct room *r = *state;
 	struct err e;
+	size_t files;
 
+	witness = r;
 	room_close(r);
 	for (uint32_t round = 1; round <= ROUNDS; round++) {
 		pid_t child = fork();
@@ -275,13 +323,17 @@ static void nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(voi
 		for (uint32_t batch = 1; batch <= told->batches; batch++)
 			witness_batch(r, batch);
 		settle(r);
-		step_all(r);
+		step_until_quiet(r);
 		if (store_check(r->st, &e) < 0)
 			fail_msg("round %u, settled: %s", round, e.what);
+		for (uint32_t batch = files = 0; batch++ < told->batches;)
+			files += witness_batch(r, batch);
+		assert_int_equal(files_below(r), files);
 		if (round < ROUNDS)
 			room_close(r);
 	}
 	assert_true(told->batches > 5);
+	assert_true(files > 5);
 }
 
 int main(void)
