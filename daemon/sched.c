@@ -1,5 +1,5 @@
 /* The scheduler's books: which batches, lanes and keys there are, and their settings. It must not know in what order
- * they go (sched_pick.c), when a limit lets a key go (sched_key.c), or what a lane has in memory (sched_lane.c). */
+ * they go (sched_pick.c), when a limit lets a key go (sched_line.c), or what a lane has in memory (sched_lane.c). */
 #include "daemon/sched.h"
 
 #include <stdlib.h>
@@ -31,7 +31,9 @@ struct sched *sched_create(const struct sched_settings *set)
 	TAILQ_INIT(&s->ready);
 	TAILQ_INIT(&s->owed);
 	TAILQ_INIT(&s->hungry);
-	heap_init(&s->waiting, key_comes_before);
+	LIST_INIT(&s->limits);
+	LIST_INIT(&s->grants);
+	heap_init(&s->waiting, limit_comes_before);
 	return s;
 }
 
@@ -63,6 +65,7 @@ void sched_free(struct sched *s)
 		next = k->hh.next;
 		key_free(s, k);
 	}
+	limits_free(s);
 	heap_clear(&s->waiting);
 	free(s);
 }
@@ -70,8 +73,8 @@ void sched_free(struct sched *s)
 void sched_set_host_concurrency(struct sched *s, unsigned host_concurrency)
 {
 	s->set.host_concurrency = host_concurrency;
-	for (struct sched_key *k = s->keys; k; k = k->hh.next)
-		key_look_again(s, k);
+	for (struct sched_host *h = s->hosts; h; h = h->hh.next)
+		host_touched(s, h);
 }
 
 /* ---- batches ---- */
@@ -102,15 +105,19 @@ struct sched_batch *sched_batch_add(struct sched *s, uint32_t batch, const struc
 /* A concurrency of its own, or none any more: another queue of the key, and other in-flight jobs that count. */
 static void lane_change_queue(struct sched *s, struct sched_lane *l, enum queue to)
 {
+	struct sched_key *k = l->key;
+
 	if (to == QUEUE_DEFAULT)
-		l->key->default_in_flight += l->in_flight;
+		k->host->default_in_flight += l->in_flight;
 	else
-		l->key->default_in_flight -= l->in_flight;
+		k->host->default_in_flight -= l->in_flight;
 	if (l->place == LANE_QUEUED) {
-		heap_remove(&l->key->queues[to == QUEUE_DEFAULT ? QUEUE_OWN : QUEUE_DEFAULT], &l->node);
-		heap_insert(&l->key->queues[to], &l->node);
+		heap_remove(&k->queues[to == QUEUE_DEFAULT ? QUEUE_OWN : QUEUE_DEFAULT], &l->node);
+		heap_insert(&k->queues[to], &l->node);
+		if (k->state == KEY_STUCK)
+			key_set_state(s, k, KEY_READY);
 	}
-	key_look_again(s, l->key);
+	host_touched(s, k->host);
 }
 
 void sched_batch_set(struct sched *s, struct sched_batch *b, const struct sched_batch_options *opt, int64_t now_us)
@@ -118,7 +125,7 @@ void sched_batch_set(struct sched *s, struct sched_batch *b, const struct sched_
 	enum queue before = batch_queue(b);
 	struct sched_lane *l;
 
-	(void)now_us; /* room for limits that a batch brings */
+	(void)now_us;
 	b->opt = *opt;
 	if (batch_queue(b) != before)
 		for (l = TAILQ_FIRST(&b->lanes); l; l = TAILQ_NEXT(l, of_batch))
@@ -167,8 +174,7 @@ struct sched_lane *sched_lane_add(struct sched *s, int64_t lane, struct sched_ba
 	l->user = user;
 	l->end = &l->first;
 	l->key = key_add(s, key);
-	if (!l->key->host)
-		l->key->host = sched_copy(host);
+	key_set_host(s, l->key, host);
 	l->key->lanes++;
 	TAILQ_INSERT_TAIL(&b->lanes, l, of_batch);
 	HASH_ADD(hh, s->lanes, id, sizeof(l->id), l);
@@ -207,7 +213,7 @@ const char *sched_lane_key(const struct sched_lane *l)
 
 const char *sched_lane_host(const struct sched_lane *l)
 {
-	return l->key->host;
+	return l->key->host->name;
 }
 
 struct sched_batch *sched_lane_batch(const struct sched_lane *l)
@@ -234,6 +240,8 @@ struct sched_totals sched_totals(const struct sched *s)
 {
 	return (struct sched_totals){
 	    .keys = HASH_COUNT(s->keys),
+	    .hosts = HASH_COUNT(s->hosts),
+	    .limits = s->limit_count,
 	    .lanes = HASH_COUNT(s->lanes),
 	    .batches = HASH_COUNT(s->batches),
 	    .loaded = s->loaded,

@@ -122,9 +122,6 @@ void sched_limit_resume(struct sched *s, struct sched_limit *l);
 void sched_limit_learn_rate(struct sched *s, struct sched_limit *l, const struct rate *rate, int64_t now_us,
 			    int64_t expires_us);
 
-/* On its way out: the one rule of a key; sched_key_limits is what replaces it. */
-void sched_key_limit(struct sched *s, const char *key, const struct limit_rule *rule);
-
 /* The whole list of limits of a key that exists or is to come, in any order, at most SCHED_KEY_LIMITS_MAX; it replaces
  * the one before. The key's jobs in flight count from now on against limits that are new to them, and still against
  * those that are gone from the list. A key is kept while it has lanes or limits: to forget it, set none (n = 0).

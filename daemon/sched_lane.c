@@ -15,10 +15,10 @@ void lane_queue(struct sched *s, struct sched_lane *l)
 	/* whoever was away starts where the key is now: no credit from the time it did not ask */
 	if (l->pass < k->pass)
 		l->pass = k->pass;
-	l->turn = ++k->turn;
+	l->turn = ++k->turns;
 	l->place = LANE_QUEUED;
 	heap_insert(&k->queues[batch_queue(l->batch)], &l->node);
-	/* a key that waits for a time goes on waiting: its limits hold for this lane too */
+	/* a key in a limit's line goes on waiting: its limits hold for this lane too */
 	if (k->state == KEY_IDLE || k->state == KEY_STUCK)
 		key_set_state(s, k, KEY_READY);
 }

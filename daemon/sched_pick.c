@@ -19,11 +19,30 @@ static struct sched_lane *queue_top(const struct sched_key *k, enum queue q)
 	return n ? HEAP_ENTRY(n, struct sched_lane, node) : NULL;
 }
 
-/* The lane whose turn it is, of those that the key's concurrency lets go. */
-static struct sched_lane *key_first_lane(const struct sched *s, const struct sched_key *k)
+/* Why a key is looked at: in its own turn it has to respect the lines before its limits and its host; when it is served
+ * by one of them it has waited already, and does not wait in another that has room. */
+enum visit { VISIT_IN_TURN, VISIT_BY_LIMIT, VISIT_BY_HOST };
+
+/* Whether lanes under the host's default concurrency may go. A key that finds they may not is in the host's line from
+ * then on, also while its other lanes go. */
+static bool default_may_go(struct sched *s, struct sched_key *k, enum visit visit)
+{
+	const struct sched_key *first;
+
+	if (!queue_top(k, QUEUE_DEFAULT))
+		return false;
+	first = host_first_in_line(k->host);
+	if (!host_full(s, k->host) && (visit != VISIT_IN_TURN || !first || first == k))
+		return true;
+	key_join_host_line(s, k);
+	return false;
+}
+
+/* The lane whose turn it is, of those that the host's concurrency lets go. */
+static struct sched_lane *key_first_lane(const struct sched_key *k, bool default_may)
 {
 	struct sched_lane *own = queue_top(k, QUEUE_OWN);
-	struct sched_lane *other = key_default_full(s, k) ? NULL : queue_top(k, QUEUE_DEFAULT);
+	struct sched_lane *other = default_may ? queue_top(k, QUEUE_DEFAULT) : NULL;
 
 	if (!own || !other)
 		return own ? own : other;
@@ -32,35 +51,100 @@ static struct sched_lane *key_first_lane(const struct sched *s, const struct sch
 	return own->turn < other->turn ? own : other;
 }
 
-static bool key_is_limited(struct sched *s, struct sched_key *k, int64_t now_us)
+/* A limit with a line before it that this key has not waited in. */
+static struct sched_limit *line_to_join(const struct sched_key *k)
 {
-	enum limit_hold why;
-	int64_t until_us = key_ask(k, now_us, &why);
+	for (unsigned i = 0; k->grants && i < k->grants->count; i++) {
+		const struct sched_key *first = limit_first_in_line(k->grants->limits[i]);
 
-	key_account_limited(k, why > LIMIT_CONCURRENCY, now_us);
-	if (until_us == 0)
-		return false;
-	k->wake_us = until_us;
-	key_set_state(s, k, until_us == CLOCK_NEVER ? KEY_STUCK : KEY_WAITING);
-	return true;
+		if (first && (k->ticket == 0 || first->ticket < k->ticket))
+			return k->grants->limits[i];
+	}
+	return NULL;
 }
 
-/* A key's turn: the lane that may go, or NULL, and then the key is no longer ready. */
-static struct sched_lane *key_visit(struct sched *s, struct sched_key *k, int64_t now_us)
+static bool key_is_limited(struct sched *s, struct sched_key *k, enum visit visit, int64_t now_us)
+{
+	enum limit_hold why;
+	int64_t until_us;
+	struct sched_limit *l = key_ask(k, now_us, &until_us, &why);
+
+	if (l)
+		limit_held(s, l, until_us, why, now_us);
+	else if (visit == VISIT_IN_TURN)
+		l = line_to_join(k);
+	if (l)
+		key_join_line(s, k, l, now_us);
+	return l != NULL;
+}
+
+/* The lane of the key that may go; or NULL, and then the key is no longer in the ring. */
+static struct sched_lane *key_visit(struct sched *s, struct sched_key *k, enum visit visit, int64_t now_us)
 {
 	struct sched_lane *l;
 
-	if (key_has_lanes_queued(k) && key_is_limited(s, k, now_us))
+	if (key_has_lanes_queued(k) && key_is_limited(s, k, visit, now_us))
 		return NULL;
-	while ((l = key_first_lane(s, k))) {
+	while ((l = key_first_lane(k, default_may_go(s, k, visit)))) {
 		if (batch_open(l->batch))
 			return l;
 		lane_leave(s, l);
 		lane_park(s, l);
 	}
-	key_account_limited(k, false, now_us);
 	key_set_state(s, k, key_has_lanes_queued(k) ? KEY_STUCK : KEY_IDLE);
 	return NULL;
+}
+
+/* A limit's turn: the first in its line is served, if the limit lets it. */
+static struct sched_lane *limit_serve(struct sched *s, struct sched_limit *l, int64_t now_us)
+{
+	enum limit_hold why;
+	int64_t until_us = limit_ask_why(l->limit, now_us, &why);
+	struct sched_key *k = limit_first_in_line(l);
+	struct sched_lane *lane;
+
+	if (until_us != 0) {
+		limit_held(s, l, until_us, why, now_us);
+		return NULL;
+	}
+	limit_free_again(l, now_us);
+	key_leave_line(s, k, now_us);
+	lane = key_visit(s, k, VISIT_BY_LIMIT, now_us);
+	if (lane && l->line.turn.ready)
+		turn_ready(s, &l->line.turn);
+	return lane;
+}
+
+/* A host's turn: the first in its line is served, if a limit does not hold it: then it comes back when that lets go. */
+static struct sched_lane *host_serve(struct sched *s, struct sched_host *h, int64_t now_us)
+{
+	struct sched_key *k = host_first_in_line(h);
+	struct sched_lane *lane;
+
+	if (host_full(s, h)) {
+		turn_over(s, &h->line.turn);
+		return NULL;
+	}
+	key_leave_host_line(s, k);
+	if (k->state == KEY_LINED)
+		return NULL;
+	lane = key_visit(s, k, VISIT_BY_HOST, now_us);
+	if (lane && h->line.turn.ready)
+		turn_ready(s, &h->line.turn);
+	return lane;
+}
+
+static struct sched_lane *turn_take(struct sched *s, struct turn *t, int64_t now_us)
+{
+	switch (t->kind) {
+	case TURN_KEY:
+		return key_visit(s, HEAP_ENTRY(t, struct sched_key, turn), VISIT_IN_TURN, now_us);
+	case TURN_LIMIT:
+		return limit_serve(s, HEAP_ENTRY(t, struct sched_limit, line.turn), now_us);
+	case TURN_HOST:
+		return host_serve(s, HEAP_ENTRY(t, struct sched_host, line.turn), now_us);
+	}
+	BUG("a turn of kind %d", (int)t->kind);
 }
 
 /* Brings one parked lane of a batch that may go back to its key; false when there is none. The batches take turns. */
@@ -83,8 +167,8 @@ static void wake_waiting(struct sched *s, int64_t now_us)
 {
 	struct heap_node *n;
 
-	while ((n = heap_top(&s->waiting)) && HEAP_ENTRY(n, struct sched_key, node)->wake_us <= now_us)
-		key_set_state(s, HEAP_ENTRY(n, struct sched_key, node), KEY_READY);
+	while ((n = heap_top(&s->waiting)) && HEAP_ENTRY(n, struct sched_limit, node)->wake_us <= now_us)
+		limit_touched(s, HEAP_ENTRY(n, struct sched_limit, node));
 }
 
 static void lane_pay(struct sched_lane *l)
@@ -95,7 +179,7 @@ static void lane_pay(struct sched_lane *l)
 		k->pass = l->pass;
 	/* from the key's pass on: one that was held up by the key's concurrency has no arrears to claim */
 	l->pass = k->pass + stride(l->batch);
-	l->turn = ++k->turn;
+	l->turn = ++k->turns;
 }
 
 static void count_in_flight(struct sched *s, struct sched_lane *l, int by)
@@ -103,9 +187,8 @@ static void count_in_flight(struct sched *s, struct sched_lane *l, int by)
 	s->in_flight += (unsigned)by;
 	l->in_flight += (unsigned)by;
 	l->batch->in_flight += (unsigned)by;
-	l->key->in_flight += (unsigned)by;
 	if (batch_queue(l->batch) == QUEUE_DEFAULT)
-		l->key->default_in_flight += (unsigned)by;
+		l->key->host->default_in_flight += (unsigned)by;
 	batch_update_owed(s, l->batch);
 }
 
@@ -113,13 +196,16 @@ static struct sched_job *grant(struct sched *s, struct sched_lane *l, int64_t no
 {
 	struct sched_key *k = l->key;
 	struct sched_job *j = lane_shift(s, l);
-	struct key_limit *kl;
 
 	j->granted_us = now_us;
 	j->limited_us += key_limited_us(k, now_us);
-	for (kl = SLIST_FIRST(&k->limits); kl; kl = SLIST_NEXT(kl, next))
-		limit_grant(kl->limit, now_us);
+	grants_take(j, k, now_us);
 	count_in_flight(s, l, 1);
+	k->ticket = 0;
+	if (batch_queue(l->batch) == QUEUE_DEFAULT) {
+		key_leave_host_line(s, k);
+		k->host_ticket = 0;
+	}
 	lane_pay(l);
 	if (l->loaded == 0)
 		lane_leave(s, l);
@@ -131,15 +217,15 @@ static struct sched_job *grant(struct sched *s, struct sched_lane *l, int64_t no
 
 struct sched_job *sched_pick(struct sched *s, int64_t now_us)
 {
-	struct sched_key *k;
+	struct turn *t;
 	struct sched_lane *l;
 
 	wake_waiting(s, now_us);
 	/* one at every pick, and all before giving up: parked lanes come back even while others always have work */
 	unpark_one(s);
 	for (;;) {
-		while ((k = TAILQ_FIRST(&s->ready)))
-			if ((l = key_visit(s, k, now_us)))
+		while ((t = TAILQ_FIRST(&s->ready)))
+			if ((l = turn_take(s, t, now_us)))
 				return grant(s, l, now_us);
 		if (!unpark_one(s))
 			return NULL;
@@ -149,34 +235,30 @@ struct sched_job *sched_pick(struct sched *s, int64_t now_us)
 int64_t sched_wake_us(const struct sched *s, int64_t now_us)
 {
 	const struct heap_node *n = heap_top(&s->waiting);
-	int64_t wake_us = n ? HEAP_CONST_ENTRY(n, struct sched_key, node)->wake_us : CLOCK_NEVER;
+	int64_t wake_us = n ? HEAP_CONST_ENTRY(n, struct sched_limit, node)->wake_us : CLOCK_NEVER;
 
 	return wake_us > now_us ? wake_us : now_us;
 }
 
+static void leave_flight(struct sched *s, struct sched_lane *l)
+{
+	count_in_flight(s, l, -1);
+	host_touched(s, l->key->host);
+}
+
 void sched_ended(struct sched *s, struct sched_job *j, int64_t now_us, int64_t counted_us)
 {
-	struct sched_lane *l = j->lane;
-	struct key_limit *kl;
-
 	if (counted_us < j->granted_us)
 		counted_us = j->granted_us;
-	count_in_flight(s, l, -1);
-	for (kl = SLIST_FIRST(&l->key->limits); kl; kl = SLIST_NEXT(kl, next))
-		limit_end(kl->limit, now_us, j->granted_us, counted_us);
-	key_look_again(s, l->key);
+	leave_flight(s, j->lane);
+	grants_end(s, j, now_us, counted_us);
 }
 
 void sched_refund(struct sched *s, struct sched_job *j, int64_t now_us)
 {
-	struct sched_lane *l = j->lane;
-	struct key_limit *kl;
-
-	(void)now_us; /* room for limits that care */
-	count_in_flight(s, l, -1);
-	for (kl = SLIST_FIRST(&l->key->limits); kl; kl = SLIST_NEXT(kl, next))
-		limit_refund(kl->limit, j->granted_us);
-	key_look_again(s, l->key);
+	(void)now_us;
+	leave_flight(s, j->lane);
+	grants_refund(s, j);
 }
 
 /* ---- explaining ---- */
@@ -184,12 +266,13 @@ void sched_refund(struct sched *s, struct sched_job *j, int64_t now_us)
 static struct sched_waiting key_wait(const struct sched *s, const struct sched_lane *l, int64_t now_us)
 {
 	struct sched_waiting w = {.wait = SCHED_READY, .until_us = now_us};
-	int64_t until_us = key_ask(l->key, now_us, &w.hold);
+	int64_t until_us;
 
-	if (w.hold != LIMIT_FREE) {
+	w.limit = key_ask(l->key, now_us, &until_us, &w.hold);
+	if (w.limit) {
 		w.until_us = until_us;
 		w.wait = w.hold == LIMIT_CONCURRENCY ? SCHED_LIMIT_CAP : SCHED_LIMITED;
-	} else if (batch_queue(l->batch) == QUEUE_DEFAULT && key_default_full(s, l->key)) {
+	} else if (batch_queue(l->batch) == QUEUE_DEFAULT && host_full(s, l->key->host)) {
 		w.until_us = CLOCK_NEVER;
 		w.wait = SCHED_HOST_CAP;
 	}

@@ -45,7 +45,11 @@ static struct sched *fill(const struct bench *b)
 			struct sched_lane *l;
 
 			snprintf(key, sizeof(key), "host%u.example:443", k);
-			sched_key_limit(s, key, b->rule);
+			if (b->rule) {
+				struct sched_limit *limit = sched_limit_create(s, b->rule, NULL);
+
+				sched_key_limits(s, key, &limit, 1, 0);
+			}
 			l = sched_lane_add(s, ++id, batch, key, key, NULL);
 			for (unsigned j = 0; j < JOBS_PER_KEY; j++)
 				sched_push(s, l, calloc(1, sizeof(struct sched_job)), 1);

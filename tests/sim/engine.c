@@ -13,8 +13,6 @@ static void lane_need(struct world *w, struct lane *l)
 	if (l->needed++ > 0)
 		return;
 	l->handle = sched_lane_add(w->sched, l->id, l->batch->handle, l->key->name, l->key->name, l);
-	if (l->key->ruled)
-		sched_key_limit(w->sched, l->key->name, &l->key->rule);
 }
 
 static void lane_drop(struct world *w, struct lane *l)

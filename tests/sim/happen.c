@@ -98,8 +98,7 @@ static void on_batch_set(struct world *w, const struct event *e)
 static void set_rule(struct world *w, struct key *k, const struct limit_rule *rule)
 {
 	trace(w, "%s: %s", k->name, rule ? "rule set" : "rule taken away");
-	judge_rule(w, k, rule);
-	sched_key_limit(w->sched, k->name, rule);
+	key_set_rule(w, k, rule);
 }
 
 /* A rule comes, goes, or changes its counts (its windows stay, so that what is remembered is known exactly). */

@@ -104,6 +104,20 @@ struct limit_rule draw_rule(struct world *w)
 	return r;
 }
 
+void key_set_rule(struct world *w, struct key *k, const struct limit_rule *rule)
+{
+	judge_rule(w, k, rule);
+	if (!rule) {
+		sched_limit_free(w->sched, k->limit, w->now_us);
+		k->limit = NULL;
+	} else if (k->limit) {
+		sched_limit_change(w->sched, k->limit, rule, w->now_us);
+	} else {
+		k->limit = sched_limit_create(w->sched, rule, k);
+		sched_key_limits(w->sched, k->name, &k->limit, 1, w->now_us);
+	}
+}
+
 static void create_keys(struct world *w)
 {
 	w->key_count = (unsigned)draw(w, 1, KEYS_MAX);
@@ -115,8 +129,7 @@ static void create_keys(struct world *w)
 		if (chance(w, 75)) {
 			struct limit_rule rule = draw_rule(w);
 
-			judge_rule(w, k, &rule);
-			sched_key_limit(w->sched, k->name, &rule);
+			key_set_rule(w, k, &rule);
 		}
 		for (int n = (int)draw(w, 0, 2); n > 0; n--)
 			event_add(w, draw(w, 0, 5 * SEC), EVENT_KEY_SET, k, 0);

@@ -39,6 +39,7 @@ struct arrived {
 struct key {
 	char name[16];
 	struct limit_rule rule;
+	struct sched_limit *limit;
 	bool ruled;
 	int64_t ruled_since_us;
 	int64_t paced_us, paced_before_us; /* the last grants under the rule; -1: none */
@@ -160,6 +161,7 @@ bool event_take(struct world *w, int64_t until_us, struct event *out);
 int64_t event_next_us(const struct world *w);
 struct sched_batch_options draw_options(struct world *w);
 struct limit_rule draw_rule(struct world *w);
+void key_set_rule(struct world *w, struct key *k, const struct limit_rule *rule);
 void trace(struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* engine.c: what the daemon's engine does, in small */

@@ -85,9 +85,31 @@ static int served(const struct sched_lane *l, int n)
 	return count;
 }
 
-static void under(const char *key, int64_t count, int64_t window_us)
+static struct sched_limit *limit_of(int64_t count, int64_t window_us)
 {
-	sched_key_limit(s, key, &(struct limit_rule){.rates = {{count, window_us}}, .rate_count = 1});
+	return sched_limit_create(s, &(struct limit_rule){.rates = {{count, window_us}}, .rate_count = 1}, NULL);
+}
+
+/* The key under these limits and no others; ends with NULL. */
+static void set_limits(const char *key, struct sched_limit *first, ...)
+{
+	struct sched_limit *all[SCHED_KEY_LIMITS_MAX];
+	unsigned n = 0;
+	va_list ap;
+
+	va_start(ap, first);
+	for (struct sched_limit *l = first; l; l = va_arg(ap, struct sched_limit *))
+		all[n++] = l;
+	va_end(ap);
+	sched_key_limits(s, key, all, n, 0);
+}
+
+static struct sched_limit *under(const char *key, int64_t count, int64_t window_us)
+{
+	struct sched_limit *l = limit_of(count, window_us);
+
+	set_limits(key, l, NULL);
+	return l;
 }
 
 static enum sched_wait waits_for(const struct sched_lane *l, int64_t now, int64_t until)
@@ -498,7 +520,7 @@ static void waiting_for_concurrency_is_not_waiting_for_a_limit(void **arg)
 	struct sched_job *j;
 
 	(void)arg;
-	sched_key_limit(s, "a:80", &(struct limit_rule){.concurrency = 1});
+	set_limits("a:80", sched_limit_create(s, &(struct limit_rule){.concurrency = 1}, NULL), NULL);
 	j = pick(0);
 	assert_null(sched_pick(s, 1 * S));
 	assert_int_equal(waits_for(l, 1 * S, CLOCK_NEVER), SCHED_LIMIT_CAP);
@@ -530,14 +552,14 @@ static void what_a_limit_remembers_outlives_the_lanes_of_its_key(void **arg)
 {
 	struct sched_batch *b = batch(1, 0, 5);
 	struct sched_lane *l = lane(b, "a:80", 1);
+	struct sched_limit *limit = under("a:80", 1, 10 * S);
 
 	(void)arg;
-	under("a:80", 1, 10 * S);
 	end(pick(0), 0);
 	assert_null(sched_lane_remove(s, l));
 	assert_int_equal(sched_totals(s).keys, 1);
 	lane(b, "a:80", 1);
-	under("a:80", 1, 10 * S); /* said again: nothing is forgotten */
+	set_limits("a:80", limit, NULL); /* said again: nothing is forgotten */
 	assert_null(sched_pick(s, 1 * S));
 	end(pick(10 * S), 10 * S);
 }
@@ -568,13 +590,13 @@ static void a_rule_taken_away_lets_its_key_go(void **arg)
 	under("a:80", 1, 10 * S);
 	j = pick(0);
 	assert_null(sched_pick(s, 0));
-	sched_key_limit(s, "a:80", NULL);
+	set_limits("a:80", NULL);
 	end(pick(0), 0);
 	end(j, 0);
-	sched_key_limit(s, "nobody:80", NULL);
+	set_limits("nobody:80", NULL);
 	under("somebody:80", 1, S);
 	assert_int_equal(sched_totals(s).keys, 2);
-	sched_key_limit(s, "somebody:80", NULL);
+	set_limits("somebody:80", NULL);
 	assert_int_equal(sched_totals(s).keys, 1);
 }
 
@@ -729,7 +751,7 @@ static void lanes_can_be_removed_hungry_parked_and_limited(void **arg)
 	assert_null(sched_pick(s, 0));
 	free(sched_lane_remove(s, parked));
 	free(sched_lane_remove(s, limited));
-	sched_key_limit(s, "b:80", NULL);
+	set_limits("b:80", NULL);
 	assert_int_equal(sched_wake_us(s, 0), CLOCK_NEVER);
 	end(j, 0);
 	assert_null(sched_pick(s, 100 * S));
