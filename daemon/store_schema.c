@@ -10,7 +10,7 @@
 #include "lib/log.h"
 
 #define APPLICATION_ID 0x66616e6f /* "fano", in the header of the file */
-/* A look at every page costs about 3 ms a MiB; above this it would delay the start too much. SQLite finds a damaged
+/* A look at every page costs about 4 ms a MiB; above this it would delay the start too much. SQLite finds a damaged
  * page when it reads it, at any size. */
 #define CHECK_BYTES_MAX (64 << 20)
 

@@ -38,7 +38,7 @@ static void on_done(struct store_op *op, const struct err *e)
 static void settle(void)
 {
 	while (pending)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE);
 }
 
 static void on_lane(void *arg, const struct store_lane *l)

@@ -1,4 +1,6 @@
 /* Marks on batches, carried out in steps: cancel, retry, remove; retention and batches that nobody closes. */
+#include <sys/stat.h>
+
 #include "tests/unit/test_store.h"
 
 static void a_cancelled_batch_ends_step_by_step(void **state)
@@ -270,6 +272,41 @@ static void ended_batches_go_one_by_one_when_the_store_is_too_large(void **state
 	assert_int_equal(t.batches, 2);
 }
 
+static off_t file_bytes(struct room *r)
+{
+	char path[128];
+	struct stat s;
+
+	snprintf(path, sizeof path, "%s/fanout.db", r->dir);
+	assert_int_equal(stat(path, &s), 0);
+	return s.st_size;
+}
+
+static void room_that_a_removed_batch_leaves_is_given_back_when_it_is_quiet(void **state)
+{
+	struct room *r = *state;
+	struct store_job_new j = plain_job();
+	uint32_t batch = batch_new(r, false);
+	char *body = calloc(1, 1 << 20);
+
+	j.body = body;
+	j.body_bytes = 1 << 20;
+	j.has_body = true;
+	jobs_like(r, batch, j, 24);
+	free(body);
+	mark(r, batch, STORE_MARK_CANCEL);
+	step_all(r);
+	mark(r, batch, STORE_MARK_REMOVE);
+	step_all(r);
+	room_reopen(r);
+	assert_true(file_bytes(r) > 24 << 20);
+	for (int i = 0; i < 10000 && store_step(r->st); i++)
+		event_base_loop(r->base, EVLOOP_NONBLOCK);
+	store_step(r->st);
+	room_reopen(r);
+	assert_in_range(file_bytes(r), 1, 10 << 20);
+}
+
 static void a_batch_that_nobody_closes_is_closed_after_an_hour(void **state)
 {
 	struct room *r = *state;
@@ -327,6 +364,7 @@ int main(void)
 	    TEST(a_removed_batch_frees_its_key_and_its_number_is_not_used_again),
 	    TEST(the_oldest_ended_batches_go_by_age),
 	    TEST(ended_batches_go_one_by_one_when_the_store_is_too_large),
+	    TEST(room_that_a_removed_batch_leaves_is_given_back_when_it_is_quiet),
 	    TEST(a_batch_that_nobody_closes_is_closed_after_an_hour),
 	    TEST(the_check_finds_what_does_not_add_up),
 	};
