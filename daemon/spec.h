@@ -24,6 +24,8 @@
 #define SPEC_WORD_MAX        200         /* bytes of a name, key, tag or chain */
 #define SPEC_CONCURRENCY_MAX 10000
 #define SPEC_CHAIN_ALL       "batch" /* the chain of a batch that is one chain */
+#define SPEC_KEY_AUTO        "auto"  /* an idempotency key that is made for each job */
+#define SPEC_REDIRECTS       10      /* max_redirects, where it is not said */
 
 /* The defaults of DESIGN section 8, from the configuration. */
 struct spec_defaults {
@@ -66,15 +68,20 @@ bool spec_options_chain(const char *options);
 void spec_jobs_chain(struct spec_jobs *j);
 void spec_jobs_free(struct spec_jobs *j);
 
-/* How one request is to be made and judged. Strings borrow from the template, the request and `owned`. In
+/* How one request is to be made and judged. Strings borrow from the template, the request and what is owned. In
  * job.headers, as for curl, a line "Name:" asks the worker not to send what it would by itself, and "Name;" is an empty
- * value. */
+ * value.
+ *
+ * After redirects (req->hops) it is what a browser would send there: as_get asks by GET, without a body and without
+ * what describes one; stripped takes no user along, and of the headers only those that are never a credential. */
 struct spec_request {
 	struct message_job job; /* ready for message_put_job */
 	unsigned max_attempts;
 	unsigned max_redirects;
 	bool repeatable; /* idempotency key or retry_unsafe */
-	char *owned;     /* merged headers; free with spec_request_clear */
+	/* free with spec_request_clear */
+	char *owned;            /* merged headers */
+	struct json_t *options; /* of the job, parsed */
 };
 void spec_merge(struct spec_request *out, const struct spec_template *t, const struct store_request *req,
 		const struct spec_defaults *def);

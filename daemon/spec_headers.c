@@ -150,9 +150,14 @@ static bool has_name(const char *text, const char *name, size_t n)
 	return false;
 }
 
-bool spec_has_header(const char *text, const char *name)
+bool spec_takes_away(const char *text, const char *name)
 {
-	return has_name(text, name, strlen(name));
+	size_t n = strlen(name);
+
+	for (; *text; text += line_length(text))
+		if (strncasecmp(text, name, n) == 0 && text[n] == ':')
+			return text[n + 1] == '\n';
+	return false;
 }
 
 char *spec_join_headers(const char *own, const char *template, const char *extra)
@@ -171,6 +176,48 @@ char *spec_join_headers(const char *own, const char *template, const char *extra
 		*p = '\0';
 		if (!has_name(out, extra, name))
 			p = mempcpy(p, extra, line_length(extra));
+	}
+	*p = '\0';
+	return out;
+}
+
+/* ---- after redirects ---- */
+
+/* What another origin may see of the headers. Whatever is not here may be a credential, by whatever name. */
+static const char *const harmless[] = {
+    "Accept",           "Accept-Charset",   "Accept-Encoding", "Accept-Language",     "Cache-Control",
+    "Content-Encoding", "Content-Language", "Content-Type",    "Idempotency-Key",     "If-Modified-Since",
+    "If-None-Match",    "If-Range",         "Pragma",          "If-Unmodified-Since", "Range",
+    "User-Agent"};
+
+static bool is_harmless(const char *name, size_t n)
+{
+	for (size_t i = 0; i < sizeof harmless / sizeof harmless[0]; i++)
+		if (strlen(harmless[i]) == n && strncasecmp(harmless[i], name, n) == 0)
+			return true;
+	return false;
+}
+
+/* There is no body any more, and what was asked for by this key has been done. */
+static bool is_of_body(const char *name, size_t n)
+{
+	static const char content[] = "Content-", key[] = "Idempotency-Key";
+
+	return (n >= sizeof content - 1 && strncasecmp(name, content, sizeof content - 1) == 0) ||
+	       (n == sizeof key - 1 && strncasecmp(name, key, n) == 0);
+}
+
+char *spec_redirect_headers(const char *text, bool as_get, bool stripped)
+{
+	char *out = malloc(strlen(text) + 1), *p = out;
+
+	if (!out)
+		BUG("out of memory for headers");
+	for (; *text; text += line_length(text)) {
+		size_t n = strcspn(text, ":;");
+
+		if ((!as_get || !is_of_body(text, n)) && (!stripped || is_harmless(text, n)))
+			p = mempcpy(p, text, line_length(text));
 	}
 	*p = '\0';
 	return out;

@@ -18,6 +18,10 @@
 #define USER_MAX         4096
 #define PRIORITY_MAX     9
 #define PRIORITY_DEFAULT 5
+#define FAIL_IF_MAX      4096
+#define REDIRECTS_MAX    50
+#define DEADLINE_MIN_US  INT64_C(1000000)
+#define DEADLINE_MAX_US  (INT64_C(30) * 86400 * 1000000)
 
 struct member {
 	const char *name;
@@ -108,6 +112,12 @@ static int read_choice(struct spec_draft *d, json_t *v, const struct member *m, 
 	return 0;
 }
 
+static int out_of_range(const struct member *m, struct err *e)
+{
+	return spec_refuse(e, ERR_INPUT, m->name, "it has to be at least %s",
+			   m->max == DEADLINE_MAX_US ? "1 s and at most 30 days" : "1 ms and at most a day");
+}
+
 static int read_duration(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
 {
 	struct err inner;
@@ -117,7 +127,7 @@ static int read_duration(struct spec_draft *d, json_t *v, const struct member *m
 		double seconds = json_number_value(v);
 
 		if (!(seconds > 0 && seconds <= (double)m->max / 1e6))
-			return spec_refuse(e, ERR_INPUT, m->name, "it has to be more than 0 s and at most a day");
+			return out_of_range(m, e);
 		us = (int64_t)(seconds * 1e6 + 0.5);
 	} else if (!json_is_string(v)) {
 		return wrong_type(m, "a duration as in \"30s\", or a number of seconds", e);
@@ -125,7 +135,7 @@ static int read_duration(struct spec_draft *d, json_t *v, const struct member *m
 		return pass_on(&inner, m, e);
 	}
 	if (us < m->min || us > m->max)
-		return spec_refuse(e, ERR_INPUT, m->name, "it has to be at least 1 ms and at most a day");
+		return out_of_range(m, e);
 	*(int64_t *)at(d, m) = us;
 	return 0;
 }
@@ -238,6 +248,47 @@ static int read_body_base64(struct spec_draft *d, json_t *v, const struct member
 	return rc;
 }
 
+/* A program is compiled where it runs, in a worker: here it is a text. "" takes the template's away. */
+static int read_program(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
+{
+	size_t n = json_string_length(v);
+
+	if (!json_is_string(v))
+		return wrong_type(m, "a jq program, as a string", e);
+	if (n > FAIL_IF_MAX)
+		return spec_refuse(e, ERR_INPUT, m->name, "it is longer than %d bytes", FAIL_IF_MAX);
+	d->fail_if = arena_copy(d->arena, json_string_value(v), n);
+	return 0;
+}
+
+/* One key for all jobs of a batch would make them one: only keys that are made for each will do. */
+static int read_auto(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
+{
+	if (!json_is_string(v) || strcmp(json_string_value(v), SPEC_KEY_AUTO) != 0)
+		return wrong_type(m, "\"auto\" for a batch; a key of its own is a job's to say", e);
+	d->idempotency_key = SPEC_KEY_AUTO;
+	return 0;
+}
+
+static int read_rate(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
+{
+	struct err inner;
+
+	if (!json_is_string(v))
+		return wrong_type(m, "a rate as in \"100/min\"", e);
+	return units_parse_rate(json_string_value(v), &d->policy.rate, &inner) ? pass_on(&inner, m, e) : 0;
+}
+
+static int read_on_limit(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
+{
+	int choice = json_is_string(v) ? spec_on_limit_parse(json_string_value(v)) : -1;
+
+	if (choice < 0)
+		return wrong_type(m, "\"wait\", \"drop\" or \"fail\"", e);
+	d->policy.on_limit = (enum spec_on_limit)choice;
+	return 0;
+}
+
 static int read_jobs(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
 {
 	if (!json_is_array(v))
@@ -249,83 +300,15 @@ static int read_jobs(struct spec_draft *d, json_t *v, const struct member *m, st
 	return 0;
 }
 
-/* ---- the URL and its limit key ---- */
-
-/* "https://host:port" of a URL whose key may be remembered by these bytes alone; 0 where it may not. */
-static size_t authority_length(const char *url)
-{
-	const char *p = strstr(url, "://");
-	size_t n;
-
-	if (!p || p - url > 5)
-		return 0;
-	p += 3;
-	n = strcspn(p, "/?#");
-	if (n == 0 || memchr(p, '@', n) || memchr(p, '\\', n))
-		return 0;
-	return (size_t)(p - url) + n;
-}
-
-static struct spec_authority *authority_slot(struct spec_draft *d, const char *url, size_t len)
-{
-	unsigned h = 5381;
-
-	for (size_t i = 0; i < len; i++)
-		h = h * 33 + (unsigned char)url[i];
-	return &d->authorities[h % SPEC_AUTHORITIES];
-}
-
-/* What url_key() says of the rest of a URL whose authority it has accepted. */
-static bool rest_is_plain(const char *s)
-{
-	for (; *s; s++)
-		if ((unsigned char)*s <= ' ' || *s == 0x7f)
-			return false;
-	return true;
-}
-
-/* d->job.url is set. Takes credentials out of it. */
-static int split_user(struct spec_draft *d, const struct member *m, struct err *e)
-{
-	char *clean, *user;
-	struct err inner;
-
-	if (url_split_user(d->job.url, &clean, &user, &inner))
-		return pass_on(&inner, m, e);
-	if (clean) {
-		d->job.url = arena_copy(d->arena, clean, strlen(clean));
-		if (!d->job.user) /* the member says it better */
-			d->job.user = arena_copy(d->arena, user, strlen(user));
-	}
-	free(clean);
-	free(user);
-	return 0;
-}
-
 static int read_url(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
 {
-	const char *s = json_string_value(v);
-	size_t n = json_string_length(v), len;
-	struct spec_authority *known;
-	char key[URL_KEY_SIZE];
 	struct err inner;
 
-	if (!s)
+	if (!json_is_string(v))
 		return wrong_type(m, "a string", e);
-	d->job.url = arena_copy(d->arena, s, n);
-	len = authority_length(s);
-	known = authority_slot(d, s, len);
-	if (len && known->len == len && memcmp(known->prefix, s, len) == 0 && n <= URL_MAX_BYTES &&
-	    rest_is_plain(s + len)) {
-		d->job.limit_key = known->key;
-		return 0;
-	}
-	if (url_key(s, key, &inner))
+	if (spec_take_url(d, json_string_value(v), json_string_length(v), &inner))
 		return pass_on(&inner, m, e);
-	d->job.limit_key = arena_copy(d->arena, key, strlen(key));
-	if (len)
-		*known = (struct spec_authority){.prefix = d->job.url, .len = len, .key = d->job.limit_key};
-	return split_user(d, m, e);
+	return 0;
 }
 
 /* ---- the table ---- */
@@ -347,13 +330,19 @@ static const struct member members[] = {
     {"max_attempts", BOTH, read_count, AT(max_attempts), 1, ATTEMPTS_MAX},
     {"max_body", BOTH, read_bytes, AT(max_body_bytes), 1, BODY_LIMIT_MAX},
     {"idempotency_key", SPEC_IN_JOB, read_word, AT(idempotency_key), 1, 0},
+    {"idempotency_key", SPEC_IN_BATCH, read_auto, 0, 0, 0},
     {"retry_unsafe", BOTH, read_choice, AT(retry_unsafe), 0, 0},
+    {"fail_if", BOTH, read_program, 0, 0, 0},
+    {"max_redirects", BOTH, read_count, AT(max_redirects), 0, REDIRECTS_MAX},
     {"name", SPEC_IN_BATCH, read_word, AT(name), 0, 0},
     {"key", SPEC_IN_BATCH, read_word, AT(key), 1, 0},
     {"priority", SPEC_IN_BATCH, read_count, AT(priority), 0, PRIORITY_MAX},
     {"concurrency", SPEC_IN_BATCH, read_count, AT(concurrency), 1, SPEC_CONCURRENCY_MAX},
     {"chain", SPEC_IN_BATCH, read_flag, AT(chain), 0, 0},
     {"hold", SPEC_IN_BATCH, read_flag, AT(hold), 0, 0},
+    {"rate", SPEC_IN_BATCH, read_rate, 0, 0, 0},
+    {"on_limit", SPEC_IN_BATCH, read_on_limit, 0, 0, 0},
+    {"deadline", SPEC_IN_BATCH, read_duration, AT(policy.deadline_us), DEADLINE_MIN_US, DEADLINE_MAX_US},
     {"close", SPEC_IN_BATCH, read_choice, AT(close), 0, 0},
     {"jobs", SPEC_IN_BATCH, read_jobs, 0, 0, 0},
 };
@@ -387,6 +376,7 @@ struct spec_draft spec_draft(struct arena *a, struct spec_authority *authorities
 	    .authorities = authorities,
 	    .raw = raw,
 	    .retry_unsafe = -1,
+	    .max_redirects = SPEC_UNSAID,
 	    .close = -1,
 	    .priority = PRIORITY_DEFAULT,
 	};

@@ -1,7 +1,7 @@
-/* A job and its batch's template become one request. What is stored of either's rare members is canonical JSON of our
- * own making ("options"): whole microseconds and bytes, header lines, the body as it goes out. */
+/* A job and its batch's template become one request, and what redirects have left of it. */
 #define _GNU_SOURCE 1
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,137 +9,12 @@
 #include "daemon/spec_private.h"
 #include "lib/base64.h"
 
-/* ---- writing options ---- */
-
-static void set(json_t *o, const char *name, json_t *value)
-{
-	if (json_object_set_new(o, name, value))
-		BUG("out of memory for options");
-}
-
-static void set_positive(json_t *o, const char *name, int64_t value)
-{
-	if (value > 0)
-		set(o, name, json_integer(value));
-}
-
-static json_t *common_options(const struct spec_draft *d)
-{
-	json_t *o = json_object();
-
-	set_positive(o, "timeout_us", d->timeout_us);
-	set_positive(o, "connect_timeout_us", d->connect_timeout_us);
-	set_positive(o, "max_body_bytes", d->max_body_bytes);
-	set_positive(o, "max_attempts", d->max_attempts);
-	if (d->json)
-		set(o, "json", json_true());
-	if (d->retry_unsafe >= 0)
-		set(o, "retry_unsafe", json_boolean(d->retry_unsafe));
-	if (d->idempotency_key)
-		set(o, "idempotency_key", json_string(d->idempotency_key));
-	return o;
-}
-
-static char *dump(json_t *o)
-{
-	char *text = json_dumps(o, JSON_COMPACT);
-
-	if (!text)
-		BUG("out of memory for options");
-	json_decref(o);
-	return text;
-}
-
-const char *spec_job_options(struct spec_draft *d)
-{
-	bool others = d->timeout_us || d->connect_timeout_us || d->max_body_bytes || d->max_attempts ||
-		      d->retry_unsafe >= 0 || d->idempotency_key;
-	const char *kept;
-	char *text;
-
-	if (!others)
-		return d->json ? "{\"json\":true}" : NULL;
-	text = dump(common_options(d));
-	kept = arena_copy(d->arena, text, strlen(text));
-	free(text);
-	return kept;
-}
-
-/* Text where it is text, base64 where it is not. */
-static void set_body(json_t *o, const struct store_job_new *job)
-{
-	json_t *text = json_stringn(job->body, job->body_bytes);
-	char *base64;
-
-	if (text && !memchr(job->body, '\0', job->body_bytes)) {
-		set(o, "body", text);
-		return;
-	}
-	json_decref(text);
-	base64 = malloc(BASE64_SIZE(job->body_bytes));
-	if (!base64)
-		BUG("out of memory for options");
-	base64_encode(base64, job->body, job->body_bytes);
-	set(o, "body_base64", json_string(base64));
-	free(base64);
-}
-
-char *spec_batch_options(struct spec_draft *d)
-{
-	json_t *o = common_options(d);
-
-	if (d->job.method)
-		set(o, "method", json_string(d->job.method));
-	if (d->job.headers)
-		set(o, "headers", json_string(d->job.headers));
-	if (d->job.user)
-		set(o, "user", json_string(d->job.user));
-	if (d->job.has_body)
-		set_body(o, &d->job);
-	if (d->chain)
-		set(o, "chain", json_true());
-	return dump(o);
-}
-
-/* ---- reading them back ---- */
-
-struct options {
-	int64_t timeout_us, connect_timeout_us, max_body_bytes; /* 0: not said */
-	unsigned max_attempts;
-	bool json;
-	int retry_unsafe; /* -1: not said */
-	const char *idempotency_key;
-};
-
-static struct options read_options(const json_t *o)
-{
-	const json_t *unsafe = json_object_get(o, "retry_unsafe");
-
-	return (struct options){
-	    .timeout_us = json_integer_value(json_object_get(o, "timeout_us")),
-	    .connect_timeout_us = json_integer_value(json_object_get(o, "connect_timeout_us")),
-	    .max_body_bytes = json_integer_value(json_object_get(o, "max_body_bytes")),
-	    .max_attempts = (unsigned)json_integer_value(json_object_get(o, "max_attempts")),
-	    .json = json_is_true(json_object_get(o, "json")),
-	    .retry_unsafe = unsafe ? json_is_true(unsafe) : -1,
-	    .idempotency_key = json_string_value(json_object_get(o, "idempotency_key")),
-	};
-}
-
-bool spec_options_chain(const char *options)
-{
-	json_t *o = json_loads(options, 0, NULL);
-	bool chain = json_is_true(json_object_get(o, "chain"));
-
-	json_decref(o);
-	return chain;
-}
-
 /* ---- the template ---- */
 
 struct spec_template {
 	json_t *root; /* the strings below are its */
-	struct options options;
+	struct spec_options options;
+	struct spec_policy policy;
 	const char *method, *headers, *user;
 	const void *body;
 	size_t body_bytes;
@@ -178,7 +53,8 @@ struct spec_template *spec_template_create(const char *options, struct err *e)
 		err_set(e, ERR_CORRUPT, NULL, "a batch's stored options are not JSON: %s", why.text);
 		goto bad;
 	}
-	t->options = read_options(t->root);
+	t->options = spec_options_read(t->root);
+	t->policy = spec_options_policy(t->root);
 	t->method = json_string_value(json_object_get(t->root, "method"));
 	t->headers = json_string_value(json_object_get(t->root, "headers"));
 	t->user = json_string_value(json_object_get(t->root, "user"));
@@ -197,6 +73,11 @@ void spec_template_free(struct spec_template *t)
 	json_decref(t->root);
 	free(t->decoded);
 	free(t);
+}
+
+void spec_template_policy(const struct spec_template *t, struct spec_policy *out)
+{
+	*out = t->policy;
 }
 
 /* ---- merging ---- */
@@ -234,43 +115,95 @@ static void merge_headers(struct spec_request *out, const char *own, const char 
 		out->job.headers = out->owned = spec_join_headers(own, template, extra);
 }
 
-void spec_merge(struct spec_request *out, const struct spec_template *t, const struct store_request *req,
-		const struct spec_defaults *def)
-{
-	static const struct spec_template nothing = {.options = {.retry_unsafe = -1}};
-	const struct store_job_new *own = &req->spec;
-	json_t *root = own->options && own->options[0] ? json_loads(own->options, 0, NULL) : NULL;
-	struct options o = read_options(root);
-	bool json;
+#define KEY_SIZE (SPEC_WORD_MAX + 1)
+_Static_assert(KEY_SIZE > sizeof "fanout-0123456789abcdef-" + JOBID_TEXT_SIZE, "a made key fits");
 
-	if (!t)
-		t = &nothing;
-	json = own->has_body ? o.json : t->options.json;
+/* Of the job alone, so that every attempt has the same: its name, and, since names begin anew with the database, when
+ * it was submitted. */
+static const char *idempotency_key(char *made, const char *wanted, const struct store_request *req)
+{
+	char name[JOBID_TEXT_SIZE];
+
+	if (!wanted || strcmp(wanted, SPEC_KEY_AUTO) != 0)
+		return wanted;
+	snprintf(made, KEY_SIZE, "fanout-%" PRIx64 "-%s", (uint64_t)req->submitted_us, jobid_format(name, req->job));
+	return made;
+}
+
+/* What a browser would take along to where a redirect leads (WHATWG Fetch, HTTP-redirect fetch), and no more. */
+static void apply_redirects(struct spec_request *out, const struct store_request *req)
+{
+	char *left;
+
+	if (req->as_get) {
+		if (strcmp(out->job.method, "HEAD") != 0)
+			out->job.method = "GET";
+		out->job.body = NULL;
+		out->job.body_bytes = 0;
+		out->job.has_body = false;
+	}
+	if (req->stripped)
+		out->job.user = "";
+	left = spec_redirect_headers(out->job.headers, req->as_get, req->stripped);
+	free(out->owned);
+	out->job.headers = out->owned = left;
+}
+
+static void fill_request(struct spec_request *out, const struct spec_options *o, const struct spec_template *t,
+			 const struct store_request *req, const struct spec_defaults *def)
+{
+	const struct store_job_new *own = &req->spec;
+	const struct spec_options *and = &t->options;
+	unsigned redirects = o->max_redirects != SPEC_UNSAID ? o->max_redirects : and->max_redirects;
+
 	*out = (struct spec_request){
 	    .job =
 		{
 		    .job = req->job,
 		    .n = req->n,
-		    .timeout_ms = to_ms(first_positive(o.timeout_us, t->options.timeout_us, def->timeout_us)),
-		    .connect_timeout_ms = to_ms(
-			first_positive(o.connect_timeout_us, t->options.connect_timeout_us, def->connect_timeout_us)),
-		    .max_body_bytes = first_positive(o.max_body_bytes, t->options.max_body_bytes, def->max_body_bytes),
+		    .timeout_ms = to_ms(first_positive(o->timeout_us, and->timeout_us, def->timeout_us)),
+		    .connect_timeout_ms =
+			to_ms(first_positive(o->connect_timeout_us, and->connect_timeout_us, def->connect_timeout_us)),
+		    .max_body_bytes = first_positive(o->max_body_bytes, and->max_body_bytes, def->max_body_bytes),
 		    .url = own->url,
 		    .user = own->user ? own->user : or_empty(t->user),
 		    .body = own->has_body ? own->body : t->body,
 		    .body_bytes = own->has_body ? own->body_bytes : t->body_bytes,
 		    .has_body = own->has_body || t->has_body,
+		    .fail_if = or_empty(o->fail_if ? o->fail_if : and->fail_if),
 		},
-	    .max_attempts = (unsigned)first_positive(o.max_attempts, t->options.max_attempts, def->max_attempts),
-	    .repeatable = o.idempotency_key || (o.retry_unsafe >= 0 ? o.retry_unsafe : t->options.retry_unsafe) == 1,
+	    .max_attempts = (unsigned)first_positive(o->max_attempts, and->max_attempts, def->max_attempts),
+	    .max_redirects = redirects != SPEC_UNSAID ? redirects : SPEC_REDIRECTS,
 	};
 	out->job.method = own->method ? own->method : t->method ? t->method : out->job.has_body ? "POST" : "GET";
-	merge_headers(out, or_empty(own->headers), or_empty(t->headers), json, o.idempotency_key);
-	json_decref(root);
+}
+
+void spec_merge(struct spec_request *out, const struct spec_template *t, const struct store_request *req,
+		const struct spec_defaults *def)
+{
+	static const struct spec_template nothing = {.options = {.retry_unsafe = -1, .max_redirects = SPEC_UNSAID}};
+	const struct store_job_new *own = &req->spec;
+	json_t *root = own->options && own->options[0] ? json_loads(own->options, 0, NULL) : NULL;
+	struct spec_options o = spec_options_read(root);
+	char made[KEY_SIZE];
+	const char *key;
+	int unsafe;
+
+	if (!t)
+		t = &nothing;
+	unsafe = o.retry_unsafe >= 0 ? o.retry_unsafe : t->options.retry_unsafe;
+	key = idempotency_key(made, o.idempotency_key ? o.idempotency_key : t->options.idempotency_key, req);
+	fill_request(out, &o, t, req, def);
+	out->options = root; /* fail_if lies in it */
+	merge_headers(out, or_empty(own->headers), or_empty(t->headers), own->has_body ? o.json : t->options.json, key);
+	out->repeatable = unsafe == 1 || (key && !spec_takes_away(out->job.headers, "Idempotency-Key"));
+	if (req->as_get || req->stripped)
+		apply_redirects(out, req);
 }
 
 void spec_request_clear(struct spec_request *r)
 {
 	free(r->owned);
+	json_decref(r->options);
 	*r = (struct spec_request){0};
 }

@@ -216,6 +216,11 @@ static void what_is_wrong_is_told_with_the_member(void **state)
 	refused("{\"url\":\"http://h/\",\"max_attempts\":0}", "\"max_attempts\": 0 is not within 1 and 100");
 	refused("{\"url\":\"http://h/\",\"max_body\":-1}", "\"max_body\"");
 	refused("{\"url\":\"http://h/\",\"retry_unsafe\":1}", "true or false");
+	refused("{\"url\":\"http://h/\",\"max_redirects\":-1}", "\"max_redirects\": -1 is not within 0 and 50");
+	refused("{\"url\":\"http://h/\",\"fail_if\":7}", "\"fail_if\": it has to be a jq program");
+	refused("{\"url\":\"http://h/\",\"idempotency_key\":\"\"}", "\"idempotency_key\": it is empty");
+	refused("{\"url\":\"http://h/\",\"deadline\":\"1h\"}", "\"deadline\" is no member of a job");
+	refused("{\"url\":\"http://h/\",\"rate\":\"1/s\"}", "\"rate\" is no member of a job");
 }
 
 static void headers_that_could_smuggle_are_refused(void **state)
@@ -263,6 +268,10 @@ static void sizes_are_bounded(void **state)
 	memset(p, 'a', 201);
 	strcpy(p + 201, "\"}");
 	refused(text, "\"tag\": it is longer than 200 bytes");
+	p = stpcpy(text, "{\"url\":\"http://h/\",\"fail_if\":\"");
+	memset(p, 'a', 4097);
+	strcpy(p + 4097, "\"}");
+	refused(text, "\"fail_if\": it is longer than 4096 bytes");
 	p = stpcpy(text, "{\"url\":\"http://h/\",\"body\":");
 	memset(p, '[', 5000);
 	memset(p + 5000, ']', 5000);
@@ -419,8 +428,18 @@ static void a_wrong_batch_is_refused(void **state)
 	batch_refused("", "not JSON");
 	batch_refused("[]", "a batch has to be a JSON object");
 	batch_refused("{\"url\":\"http://h/\"}", "\"url\" is no member of a batch");
-	batch_refused("{\"idempotency_key\":\"k\"}", "\"idempotency_key\" is no member of a batch");
+	batch_refused("{\"idempotency_key\":\"k\"}", "\"idempotency_key\": it has to be \"auto\" for a batch");
 	batch_refused("{\"priority\":10}", "\"priority\"");
+	batch_refused("{\"rate\":100}", "\"rate\": it has to be a rate");
+	batch_refused("{\"rate\":\"100\"}", "\"rate\": ");
+	batch_refused("{\"rate\":\"0/min\"}", "\"rate\": ");
+	batch_refused("{\"on_limit\":\"retry\"}", "\"on_limit\": it has to be \"wait\", \"drop\" or \"fail\"");
+	batch_refused("{\"on_limit\":true}", "\"on_limit\"");
+	batch_refused("{\"deadline\":\"999ms\"}", "\"deadline\": it has to be at least 1 s and at most 30 days");
+	batch_refused("{\"deadline\":\"31d\"}", "\"deadline\": it has to be at least 1 s");
+	batch_refused("{\"deadline\":2592001}", "\"deadline\": it has to be at least 1 s");
+	batch_refused("{\"max_redirects\":51}", "\"max_redirects\": 51 is not within 0 and 50");
+	batch_refused("{\"fail_if\":{}}", "\"fail_if\": it has to be a jq program");
 	batch_refused("{\"concurrency\":0}", "\"concurrency\"");
 	batch_refused("{\"chain\":\"a\"}", "\"chain\": it has to be true or false");
 	batch_refused("{\"key\":\"\"}", "\"key\": it is empty");
@@ -441,10 +460,13 @@ struct merged {
 	struct spec_request r;
 };
 
-static void merge(struct merged *m, const char *template, const char *job)
+static void merge_as(struct merged *m, const char *template, const char *job, struct store_request req)
 {
-	struct store_request req = {.job = jobid_make(7, 42), .n = 3};
 	struct err e;
+
+	req.job = jobid_make(7, 42);
+	req.n = 3;
+	req.submitted_us = 0x1234abcd;
 
 	m->batch = batch(template);
 	m->jobs = jobs(job);
@@ -452,6 +474,11 @@ static void merge(struct merged *m, const char *template, const char *job)
 	assert_non_null(m->template);
 	req.spec = *only(m->jobs);
 	spec_merge(&m->r, m->template, &req, &defaults);
+}
+
+static void merge(struct merged *m, const char *template, const char *job)
+{
+	merge_as(m, template, job, (struct store_request){0});
 }
 
 static void clear(struct merged *m)
@@ -479,6 +506,8 @@ static void a_plain_job_gets_the_defaults(void **state)
 	assert_int_equal(m.r.job.connect_timeout_ms, 10000);
 	assert_int_equal(m.r.job.max_body_bytes, 1000);
 	assert_int_equal(m.r.max_attempts, 5);
+	assert_int_equal(m.r.max_redirects, 10);
+	assert_string_equal(m.r.job.fail_if, "");
 	assert_false(m.r.repeatable);
 	clear(&m);
 }
@@ -574,6 +603,126 @@ static void an_idempotency_key_is_sent_and_lets_it_be_repeated(void **state)
 	clear(&m);
 }
 
+static void a_key_is_made_for_each_job_and_is_the_same_for_all_attempts(void **state)
+{
+	struct merged m;
+
+	(void)state;
+	merge(&m, "{\"idempotency_key\":\"auto\"}", "{\"url\":\"http://h/\",\"body\":\"x\"}");
+	assert_string_equal(m.batch.options, "{\"idempotency_key\":\"auto\"}");
+	assert_string_equal(m.r.job.headers, "Idempotency-Key: fanout-1234abcd-7.42\n");
+	assert_true(m.r.repeatable);
+	clear(&m);
+	merge(&m, "{}", "{\"url\":\"http://h/\",\"body\":\"x\",\"idempotency_key\":\"auto\"}");
+	assert_string_equal(m.r.job.headers, "Idempotency-Key: fanout-1234abcd-7.42\n");
+	clear(&m);
+	merge(&m, "{\"idempotency_key\":\"auto\"}", "{\"url\":\"http://h/\",\"idempotency_key\":\"own\"}");
+	assert_string_equal(m.r.job.headers, "Idempotency-Key: own\n");
+	clear(&m);
+}
+
+static void a_key_that_is_not_sent_lets_nothing_be_repeated(void **state)
+{
+	struct merged m;
+
+	(void)state;
+	merge(&m, "{\"idempotency_key\":\"auto\"}",
+	      "{\"url\":\"http://h/\",\"body\":\"x\",\"headers\":{\"idempotency-key\":null}}");
+	assert_string_equal(m.r.job.headers, "idempotency-key:\n");
+	assert_false(m.r.repeatable);
+	clear(&m);
+	merge(&m, "{\"idempotency_key\":\"auto\"}",
+	      "{\"url\":\"http://h/\",\"body\":\"x\",\"headers\":{\"Idempotency-Key\":\"mine\"}}");
+	assert_string_equal(m.r.job.headers, "Idempotency-Key: mine\n");
+	assert_true(m.r.repeatable);
+	clear(&m);
+}
+
+static void what_is_an_error_may_be_told_by_the_batch_or_the_job(void **state)
+{
+	struct merged m;
+
+	(void)state;
+	merge(&m, "{\"fail_if\":\".error\",\"max_redirects\":3}", "{\"url\":\"http://h/\"}");
+	assert_string_equal(m.r.job.fail_if, ".error");
+	assert_int_equal(m.r.max_redirects, 3);
+	clear(&m);
+	merge(&m, "{\"fail_if\":\".error\",\"max_redirects\":3}",
+	      "{\"url\":\"http://h/\",\"fail_if\":\".message\",\"max_redirects\":0}");
+	assert_string_equal(m.r.job.fail_if, ".message");
+	assert_int_equal(m.r.max_redirects, 0);
+	clear(&m);
+	merge(&m, "{\"fail_if\":\".error\"}", "{\"url\":\"http://h/\",\"fail_if\":\"\"}");
+	assert_string_equal(m.r.job.fail_if, "");
+	clear(&m);
+}
+
+static void a_batchs_policy_is_kept_in_its_template(void **state)
+{
+	struct spec_batch b = batch("{\"rate\":\"100/min\",\"on_limit\":\"drop\",\"deadline\":\"2h\"}");
+	struct spec_policy p;
+	struct spec_template *t = spec_template_create(b.options, NULL);
+
+	(void)state;
+	assert_string_equal(b.options, "{\"rate\":[100,60000000],\"on_limit\":\"drop\",\"deadline_us\":7200000000}");
+	spec_template_policy(t, &p);
+	assert_int_equal(p.rate.count, 100);
+	assert_int_equal(p.rate.window_us, 60000000);
+	assert_int_equal(p.on_limit, SPEC_LIMIT_DROP);
+	assert_int_equal(p.deadline_us, INT64_C(7200000000));
+	spec_template_free(t);
+	spec_batch_clear(&b);
+
+	b = batch("{\"on_limit\":\"wait\",\"deadline\":30}");
+	assert_string_equal(b.options, "{\"deadline_us\":30000000}");
+	t = spec_template_create(b.options, NULL);
+	spec_template_policy(t, &p);
+	assert_int_equal(p.rate.count, 0);
+	assert_int_equal(p.on_limit, SPEC_LIMIT_WAIT);
+	assert_int_equal(p.deadline_us, 30000000);
+	spec_template_free(t);
+	spec_batch_clear(&b);
+}
+
+/* ---- redirects ---- */
+
+static void a_redirect_to_a_get_leaves_the_body_behind(void **state)
+{
+	struct merged m;
+
+	(void)state;
+	merge_as(&m, "{\"headers\":{\"Content-Encoding\":\"x\",\"X-Api-Key\":\"s\"},\"idempotency_key\":\"auto\"}",
+		 "{\"url\":\"http://h/\",\"user\":\"a:b\",\"body\":{}}",
+		 (struct store_request){.hops = 1, .as_get = true});
+	assert_string_equal(m.r.job.method, "GET");
+	assert_false(m.r.job.has_body);
+	assert_int_equal(m.r.job.body_bytes, 0);
+	assert_string_equal(m.r.job.user, "a:b");
+	assert_string_equal(m.r.job.headers, "X-Api-Key: s\n");
+	clear(&m);
+	merge_as(&m, "{}", "{\"url\":\"http://h/\",\"method\":\"HEAD\"}",
+		 (struct store_request){.hops = 1, .as_get = true});
+	assert_string_equal(m.r.job.method, "HEAD");
+	clear(&m);
+}
+
+static void a_redirect_elsewhere_takes_no_credentials_along(void **state)
+{
+	struct merged m;
+
+	(void)state;
+	merge_as(&m, "{\"user\":\"a:b\",\"headers\":{\"accept\":null,\"User-Agent\":\"u\",\"X-Custom\":\"c\"}}",
+		 "{\"url\":\"http://h/\",\"method\":\"PUT\",\"body\":[1],\"headers\":{\"Authorization\":\"Bearer t\","
+		 "\"Cookie\":\"c=d\",\"X-Api-Key\":\"s\",\"Accept-Language\":\"de\",\"Acceptable\":\"x\"}}",
+		 (struct store_request){.hops = 1, .stripped = true});
+	assert_string_equal(m.r.job.user, "");
+	assert_string_equal(m.r.job.method, "PUT");
+	assert_memory_equal(m.r.job.body, "[1]", 3);
+	assert_string_equal(m.r.job.headers,
+			    "Accept-Language: de\naccept:\nUser-Agent: u\nContent-Type: application/json\n");
+	clear(&m);
+}
+
 static void a_job_without_a_template_can_be_merged(void **state)
 {
 	struct store_request req = {.job = 1, .n = 1, .spec = {.url = "http://h/", .options = "not json"}};
@@ -654,6 +803,12 @@ int main(void)
 	    cmocka_unit_test(headers_are_joined_and_the_jobs_win),
 	    cmocka_unit_test(a_json_body_brings_its_content_type_unless_one_is_given),
 	    cmocka_unit_test(an_idempotency_key_is_sent_and_lets_it_be_repeated),
+	    cmocka_unit_test(a_key_is_made_for_each_job_and_is_the_same_for_all_attempts),
+	    cmocka_unit_test(a_key_that_is_not_sent_lets_nothing_be_repeated),
+	    cmocka_unit_test(what_is_an_error_may_be_told_by_the_batch_or_the_job),
+	    cmocka_unit_test(a_batchs_policy_is_kept_in_its_template),
+	    cmocka_unit_test(a_redirect_to_a_get_leaves_the_body_behind),
+	    cmocka_unit_test(a_redirect_elsewhere_takes_no_credentials_along),
 	    cmocka_unit_test(a_job_without_a_template_can_be_merged),
 	    cmocka_unit_test(base64_goes_both_ways),
 	    cmocka_unit_test(what_is_not_base64_is_refused),
