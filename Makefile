@@ -10,7 +10,8 @@ DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_line sched
 	store_load store_read store_sweep store_keep store_bodies store_check http http_request http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
 	spec_url spec_raw spec_options spec_merge arena notify private cmdline
-WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text
+WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
+	fields httpdate ratelimit
 CLI_MODULES = main background batch chains client closest ctl feed fetch glob help input layouts local options output \
 	progress request results rows service socket sse submit table template text verbs watch when
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \

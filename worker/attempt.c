@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "lib/clock.h"
+#include "worker/ratelimit.h"
 #include "worker/text.h"
 
 /* ---- What libcurl tells while it lasts ---- */
@@ -285,8 +286,10 @@ static void note_lost_body(struct attempt *a)
 void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts)
 {
 	const struct ending *e = &a->ending;
+	struct ratelimit limits;
 	bool whole;
 
+	ratelimit_read(&limits, response_text(&a->response), clock_wall_us());
 	note_lost_body(a);
 	whole = a->cause == CAUSE_RESPONSE;
 	*m = (struct message_outcome){
@@ -307,7 +310,10 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 	    .redirect_url = whole ? get_text(a->easy, CURLINFO_REDIRECT_URL) : "",
 	    .error = outcome_text(e, a->cause, texts->error),
 	    .headers = response_text(&a->response),
-	    MESSAGE_LIMITS_UNTOLD,
+	    .retry_after_us = limits.retry_after_us,
+	    .limit_remaining = limits.remaining,
+	    .limit_reset_us = limits.reset_us,
+	    .limit_rate = limits.rate,
 	};
 	outcome_timings(&e->marks, &m->timings);
 	text_printable(texts->content_type, sizeof texts->content_type, e->content_type, strlen(e->content_type),

@@ -11,6 +11,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 import zlib
 
 import pytest
@@ -235,6 +236,52 @@ def test_kept_headers_are_cut_at_a_line(worker, serve):
     assert o.cause == "response" and 16000 < len(o.headers) <= 16384
     assert all(len(line) in (14, 15, 196 + 1, 17) or line.startswith("X-") and len(line) == 197 for line in o.headers.splitlines()[2:])
     assert o.headers.endswith("v\n")
+
+
+# ---- Limits that a server tells of ----
+
+
+def test_what_the_headers_tell_of_limits_is_in_the_outcome(worker, serve):
+    answers = iter(
+        [
+            ("429 Too Many Requests", ("Retry-After: 7", "RateLimit: \"a\";r=0;t=30", "RateLimit-Policy: \"a\";q=100;w=60")),
+            ("200 OK", ("X-RateLimit-Remaining: 41", f"X-RateLimit-Reset: {int(time.time()) + 100}")),
+            ("200 OK", ()),
+            ("429 Too Many Requests", ("Retry-After: 7", "Retry-After: 8", "X-RateLimit-Remaining: lots")),
+        ]
+    )
+
+    def behave(c):
+        while c.request():
+            status, headers = next(answers)
+            c.answer(b"x", status=status, headers=headers)
+
+    url = serve(behave).url
+    o = worker.fetch(url)
+    assert (o.cause, o.status, o.retry_after_us, o.remaining, o.reset_us, o.rate) == ("response", 429, 7_000_000, 0, 30_000_000, (100, 60_000_000))
+    o = worker.fetch(url)
+    assert (o.retry_after_us, o.remaining, o.rate) == (-1, 41, (0, 0)) and 95_000_000 < o.reset_us <= 100_000_000
+    for _ in range(2):
+        o = worker.fetch(url)
+        assert (o.retry_after_us, o.remaining, o.reset_us, o.rate) == (-1, -1, -1, (0, 0))
+
+
+def test_a_date_to_wait_for_is_by_the_servers_clock(worker, serve):
+    def behave(c):
+        c.request()
+        c.answer(status="503 X", headers=("Date: Sun, 06 Nov 1994 08:49:37 GMT", "Retry-After: Sun, 06 Nov 1994 08:50:37 GMT"))
+
+    assert worker.fetch(serve(behave).url).retry_after_us == 60_000_000
+
+
+def test_limits_are_told_also_of_a_response_that_broke_off(worker, say):
+    o = worker.fetch(say("HTTP/1.1 429 X\r\nRetry-After: 3\r\nContent-Length: 100\r\n\r\nshort"))
+    assert (o.cause, o.status, o.retry_after_us) == ("truncated", 429, 3_000_000)
+
+
+def test_an_outcome_without_a_response_tells_no_limits(worker):
+    o = worker.fetch(f"http://127.0.0.1:{free_port()}/")
+    assert (o.cause, o.retry_after_us, o.remaining, o.reset_us, o.rate) == ("connect", -1, -1, -1, (0, 0))
 
 
 # ---- Error texts ----
