@@ -4,7 +4,9 @@ All fetch the same list of small URLs from one nginx on loopback, which shares t
 (A B C A B C ...), so that what the machine does besides hits all of them. For fanout the time is from the client's start
 to its end: by then every job was submitted, stored, fetched, and its result stored, each durably. The others keep nothing.
 
-Then: how fast jobs can be submitted, and what a million of them cost in memory. Prints a table; writes build/bench.json.
+Then: how close many slow answers at a time come to the time of one; how fast jobs can be submitted, what a million of them
+cost in memory, and how soon the daemon answers again after SIGKILL with that many stored. Prints tables; writes
+build/bench.json.
 """
 
 import argparse
@@ -28,6 +30,7 @@ from harness.process import BUILD, ROOT, environment, memory_kib, wait_until  # 
 from harness.servers import Apisim, Nginx  # noqa: E402
 
 PARALLEL = 64
+SLOW_ROUNDS = 5
 LINES_PER_REQUEST = 20_000
 
 
@@ -157,6 +160,25 @@ def print_table(rows, count):
         say(f"  {name:<34} {r['median_s']:>9.3f}   {spread:<17} {r['per_s']:>8.0f}   {r['times_curl']:.2f} ({by_round})")
 
 
+# ---- Waiting side by side ----
+
+
+def slow(daemon, apisim):
+    """100 answers that take a second each, all at a time: the seconds of the client, of several rounds."""
+    times = []
+    for _ in range(SLOW_ROUNDS):
+        argv = [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--wait", "--concurrency", "100", "-n", "100"]
+        begin = time.perf_counter()
+        subprocess.run([*argv, apisim.url + "/delay/1"], capture_output=True, env=environment(), check=True)
+        times.append(time.perf_counter() - begin)
+    return {"seconds": times, "median_s": statistics.median(times)}
+
+
+def print_slow(r):
+    times = " ".join(f"{t:.3f}" for t in r["seconds"])
+    say(f"\n100 answers of 1 s each, 100 at a time, submitted, stored and reported: {r['median_s']:.3f} s (median of {times})")
+
+
 # ---- Submitting, and holding many ----
 
 
@@ -178,7 +200,8 @@ def post(connection, path, body, status):
 
 
 def bulk(daemon, url, count):
-    """Submits `count` jobs to a held batch; then lets it go, slowly. Seconds, and the daemon's memory in KiB at each step."""
+    """Submits `count` jobs to a held batch; then lets it go, slowly; then kills and restarts the daemon. Seconds, and the
+    daemon's memory in KiB at each step."""
     bodies = job_lines(url, count, LINES_PER_REQUEST)
     before = memory_kib(daemon.pid)
     connection = UnixConnection(daemon.socket, 120)
@@ -199,9 +222,22 @@ def bulk(daemon, url, count):
         "rss_queued_kib": memory_kib(daemon.pid),
         "rss_peak_kib": memory_kib(daemon.pid, "VmHWM"),
     }
-    post(connection, f"/v1/batches/{batch}/cancel", b"", (200,))
     connection.close()
+    result["ready_s"] = ready_again(daemon, batch, count)
+    daemon.api.post(f"/v1/batches/{batch}/cancel")
     return result
+
+
+def ready_again(daemon, batch, count):
+    """SIGKILL, and the seconds from the start of the next process until it answers with all that is stored."""
+    daemon.kill()
+    begin = time.perf_counter()
+    daemon.start()
+    seconds = time.perf_counter() - begin
+    counts = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]
+    if sum(counts.values()) != count:
+        sys.exit(f"not all of {count} jobs are there after SIGKILL: {counts}")
+    return seconds
 
 
 def bulk_by_client(daemon, directory, url, count):
@@ -227,6 +263,7 @@ def print_bulk(r, client):
     mib = {k: f"{v / 1024:.1f} MiB" for k, v in r.items() if k.startswith("rss_")}
     say(f"the daemon's memory: {mib['rss_before_kib']} before, {mib['rss_held_kib']} with {r['jobs']} held,", end=" ")
     say(f"{mib['rss_queued_kib']} with them queued, {mib['rss_peak_kib']} at most")
+    say(f"after SIGKILL with these {r['jobs']} jobs stored it answers again in {r['ready_s']:.2f} s")
 
 
 # ---- All of it ----
@@ -260,14 +297,17 @@ def main():
         rows = summarize(fetch_in_turns(fetch, options.rounds), options.urls)
         print_table(rows, options.urls)
 
-        (directory / "state-2").mkdir(mode=0o700)
         servers.append(apisim := Apisim())
+        print_slow(slowly := slow(daemon, apisim))
+
+        (directory / "state-2").mkdir(mode=0o700)
         servers.append(holder := disk_daemon(directory / "state-2"))
         held = bulk(holder, apisim.url + "/delay/0.01?", options.jobs)
         client = bulk_by_client(holder, directory, apisim.url + "/delay/0.01?", options.jobs // 4)
         print_bulk(held, client)
         report = BUILD / "bench.json"
-        report.write_text(json.dumps({"machine": about, "fetch": rows, "bulk": held, "bulk_by_client": client}, indent=1) + "\n")
+        report_of = {"machine": about, "fetch": rows, "slow": slowly, "bulk": held, "bulk_by_client": client}
+        report.write_text(json.dumps(report_of, indent=1) + "\n")
         say(f"\nwritten to {report.relative_to(ROOT)}")
     finally:
         for server in reversed(servers):
