@@ -41,7 +41,10 @@ static const struct cause_rule causes[] = {
 };
 _Static_assert(sizeof causes / sizeof *causes == CAUSES, "every cause has a rule");
 
-/* Statuses worth another attempt; all others are final. */
+/* Statuses worth another attempt; all others are final, a 3xx that leads nowhere (300, or without Location) too.
+ *
+ * What is said of the host rather than of the job does not come here: 429, and 503 with Retry-After, pause the host and
+ * cost no attempt (daemon/throttle); their rows hold where nobody throttles. Nor does a redirect that is followed. */
 struct status_rule {
 	int status;
 	bool unprocessed; /* says that nothing was done: safe to repeat whatever the method */
@@ -50,7 +53,7 @@ struct status_rule {
 static const struct status_rule transient_statuses[] = {
     {408, true},  /* RFC 9110 15.5.9: the request did not arrive whole */
     {425, true},  /* RFC 8470: unwilling to process it yet */
-    {429, true},  /* RFC 6585: counted and refused */
+    {429, true},  /* RFC 6585: refused */
     {500, false}, /* it may have failed half-way */
     {502, false}, /* what lies behind the gateway may have done it */
     {503, true},  /* RFC 9110 15.6.4: not able to handle it now */

@@ -86,6 +86,15 @@ static void a_server_error_that_may_have_had_an_effect_is_final_for_a_post(void 
 	}
 }
 
+static void what_the_body_calls_an_error_is_final_whatever_the_method(void **arg)
+{
+	(void)arg;
+	expect(ATTEMPT(.cause = CAUSE_SOFT_ERROR, .status = 200), RETRY_FAILED, REASON_SOFT_ERROR);
+	expect(ATTEMPT(.cause = CAUSE_SOFT_ERROR, .status = 200, .method = "POST"), RETRY_FAILED, REASON_SOFT_ERROR);
+	expect(ATTEMPT(.cause = CAUSE_SOFT_ERROR, .status = 201, .method = "POST", .repeatable = true), RETRY_FAILED,
+	       REASON_SOFT_ERROR);
+}
+
 static const struct cause_expectation {
 	enum cause cause;
 	enum retry_verdict verdict; /* of a GET without a status */
@@ -297,6 +306,7 @@ int main(void)
 	    cmocka_unit_test(other_statuses_are_final_but_for_the_seven_transient_ones),
 	    cmocka_unit_test(a_status_that_says_not_processed_is_repeated_for_any_method),
 	    cmocka_unit_test(a_server_error_that_may_have_had_an_effect_is_final_for_a_post),
+	    cmocka_unit_test(what_the_body_calls_an_error_is_final_whatever_the_method),
 	    cmocka_unit_test(every_cause_is_transient_or_final_as_listed),
 	    cmocka_unit_test(the_last_attempts_failure_is_final_with_its_own_reason),
 	    cmocka_unit_test(a_post_without_an_answer_is_never_sent_twice),
