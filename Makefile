@@ -16,7 +16,7 @@ CLI_MODULES = main background batch chains client closest ctl feed fetch glob he
 	progress request results rows service socket sse submit table template text verbs watch when
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \
 	limited limited_options limited_tell window jitter
-SIM_MODULES = main sim world engine net life happen judge
+SIM_MODULES = main sim world engine limits record net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl

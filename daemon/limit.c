@@ -30,10 +30,9 @@ struct limit {
 	bool probing;   /* since the last pause nothing has recovered */
 	bool probe_out; /* and a request is in flight to find out */
 	int64_t pause_until_us;
-	int64_t learned_until_us; /* 0: nothing learned */
-	int64_t pace_us;          /* 0: not paced */
-	int64_t pace_next_us, pace_before_us;
-	int64_t granted_us; /* the last grant */
+	int64_t learned_until_us;              /* 0: nothing learned */
+	int64_t pace_us;                       /* 0: not paced */
+	int64_t granted_us, granted_before_us; /* the last grants; INT64_MIN: none */
 	struct limit_rule rule;
 };
 
@@ -128,6 +127,11 @@ static int64_t learned_ask(const struct limit *l, int64_t now_us)
 	return until_us < l->learned_until_us ? until_us : l->learned_until_us;
 }
 
+static int64_t paced_until_us(const struct limit *l)
+{
+	return add_us(l->granted_us, l->pace_us);
+}
+
 struct verdict {
 	int64_t until_us;
 	enum limit_hold why;
@@ -152,8 +156,8 @@ int64_t limit_ask_why(const struct limit *l, int64_t now_us, enum limit_hold *wh
 		verdict_join(&v, window_ask(&l->windows[i], l->in_flight, now_us), LIMIT_RATE);
 	if (l->learned_until_us > now_us)
 		verdict_join(&v, learned_ask(l, now_us), LIMIT_LEARNED);
-	if (l->pace_next_us > now_us)
-		verdict_join(&v, l->pace_next_us, LIMIT_PACE);
+	if (l->pace_us > 0 && paced_until_us(l) > now_us)
+		verdict_join(&v, paced_until_us(l), LIMIT_PACE);
 	if (l->concurrency > 0 && l->in_flight >= l->concurrency)
 		verdict_join(&v, CLOCK_NEVER, LIMIT_CONCURRENCY);
 	if (why)
@@ -169,12 +173,9 @@ int64_t limit_ask(const struct limit *l, int64_t now_us)
 void limit_grant(struct limit *l, int64_t now_us)
 {
 	l->in_flight++;
+	l->granted_before_us = l->granted_us;
 	l->granted_us = now_us;
 	l->probe_out = l->probing;
-	if (l->pace_us > 0) {
-		l->pace_before_us = l->pace_next_us;
-		l->pace_next_us = add_us(now_us, l->pace_us);
-	}
 }
 
 /* Windows of the rule, and the learned one if there is one. */
@@ -225,8 +226,8 @@ void limit_refund(struct limit *l, int64_t granted_us)
 {
 	leave(l, granted_us);
 	/* an older grant's turn was followed by another's: only the last one can be given back */
-	if (l->pace_us > 0 && granted_us == l->granted_us)
-		l->pace_next_us = l->pace_before_us;
+	if (granted_us == l->granted_us)
+		l->granted_us = l->granted_before_us;
 }
 
 void limit_adopt(struct limit *l, unsigned n)
@@ -344,8 +345,6 @@ void limit_change(struct limit *l, const struct limit_rule *rule)
 	l->window_count = rule->rate_count;
 	l->concurrency = rule->concurrency;
 	l->pace_us = pace_us(rule);
-	if (l->pace_us == 0)
-		l->pace_next_us = l->pace_before_us = 0;
 }
 
 struct limit *limit_create(const struct limit_rule *rule)
@@ -355,6 +354,7 @@ struct limit *limit_create(const struct limit_rule *rule)
 	if (!l)
 		BUG("out of memory for a limit");
 	l->windows = (struct window *)(void *)(l + 1);
+	l->granted_us = l->granted_before_us = INT64_MIN;
 	limit_change(l, rule);
 	return l;
 }
@@ -431,5 +431,6 @@ bool limit_blank(const struct limit *l, int64_t now_us)
 	for (unsigned i = 0; i < n; i++)
 		if (w[i].used > 0 || w[i].learned)
 			return false;
-	return l->in_flight == 0 && !l->probing && l->pause_until_us <= now_us && l->pace_next_us <= now_us;
+	return l->in_flight == 0 && !l->probing && l->pause_until_us <= now_us &&
+	       (l->pace_us == 0 || paced_until_us(l) <= now_us);
 }

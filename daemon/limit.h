@@ -72,7 +72,8 @@ void limit_adopt(struct limit *l, unsigned n);
 void limit_seen(struct limit *l, int64_t counted_us);
 
 /* A time that was noted on CLOCK_BOOTTIME in an earlier boot, as a time of the boot after that: the latest that it can
- * be. `last_us` is the latest time that was noted in that earlier boot. Nothing is known of how long the machine was
+ * be. `last_us` is the latest moment that boot is known to have reached (the time of a
+ * grant or of an end, and not a counted time that lay ahead). Nothing is known of how long the machine was
  * down, so it is taken to have booted again at that very moment, when the new clock began at 0. For a time from before
  * the boot before this one, apply it once for each boot between. Wall time, which may have been stepped, has no part.
  */

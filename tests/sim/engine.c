@@ -8,11 +8,16 @@
 
 /* ---- lanes come and go with their jobs ---- */
 
+static void lane_begin(struct world *w, struct lane *l)
+{
+	l->handle = sched_lane_add(w->sched, l->id, l->batch->handle, l->key, l->host->name, l);
+	limits_of_lane(w, l);
+}
+
 static void lane_need(struct world *w, struct lane *l)
 {
-	if (l->needed++ > 0)
-		return;
-	l->handle = sched_lane_add(w->sched, l->id, l->batch->handle, l->key->name, l->key->name, l);
+	if (l->needed++ == 0)
+		lane_begin(w, l);
 }
 
 static void lane_drop(struct world *w, struct lane *l)
@@ -95,7 +100,7 @@ static void load_job(struct world *w, struct job *j, struct sched_job *handle)
 	*handle = (struct sched_job){.id = j->index + 1};
 	j->place = PLACE_LOADED;
 	j->lane->loaded++;
-	sched_push(w->sched, j->lane->handle, handle, w->now_us);
+	sched_push(w->sched, j->lane->handle, handle, clock_now(w));
 }
 
 static bool load(struct world *w)
@@ -130,7 +135,14 @@ static struct flight *flight_create(struct world *w, struct sched_job *handle)
 
 	if (!f)
 		BUG("out of memory");
-	*f = (struct flight){.job = j, .lane = j->lane, .handle = handle, .next = w->flights};
+	*f = (struct flight){
+	    .job = j,
+	    .lane = j->lane,
+	    .handle = handle,
+	    .granted_us = handle->granted_us,
+	    .retry_after_us = -1,
+	    .next = w->flights,
+	};
 	w->flights = f;
 	j->lane->loaded--;
 	return f;
@@ -145,18 +157,19 @@ static void start(struct world *w, struct sched_job *handle)
 	f->job->place = PLACE_FLYING;
 	f->job->flight = f;
 	if (chance(w, 2)) { /* the attempt's row cannot be committed: nothing is sent */
+		f->unsent = true;
 		f->report_us = -1;
 		event_add(w, w->now_us + draw(w, 0, 5) * MS, EVENT_REFUND, f, 0);
 		return;
 	}
-	trace(w, "start job %u on %s", f->job->index, f->lane->key->name);
+	trace(w, "start job %u on %s", f->job->index, f->lane->key);
 	w->result->attempts++;
 	life_apply(w, f->job, JOB_EV_START, REASON_NONE);
 	net_send(w, f);
 	if (w->mutation == MUTATE_UNBLOCK_EARLY && f->job->after && f->job->after->state == JOB_BLOCKED)
 		life_apply(w, f->job->after, JOB_EV_UNBLOCK, REASON_NONE);
 	if (w->mutation == MUTATE_END_EARLY) {
-		sched_ended(w->sched, handle, w->now_us, w->now_us);
+		sched_ended(w->sched, handle, clock_now(w), clock_now(w));
 		f->ended_in_sched = true;
 		free(handle);
 		f->handle = NULL;
@@ -172,21 +185,30 @@ void engine_turn(struct world *w)
 {
 	struct sched_job *handle;
 
+	if (w->down)
+		return;
 	do {
 		load(w);
-		while (!w->result->failed && engine_has_credit(w) && (handle = sched_pick(w->sched, w->now_us)))
+		while (!w->result->failed && engine_has_credit(w) && (handle = sched_pick(w->sched, clock_now(w))))
 			start(w, handle);
 	} while (!w->result->failed && load(w));
 }
 
 /* ---- ending ---- */
 
+static bool was_answered(const struct flight *f)
+{
+	return f->cause == CAUSE_RESPONSE || f->cause == CAUSE_TRUNCATED;
+}
+
 static int64_t counted_us(const struct world *w, const struct flight *f)
 {
 	if (w->mutation == MUTATE_COUNT_AT_SEND)
 		return f->sent_us;
-	if (f->answered_us != CLOCK_NEVER)
+	if (was_answered(f))
 		return f->answered_us;
+	if (!f->sent)
+		return f->ended_us;
 	return f->ended_us + (w->mutation == MUTATE_NO_SAFETY ? 0 : SAFETY_US);
 }
 
@@ -194,13 +216,14 @@ static void tell_sched(struct world *w, struct flight *f)
 {
 	int64_t told_us = counted_us(w, f);
 
-	if (w->mutation == MUTATE_FORGET_ABORTED && f->answered_us == CLOCK_NEVER) {
-		judge_end(w, f, INT64_MIN);
-		sched_refund(w->sched, f->handle, w->now_us);
+	record_end(w, f->attempt, told_us);
+	if (w->mutation == MUTATE_FORGET_ABORTED && !was_answered(f)) {
+		judge_told(w, f->attempt, INT64_MIN);
+		sched_refund(w->sched, f->handle, clock_now(w));
 	} else {
-		judge_end(w, f, told_us);
+		judge_told(w, f->attempt, told_us);
 		if (!f->ended_in_sched)
-			sched_ended(w->sched, f->handle, w->now_us, told_us);
+			sched_ended(w->sched, f->handle, clock_now(w), told_us - w->booted_us);
 	}
 	if (!f->ended_in_sched)
 		free(f->handle);
@@ -221,10 +244,11 @@ static void close_flight(struct world *w, struct flight *f)
 void engine_refund(struct world *w, struct flight *f)
 {
 	w->result->refunds++;
-	trace(w, "refund job %u on %s", f->job ? f->job->index : JOBS_MAX, f->lane->key->name);
+	trace(w, "refund job %u on %s", f->job ? f->job->index : JOBS_MAX, f->lane->key);
 	close_flight(w, f);
 	judge_refund(w, f);
-	sched_refund(w->sched, f->handle, w->now_us);
+	record_remove(w, f->attempt);
+	sched_refund(w->sched, f->handle, clock_now(w));
 	f->ended_in_sched = true;
 	if (f->job) {
 		load_job(w, f->job, f->handle);
@@ -239,9 +263,90 @@ void engine_report(struct world *w, struct flight *f)
 	close_flight(w, f);
 	tell_sched(w, f);
 	trace(w, "end job %u: %s %d", f->job ? f->job->index : JOBS_MAX, cause_name(f->cause), f->status);
+	limits_answered(w, f);
 	if (f->job) {
 		f->job->place = PLACE_NOWHERE;
 		life_settle(w, f->job, f);
 	}
 	lane_drop(w, f->lane);
+}
+
+/* ---- dying and coming back ---- */
+
+static void job_back_to_store(struct job *j)
+{
+	j->place = PLACE_STORED;
+	j->lane->stored[j->lane->stored_count++] = j;
+}
+
+/* Its workers die with it. A request whose row was not committed was not sent; what was on the wire stays there. */
+static void forget_flight(struct world *w, struct flight *f)
+{
+	if (!f->ended_in_sched)
+		free(f->handle);
+	f->handle = NULL;
+	f->ended_in_sched = true;
+	if (!f->unsent) {
+		net_give_up(w, f, CAUSE_WORKER_LOST, -1);
+		return;
+	}
+	close_flight(w, f);
+	judge_refund(w, f);
+	record_remove(w, f->attempt);
+	if (f->job)
+		job_back_to_store(f->job);
+	else
+		f->lane->needed--;
+}
+
+void engine_forget(struct world *w)
+{
+	sched_free(w->sched);
+	w->sched = NULL;
+	for (unsigned i = w->open_count; i-- > 0;)
+		forget_flight(w, w->open[i]);
+	for (unsigned i = 0; i < w->job_count; i++)
+		if (w->jobs[i].place == PLACE_LOADED)
+			job_back_to_store(&w->jobs[i]);
+	for (unsigned i = 0; i < LANES_MAX; i++) {
+		w->lanes[i].handle = NULL;
+		w->lanes[i].loaded = 0;
+	}
+	for (unsigned i = 0; i < SCOPES; i++)
+		w->scopes[i].limit = NULL;
+	for (unsigned i = 0; i < HOSTS_MAX; i++) {
+		w->hosts[i].limit = NULL;
+		w->hosts[i].throttle = (struct throttle){0};
+	}
+}
+
+static void settle(struct world *w, struct flight *f)
+{
+	f->sent = true;
+	close_flight(w, f);
+	if (f->job) {
+		f->job->place = PLACE_NOWHERE;
+		life_settle(w, f->job, f);
+	}
+	lane_drop(w, f->lane);
+}
+
+/* In this order: limits that know what the record knows, lanes, and then what the last daemon left open. */
+void engine_begin(struct world *w)
+{
+	record_restart(w);
+	w->sched = sched_create(&w->set);
+	limits_begin(w);
+	for (unsigned i = 0; i < w->batch_count; i++)
+		w->batches[i].handle = sched_batch_add(w->sched, w->batches[i].id, &w->batches[i].opt);
+	for (unsigned i = 0; i < LANES_MAX; i++) {
+		struct lane *l = &w->lanes[i];
+
+		if (l->needed == 0)
+			continue;
+		lane_begin(w, l);
+		sched_lane_more(w->sched, l->handle, l->stored_count > 0);
+	}
+	while (w->open_count > 0)
+		settle(w, w->open[0]);
 }

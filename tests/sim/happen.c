@@ -1,5 +1,5 @@
-/* What a world does to the engine: jobs come, are cancelled, expire, are retried; options and rules change; workers
- * die; requests arrive and end. */
+/* What a world does to the engine: jobs come, are cancelled, expire, are retried; options and rules change; workers and
+ * the daemon itself die, the machine boots anew, clocks are stepped; requests arrive and end. */
 #include "tests/sim/world.h"
 
 static bool exists(const struct job *j)
@@ -38,7 +38,10 @@ static void on_report(struct world *w, const struct event *e)
 
 static void on_refund(struct world *w, const struct event *e)
 {
-	engine_refund(w, e->subject);
+	struct flight *f = e->subject;
+
+	if (!f->ended_in_sched) /* else the daemon died with it */
+		engine_refund(w, f);
 }
 
 static void on_due(struct world *w, const struct event *e)
@@ -92,33 +95,32 @@ static void on_batch_set(struct world *w, const struct event *e)
 		event_add(w, w->now_us + draw(w, 1, 2000) * MS, EVENT_BATCH_SET, b, 1);
 	}
 	trace(w, "batch %u: concurrency %u%s", b->id, b->opt.concurrency, b->opt.paused ? ", paused" : "");
-	sched_batch_set(w->sched, b->handle, &b->opt, w->now_us);
+	sched_batch_set(w->sched, b->handle, &b->opt, clock_now(w));
 }
 
-static void set_rule(struct world *w, struct key *k, const struct limit_rule *rule)
+/* A rule comes, goes, or changes: its counts alone, or all of it. */
+static void on_rule_set(struct world *w, const struct event *e)
 {
-	trace(w, "%s: %s", k->name, rule ? "rule set" : "rule taken away");
-	key_set_rule(w, k, rule);
-}
+	struct sim_rule *r = &w->drawn[e->n];
+	struct limit_rule rule = draw_rule(w);
 
-/* A rule comes, goes, or changes its counts (its windows stay, so that what is remembered is known exactly). */
-static void on_key_set(struct world *w, const struct event *e)
-{
-	struct key *k = e->subject;
-	struct limit_rule rule = k->ruled ? k->rule : draw_rule(w);
-
-	if (k->ruled && (rule.pace || chance(w, 30))) {
-		set_rule(w, k, NULL);
+	if (r->present && chance(w, 30)) {
+		trace(w, "%s: taken away", r->name);
+		limits_set_rule(w, e->n, NULL);
 		return;
 	}
-	for (unsigned i = 0; k->ruled && i < rule.rate_count; i++)
-		rule.rates[i].count = draw(w, 1, 10);
-	set_rule(w, k, &rule);
+	if (r->present && chance(w, 60)) {
+		rule = r->limit;
+		for (unsigned i = 0; i < rule.rate_count; i++)
+			rule.rates[i].count = draw(w, 1, 10);
+	}
+	trace(w, "%s: set", r->name);
+	limits_set_rule(w, e->n, &rule);
 }
 
-static void on_key_concurrency(struct world *w, const struct event *e)
+static void on_host_concurrency(struct world *w, const struct event *e)
 {
-	w->key_concurrency = e->n;
+	w->set.host_concurrency = e->n;
 	sched_set_host_concurrency(w->sched, e->n);
 }
 
@@ -129,6 +131,53 @@ static void on_worker_death(struct world *w, const struct event *e)
 	for (unsigned i = 0; i < w->open_count; i++)
 		if (w->open[i]->worker == e->n && w->open[i]->report_us >= 0)
 			net_give_up(w, w->open[i], CAUSE_WORKER_LOST, w->now_us);
+}
+
+static void on_crash(struct world *w, const struct event *e)
+{
+	(void)e;
+	if (w->down)
+		return;
+	trace(w, "the daemon dies");
+	w->result->crashes++;
+	w->down = true;
+	w->up_at_us = w->now_us + draw(w, 0, 1200) * MS;
+	engine_forget(w);
+	event_add(w, w->up_at_us, EVENT_RESTART, NULL, (unsigned)draw(w, 0, w->up_at_us - w->now_us));
+}
+
+static void step_wall(struct world *w)
+{
+	w->wall_ahead_us += draw(w, -5000, 5000) * MS;
+}
+
+/* n: how long ago the machine booted, if it did. */
+static void on_restart(struct world *w, const struct event *e)
+{
+	w->down = false;
+	if (w->boot + 1 < BOOTS_MAX && chance(w, 40)) {
+		w->boot++;
+		w->booted_us = w->now_us - e->n;
+		w->boot_last_us[w->boot] = 0;
+		w->result->reboots++;
+		step_wall(w);
+	}
+	trace(w, "the daemon comes back%s", w->booted_us == w->now_us - e->n ? " after a boot" : "");
+	engine_begin(w);
+}
+
+static void on_clock_step(struct world *w, const struct event *e)
+{
+	(void)e;
+	step_wall(w);
+}
+
+static void on_pause_over(struct world *w, const struct event *e)
+{
+	struct host *h = e->subject;
+
+	if (h->limit)
+		sched_limit_resume(w->sched, h->limit);
 }
 
 void happen(struct world *w, const struct event *e)
@@ -143,11 +192,19 @@ void happen(struct world *w, const struct event *e)
 	    [EVENT_CANCEL] = on_cancel,
 	    [EVENT_RETRY] = on_retry,
 	    [EVENT_BATCH_SET] = on_batch_set,
-	    [EVENT_KEY_SET] = on_key_set,
-	    [EVENT_KEY_CONCURRENCY] = on_key_concurrency,
+	    [EVENT_RULE_SET] = on_rule_set,
+	    [EVENT_HOST_CONCURRENCY] = on_host_concurrency,
 	    [EVENT_WORKER_DEATH] = on_worker_death,
+	    [EVENT_CRASH] = on_crash,
+	    [EVENT_RESTART] = on_restart,
+	    [EVENT_CLOCK_STEP] = on_clock_step,
+	    [EVENT_PAUSE_OVER] = on_pause_over,
 	};
 	_Static_assert(sizeof handlers / sizeof *handlers == EVENT_TYPES, "every event has a handler");
 
-	handlers[e->type](w, e);
+	/* without a daemon the network goes on; all else waits for it */
+	if (w->down && e->type != EVENT_ARRIVE && e->type != EVENT_RESTART && e->type != EVENT_CLOCK_STEP)
+		event_add(w, w->up_at_us, e->type, e->subject, e->n);
+	else
+		handlers[e->type](w, e);
 }

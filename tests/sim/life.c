@@ -60,6 +60,12 @@ void life_settle(struct world *w, struct job *j, const struct flight *f)
 {
 	struct retry_decision d;
 
+	/* a refusal is a state of the host: it costs no attempt, and the pause is not the job's */
+	if (refused(f) && w->now_us < j->deadline_us) {
+		j->due_us = w->now_us;
+		life_apply(w, j, JOB_EV_AGAIN, REASON_NONE);
+		return;
+	}
 	if (f->cause == CAUSE_WORKER_LOST)
 		j->deaths++;
 	else

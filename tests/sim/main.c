@@ -70,6 +70,10 @@ static void sum(struct sim_result *total, const struct sim_result *r)
 	total->deaths += r->deaths;
 	total->refunds += r->refunds;
 	total->full_windows += r->full_windows;
+	total->crashes += r->crashes;
+	total->reboots += r->reboots;
+	total->refusals += r->refusals;
+	total->probes += r->probes;
 }
 
 static int run(const struct arguments *a)
@@ -85,10 +89,11 @@ static int run(const struct arguments *a)
 		}
 		sum(&total, &r);
 	}
-	printf("%llu seeds from %llu: %u jobs, %u attempts, %u arrivals, %u full windows, %u dead workers, "
-	       "%u refunds; nothing broke\n",
+	printf("%llu seeds from %llu: %u jobs, %u attempts, %u arrivals, %u full windows, %u refusals, %u probes, "
+	       "%u dead workers, %u dead daemons, %u reboots, %u refunds; nothing broke\n",
 	       (unsigned long long)a->seeds, (unsigned long long)a->from, total.jobs, total.attempts, total.arrivals,
-	       total.full_windows, total.deaths, total.refunds);
+	       total.full_windows, total.refusals, total.probes, total.deaths, total.crashes, total.reboots,
+	       total.refunds);
 	return 0;
 }
 
@@ -101,7 +106,7 @@ static int run_mutations(uint64_t from)
 
 		for (uint64_t seed = from; seed < from + MUTATION_SEEDS && !r.failed; seed++)
 			sim_run(seed, (enum sim_mutation)m, false, &r);
-		printf("%-16s %s\n", sim_mutation_name((enum sim_mutation)m), r.failed ? r.what : "NOT FOUND OUT");
+		printf("%-18s %s\n", sim_mutation_name((enum sim_mutation)m), r.failed ? r.what : "NOT FOUND OUT");
 		missed += !r.failed;
 	}
 	return missed > 0;

@@ -7,7 +7,9 @@ enum { UNSENT_PERCENT = 4, LOST_PERCENT = 5, LATE_PERCENT = 6, RESET_PERCENT = 5
 
 static int64_t one_way_us(struct world *w, const struct flight *f)
 {
-	return draw(w, 0, f->lane->key->latency_us);
+	int64_t most = f->lane->host->latency_us;
+
+	return draw(w, 0, chance(w, 3) ? 5 * most : most); /* with a tail */
 }
 
 static void never_sent(struct world *w, struct flight *f)
@@ -37,13 +39,28 @@ static void answer_lost(struct world *w, struct flight *f)
 	f->ended_us = f->arrive_us + one_way_us(w, f);
 }
 
+/* Refusals may say how long: until it is over, or anything. */
+static void refuse(struct world *w, struct flight *f)
+{
+	const struct host *h = f->lane->host;
+
+	f->status = chance(w, 50) ? 429 : 503;
+	if (chance(w, 40))
+		f->retry_after_us = h->outage_end_us > f->arrive_us ? h->outage_end_us - f->arrive_us : 0;
+	else if (chance(w, 30))
+		f->retry_after_us = draw(w, 0, 2000) * MS;
+}
+
 static void answered(struct world *w, struct flight *f)
 {
-	static const int statuses[] = {200, 200, 200, 200, 200, 200, 200, 404, 500, 503, 503, 429};
+	static const int statuses[] = {200, 200, 200, 200, 200, 200, 200, 200, 200, 404, 500, 502};
+	const struct host *h = f->lane->host;
 
 	f->status = statuses[draw(w, 0, 11)];
 	f->cause = chance(w, CUT_PERCENT) ? CAUSE_TRUNCATED : CAUSE_RESPONSE;
 	f->arrive_us = w->now_us + one_way_us(w, f);
+	if ((f->arrive_us >= h->outage_us && f->arrive_us < h->outage_end_us) || chance(w, 1))
+		refuse(w, f);
 	f->answered_us = f->arrive_us + draw(w, 0, 50) * MS + one_way_us(w, f);
 	f->ended_us = f->answered_us + draw(w, 0, 20) * MS;
 }
@@ -92,5 +109,7 @@ void net_give_up(struct world *w, struct flight *f, enum cause cause, int64_t re
 	}
 	if (f->arrive_us != CLOCK_NEVER && f->arrive_us > f->ended_us + SAFETY_US)
 		f->arrive_us = CLOCK_NEVER;
-	report_at(w, f, report_us);
+	f->report_us = -1;
+	if (report_us >= 0)
+		report_at(w, f, report_us);
 }

@@ -8,11 +8,20 @@
 const char *sim_mutation_name(enum sim_mutation m)
 {
 	static const char *const names[] = {
-	    [MUTATE_NOTHING] = "nothing",       [MUTATE_COUNT_AT_SEND] = "count-at-send",
-	    [MUTATE_NO_SAFETY] = "no-safety",   [MUTATE_FORGET_ABORTED] = "forget-aborted",
-	    [MUTATE_END_EARLY] = "end-early",   [MUTATE_UNBLOCK_EARLY] = "unblock-early",
-	    [MUTATE_OVERSLEEP] = "oversleep",   [MUTATE_REPEAT_UNSAFE] = "repeat-unsafe",
+	    [MUTATE_NOTHING] = "nothing",
+	    [MUTATE_COUNT_AT_SEND] = "count-at-send",
+	    [MUTATE_NO_SAFETY] = "no-safety",
+	    [MUTATE_FORGET_ABORTED] = "forget-aborted",
+	    [MUTATE_END_EARLY] = "end-early",
+	    [MUTATE_UNBLOCK_EARLY] = "unblock-early",
+	    [MUTATE_OVERSLEEP] = "oversleep",
+	    [MUTATE_REPEAT_UNSAFE] = "repeat-unsafe",
 	    [MUTATE_LOSE_RETRY] = "lose-retry",
+	    [MUTATE_FORGET_RESTART] = "forget-on-restart",
+	    [MUTATE_TRUST_WALL] = "trust-wall-clock",
+	    [MUTATE_NO_HISTORY] = "no-history",
+	    [MUTATE_NO_PAUSE] = "no-pause",
+	    [MUTATE_NO_PROBE] = "no-probe",
 	};
 	_Static_assert(sizeof names / sizeof *names == SIM_MUTATIONS, "every mutation has a name");
 
@@ -32,10 +41,12 @@ static int64_t next_turn_us(struct world *w)
 {
 	int64_t next_us = event_next_us(w), wake_us;
 
-	if (!engine_has_credit(w)) /* it was not asked to the end */
+	if (w->down || !engine_has_credit(w)) /* it was not asked to the end */
 		return next_us;
 	judge_idle(w, w->now_us, "when asked");
-	wake_us = sched_wake_us(w->sched, w->now_us);
+	wake_us = sched_wake_us(w->sched, clock_now(w));
+	if (wake_us != CLOCK_NEVER)
+		wake_us += w->booted_us;
 	if (wake_us <= w->now_us)
 		judge_fail(w, "no job may go now, and the scheduler wants to be asked again at once");
 	if (w->mutation == MUTATE_OVERSLEEP && wake_us != CLOCK_NEVER)

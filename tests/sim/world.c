@@ -1,4 +1,4 @@
-/* Makes a world from a seed: keys with rules, batches with lanes and chains, and what will be done to them. Also its
+/* Makes a world from a seed: hosts and rules, batches with lanes and chains, and what will be done to them. Also its
  * dice and its calendar. */
 #include "tests/sim/world.h"
 
@@ -41,6 +41,17 @@ void trace(struct world *w, const char *fmt, ...)
 	vprintf(fmt, ap);
 	va_end(ap);
 	putchar('\n');
+}
+
+void *grow(void *p, size_t count, size_t *room, size_t bytes)
+{
+	if (count < *room)
+		return p;
+	*room = *room ? 2 * *room : 64;
+	p = realloc(p, *room * bytes);
+	if (!p)
+		BUG("out of memory");
+	return p;
 }
 
 /* ---- calendar ---- */
@@ -104,48 +115,92 @@ struct limit_rule draw_rule(struct world *w)
 	return r;
 }
 
-void key_set_rule(struct world *w, struct key *k, const struct limit_rule *rule)
+/* ---- hosts and rules ---- */
+
+static void create_hosts(struct world *w)
 {
-	judge_rule(w, k, rule);
-	if (!rule) {
-		sched_limit_free(w->sched, k->limit, w->now_us);
-		k->limit = NULL;
-	} else if (k->limit) {
-		sched_limit_change(w->sched, k->limit, rule, w->now_us);
-	} else {
-		k->limit = sched_limit_create(w->sched, rule, k);
-		sched_key_limits(w->sched, k->name, &k->limit, 1, w->now_us);
+	w->host_count = (unsigned)draw(w, 1, HOSTS_MAX);
+	for (unsigned i = 0; i < w->host_count; i++) {
+		struct host *h = &w->hosts[i];
+
+		snprintf(h->name, sizeof(h->name), "h%u:80", i);
+		h->latency_us = draw(w, 1, 300) * MS;
+		h->pause_until_us = -1;
+		if (chance(w, 30)) {
+			h->outage_us = draw(w, 0, 3 * SEC);
+			h->outage_end_us = h->outage_us + draw(w, 1, 1500) * MS;
+		}
 	}
 }
 
-static void create_keys(struct world *w)
-{
-	w->key_count = (unsigned)draw(w, 1, KEYS_MAX);
-	for (unsigned i = 0; i < w->key_count; i++) {
-		struct key *k = &w->keys[i];
+/* Four matches, of which a request may match several; each counts every host by itself. */
+static const struct {
+	const char *match;
+	int host, path; /* -1: any */
+} matches[RULES_DRAWN] = {
+    {"*", -1, -1},
+    {"h0:80", 0, -1},
+    {"h*/p1/*", -1, 1},
+    {"h1:80/p0/x\\?*", 1, 0},
+};
 
-		snprintf(k->name, sizeof(k->name), "k%u:80", i);
-		k->latency_us = draw(w, 1, 300) * MS;
-		if (chance(w, 75)) {
+static void create_rules(struct world *w)
+{
+	w->rules = rules_create();
+	for (unsigned r = 0; r < RULES_DRAWN; r++) {
+		snprintf(w->drawn[r].name, sizeof(w->drawn[r].name), "r%u", r);
+		snprintf(w->drawn[r].match, sizeof(w->drawn[r].match), "%s", matches[r].match);
+		for (unsigned h = 0; h < w->host_count; h++) {
+			struct scope *s = &w->scopes[r * HOSTS_MAX + h];
+
+			if (matches[r].host >= 0 && matches[r].host != (int)h)
+				continue;
+			*s = (struct scope){.host = &w->hosts[h], .path = matches[r].path, .paced_us = -1};
+			snprintf(s->name, sizeof(s->name), "rule %u at host %u", r, h);
+		}
+		if (chance(w, r == 0 ? 60 : 40)) {
 			struct limit_rule rule = draw_rule(w);
 
-			key_set_rule(w, k, &rule);
+			limits_set_rule(w, r, &rule);
 		}
 		for (int n = (int)draw(w, 0, 2); n > 0; n--)
-			event_add(w, draw(w, 0, 5 * SEC), EVENT_KEY_SET, k, 0);
+			event_add(w, draw(w, 0, 5 * SEC), EVENT_RULE_SET, NULL, r);
 	}
+}
+
+static void create_own_rate(struct world *w, struct batch *b)
+{
+	struct scope *s = &w->scopes[RULES_DRAWN * HOSTS_MAX + (unsigned)(b - w->batches)];
+
+	*s = (struct scope){.active = true, .path = -1, .batch = b, .rule = draw_rule(w), .paced_us = -1};
+	snprintf(s->name, sizeof(s->name), "batch %u", b->id);
+	s->limit = sched_limit_create(w->sched, &s->rule, s);
+	b->own_rate = true;
+}
+
+static void create_lanes(struct world *w, struct batch *b)
+{
+	for (unsigned h = 0; h < w->host_count; h++)
+		for (int path = 0; path < PATHS; path++) {
+			unsigned at = ((unsigned)(b - w->batches) * HOSTS_MAX + h) * PATHS + (unsigned)path;
+			struct lane *l = &w->lanes[at];
+
+			*l = (struct lane){.id = at + 1, .batch = b, .host = &w->hosts[h], .path = path};
+			snprintf(l->key, sizeof(l->key), "h%u:80|p%d%s%u", h, path, b->own_rate ? "#" : "",
+				 b->own_rate ? b->id : 0);
+		}
 }
 
 static void create_job(struct world *w, struct batch *b, struct job *before)
 {
 	static const char *const methods[] = {"GET", "GET", "GET", "PUT", "POST"};
 	struct job *j = &w->jobs[w->job_count];
-	unsigned key = (unsigned)draw(w, 0, w->key_count - 1);
+	unsigned host = (unsigned)draw(w, 0, w->host_count - 1), path = (unsigned)draw(w, 0, PATHS - 1);
 
 	*j = (struct job){
 	    .index = w->job_count++,
 	    .batch = b,
-	    .lane = &w->lanes[(unsigned)(b - w->batches) * KEYS_MAX + key],
+	    .lane = &w->lanes[((unsigned)(b - w->batches) * HOSTS_MAX + host) * PATHS + path],
 	    .before = before,
 	    .method = methods[draw(w, 0, 4)],
 	    .repeatable = chance(w, 20),
@@ -171,6 +226,9 @@ static void create_batch(struct world *w, struct batch *b)
 	b->id = (uint32_t)(b - w->batches) + 1;
 	b->opt = draw_options(w);
 	b->handle = sched_batch_add(w->sched, b->id, &b->opt);
+	if (chance(w, 30))
+		create_own_rate(w, b);
+	create_lanes(w, b);
 	while (jobs-- > 0) {
 		struct job *j = &w->jobs[w->job_count];
 
@@ -182,33 +240,40 @@ static void create_batch(struct world *w, struct batch *b)
 		event_add(w, draw(w, 0, 5 * SEC), EVENT_BATCH_SET, b, 0);
 }
 
-void world_create(struct world *w, uint64_t seed)
+/* Crashes come close together at times: then the next one meets what the last one left. */
+static void create_accidents(struct world *w)
 {
-	w->seed = seed;
-	for (unsigned k = 0; k < KEYS_MAX; k++)
-		w->keys[k].paced_us = w->keys[k].paced_before_us = -1;
-	w->random = seed * 0xd1342543de82ef95U;
-	heap_init(&w->events, event_comes_before);
-	w->key_concurrency = (unsigned)draw(w, 0, 6);
-	w->workers = (unsigned)draw(w, 1, WORKERS_MAX);
-	w->credit = (unsigned)draw(w, 1, CREDIT_MAX);
-	w->sched = sched_create(&(struct sched_settings){
-	    .host_concurrency = w->key_concurrency,
-	    .window_total = (unsigned)draw(w, 4, 60),
-	    .window_lane_max = (unsigned)draw(w, 4, 30),
-	});
-	create_keys(w);
-	w->batch_count = (unsigned)draw(w, 1, BATCHES_MAX);
-	for (unsigned b = 0; b < BATCHES_MAX; b++)
-		for (unsigned k = 0; k < KEYS_MAX; k++)
-			w->lanes[b * KEYS_MAX + k] =
-			    (struct lane){.id = b * KEYS_MAX + k + 1, .batch = &w->batches[b], .key = &w->keys[k]};
-	for (unsigned b = 0; b < w->batch_count; b++)
-		create_batch(w, &w->batches[b]);
 	for (int n = (int)draw(w, 0, 3); n > 0; n--)
 		event_add(w, draw(w, 0, 6 * SEC), EVENT_WORKER_DEATH, NULL, (unsigned)draw(w, 0, w->workers - 1));
 	if (chance(w, 30))
-		event_add(w, draw(w, 0, 4 * SEC), EVENT_KEY_CONCURRENCY, NULL, (unsigned)draw(w, 0, 6));
+		event_add(w, draw(w, 0, 4 * SEC), EVENT_HOST_CONCURRENCY, NULL, (unsigned)draw(w, 0, 6));
+	for (int n = chance(w, 50) ? (int)draw(w, 1, 5) : 0; n > 0; n--)
+		event_add(w, draw(w, 0, 6 * SEC), EVENT_CRASH, NULL, 0);
+	for (int n = (int)draw(w, 0, 3); n > 0; n--)
+		event_add(w, draw(w, 0, 6 * SEC), EVENT_CLOCK_STEP, NULL, 0);
+}
+
+void world_create(struct world *w, uint64_t seed)
+{
+	w->seed = seed;
+	w->random = seed * 0xd1342543de82ef95U;
+	heap_init(&w->events, event_comes_before);
+	w->booted_us = -draw(w, 0, 100) * SEC;
+	w->wall_ahead_us = draw(w, 0, 1000) * SEC;
+	w->workers = (unsigned)draw(w, 1, WORKERS_MAX);
+	w->credit = (unsigned)draw(w, 1, CREDIT_MAX);
+	w->set = (struct sched_settings){
+	    .host_concurrency = (unsigned)draw(w, 0, 6),
+	    .window_total = (unsigned)draw(w, 4, 60),
+	    .window_lane_max = (unsigned)draw(w, 4, 30),
+	};
+	w->sched = sched_create(&w->set);
+	create_hosts(w);
+	create_rules(w);
+	w->batch_count = (unsigned)draw(w, 1, BATCHES_MAX);
+	for (unsigned b = 0; b < w->batch_count; b++)
+		create_batch(w, &w->batches[b]);
+	create_accidents(w);
 	w->result->jobs = w->job_count;
 }
 
@@ -227,9 +292,9 @@ void world_free(struct world *w)
 		free(w->flights);
 		w->flights = next;
 	}
-	for (unsigned k = 0; k < w->key_count; k++) {
-		free(w->keys[k].grants);
-		free(w->keys[k].arrivals);
-	}
+	for (unsigned i = 0; i < SCOPES; i++)
+		free(w->scopes[i].recent);
+	free(w->attempts);
+	rules_free(w->rules);
 	sched_free(w->sched);
 }
