@@ -297,7 +297,7 @@ struct store_open_attempts {
 void store_open_attempts(struct store *st, struct store_open_attempts *o);
 /* What was sent lately, for the limits: every ended attempt that was sent and counted less than window_us ago, in any
  * order. `host` is its limit key, `url` what was asked for, counted_boot_us as the present boot's time. Also of batches
- * that have ended. Attempts of batches that were removed since are kept for this as long as the longest window. A read.
+ * that have ended. A read.
  */
 struct store_recent {
 	struct store_op op;
@@ -306,6 +306,8 @@ struct store_recent {
 		       int64_t counted_boot_us);
 };
 void store_recent(struct store *st, struct store_recent *r);
+/* How long what was sent is to be kept on record, also of batches that are removed: the longest window of any rule. */
+void store_keep_window(struct store *st, int64_t window_us);
 /* Tells the listener of every lane of a batch that has not ended. */
 void store_announce_lanes(struct store *st, struct store_op *op);
 

@@ -49,6 +49,8 @@ static void batch_read(struct batch_entry *b, const struct stmt *q)
 	b->counts[JOB_FAILED] = col_int(q, 14);
 	b->counts[JOB_CANCELLED] = col_int(q, 15);
 	b->body_bytes = col_int(q, 16);
+	b->sweep_reason = (enum job_reason)col_int(q, 17);
+	snprintf(b->sweep_error, sizeof b->sweep_error, "%s", col_text(q, 18));
 }
 
 struct batch_entry *store_batch_find(struct store *st, uint32_t id)
@@ -121,7 +123,7 @@ static void batch_check_end(struct store *st, struct batch_entry *b, int64_t now
 {
 	if (b->ended_us || !b->closed || store_batch_unfinished(b) || b->sweep == STORE_SWEEP_RETRY)
 		return;
-	b->sweep = b->sweep == STORE_SWEEP_CANCEL ? STORE_SWEEP_NONE : b->sweep;
+	b->sweep = store_batch_ending(b) ? STORE_SWEEP_NONE : b->sweep;
 	b->ended_us = now_us;
 	b->changed = true;
 	st->totals.live_batches--;
@@ -156,6 +158,8 @@ static int batch_write(struct store *st, const struct batch_entry *b)
 		stmt_int(&q, b->ended_us);
 	else
 		stmt_null(&q);
+	stmt_int(&q, b->sweep_reason);
+	stmt_text(&q, *b->sweep_error ? b->sweep_error : NULL);
 	stmt_int(&q, b->id);
 	return stmt_run(&q);
 }
@@ -247,6 +251,9 @@ static void open_read(struct open_attempt *o, const struct stmt *q)
 	o->attempts = (unsigned)col_int(q, 7);
 	o->outcome = (uint32_t)col_int(q, 8);
 	o->started_us = col_int(q, 9);
+	o->boot = col_int(q, 10);
+	o->granted_boot_us = col_int(q, 11);
+	o->hops = (unsigned)col_int(q, 12);
 }
 
 static int open_reload(struct store *st)
@@ -344,7 +351,7 @@ int store_cache_reload(struct store *st)
 
 int store_cache_flush(struct store *st, struct store_tx *tx)
 {
-	if (store_groups_flush(st, tx) < 0 || batches_flush(st, tx) < 0)
+	if (store_groups_flush(st, tx) < 0 || batches_flush(st, tx) < 0 || store_boot_flush(st) < 0)
 		return -1;
 	return 0;
 }

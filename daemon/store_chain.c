@@ -22,6 +22,7 @@ void store_brief_read(struct job_brief *out, const struct stmt *q)
 	    .submitted_us = col_int(q, 3),
 	    .progress = !col_null(q, 4),
 	    .state = JOB_QUEUED,
+	    .own_lane = col_int(q, 13),
 	};
 	if (!out->progress)
 		return;
@@ -33,6 +34,7 @@ void store_brief_read(struct job_brief *out, const struct stmt *q)
 	out->outcome = (uint32_t)col_int(q, 9);
 	out->started_us = col_int(q, 10);
 	out->due_us = col_int(q, 11);
+	out->hops = (unsigned)col_int(q, 12);
 }
 
 int store_job_brief(struct store *st, uint64_t job, struct job_brief *out)
@@ -81,6 +83,8 @@ int store_progress_write(struct store *st, const struct job_brief *j)
 		stmt_int(&q, j->reason);
 		put_progress(&q, j);
 		put_waiting(&q, j);
+		stmt_int(&q, j->lane);
+		stmt_int(&q, j->hops);
 		stmt_int(&q, (int64_t)j->job);
 		return stmt_run(&q);
 	}
@@ -89,6 +93,7 @@ int store_progress_write(struct store *st, const struct job_brief *j)
 	stmt_int(&q, j->state);
 	stmt_int(&q, j->reason);
 	stmt_int(&q, j->lane);
+	stmt_int(&q, j->hops);
 	put_progress(&q, j);
 	put_waiting(&q, j);
 	return stmt_run(&q);
@@ -116,7 +121,7 @@ static int outcome_insert_bare(struct store *st, const struct batch_entry *b, co
 	stmt_int(&q, clock_wall_us());
 	for (int i = 0; i < 12; i++) /* from queued_us to body_in_file */
 		stmt_int(&q, 0);
-	for (int i = 0; i < 3; i++) /* method, content_type, remote_ip */
+	for (int i = 0; i < 7; i++) /* boot, sent, counted, url, method, content_type, remote_ip */
 		stmt_null(&q);
 	stmt_text(&q, error);
 	for (int i = 0; i < 3; i++) /* final_error, headers, body */
@@ -249,7 +254,7 @@ int store_chain_ended(struct store *st, struct batch_entry *b, int64_t chain_id,
 	if (!chain)
 		return -1;
 	/* The sweep is on its way to all of them. */
-	if (b->sweep == STORE_SWEEP_CANCEL)
+	if (store_batch_ending(b))
 		return 0;
 	if (actions & JOB_ACT_FAIL_REST) {
 		if (!chain->failed || job < chain->failed)
@@ -285,14 +290,29 @@ static int body_forget(struct store *st, struct batch_entry *b, const struct job
 	return rc < 0 ? -1 : 0;
 }
 
+static int target_forget(struct store *st, uint64_t job)
+{
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_TARGET_DELETE);
+	stmt_int(&q, (int64_t)job);
+	stmt_int(&q, (int64_t)job);
+	return stmt_run(&q);
+}
+
 int store_job_again(struct store *st, struct batch_entry *b, struct job_brief *j, struct group *chain)
 {
 	bool behind = chain && chain->pending > 0;
 	struct job_step step = job_step(j->state, behind ? JOB_EV_RETRY_CHAIN : JOB_EV_RETRY);
-	struct group *lane = store_group_find(st, GROUP_LANE, j->lane);
+	struct group *lane = store_group_find(st, GROUP_LANE, j->own_lane);
 
 	if (!step.allowed || !lane || body_forget(st, b, j) < 0)
 		return -1;
+	/* From its own URL, wherever redirects led it before. */
+	if (j->hops && target_forget(st, j->job) < 0)
+		return -1;
+	j->hops = 0;
+	j->lane = j->own_lane;
 	if (chain) {
 		if (chain->failed >= j->job)
 			chain->failed = 0;

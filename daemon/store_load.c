@@ -105,6 +105,21 @@ static int load_due(struct store *st, struct store_lane_load *l)
 	return rc < 0 ? -1 : 0;
 }
 
+static int ids_tell(struct store *st, struct store_lane_load *l)
+{
+	struct stmt q;
+	int rc = 0;
+
+	for (size_t i = 0; i < l->count && rc >= 0; i++) {
+		stmt_begin(&q, st, STMT_JOB_URL);
+		stmt_int(&q, (int64_t)l->ids[i]);
+		rc = stmt_step(&q);
+		l->on_id(l, i, rc == 1 ? col_text(&q, 0) : "");
+		stmt_end(&q);
+	}
+	return rc;
+}
+
 void store_lane_load(struct store *st, struct store_lane_load *l)
 {
 	struct batch_entry *b;
@@ -124,8 +139,10 @@ void store_lane_load(struct store *st, struct store_lane_load *l)
 		return;
 	}
 	/* The sweep is taking them. */
-	if (b->sweep != STORE_SWEEP_CANCEL && b->sweep != STORE_SWEEP_REMOVE)
+	if (!store_batch_ending(b) && b->sweep != STORE_SWEEP_REMOVE)
 		rc = l->due ? load_due(st, l) : load_fresh(st, l, lane);
+	if (rc >= 0 && l->on_id)
+		rc = ids_tell(st, l);
 	store_op_done(st, &l->op, rc < 0);
 }
 
@@ -154,6 +171,7 @@ static int open_attempt_tell(struct store *st, struct store_open_attempts *o, ui
 		store_request_read(&req, &q);
 		req.n = open->n;
 		req.ready_us = open->ready_us;
+		req.granted_boot_us = store_boot_time_us(st, open->boot, open->granted_boot_us);
 		o->on_row(o, &req, open->granted_us);
 	}
 	stmt_end(&q);

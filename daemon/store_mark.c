@@ -1,5 +1,6 @@
 /* The owner's word on a batch or on one job. A mark on a batch is one row and done at once; what it means for a million
  * jobs is done by store_sweep, step by step, also after a restart. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
@@ -60,6 +61,16 @@ static bool mark_cancel(struct store *st, struct batch_entry *b)
 	return true;
 }
 
+/* Of two words the first stands, but cancelling is stronger. */
+static bool mark_fail(struct store *st, struct batch_entry *b)
+{
+	if (b->ended_us || store_batch_ending(b))
+		return true;
+	sweep_start(st, b, STORE_SWEEP_FAIL);
+	batch_close(st, b);
+	return true;
+}
+
 static bool mark_retry(struct store *st, struct batch_entry *b)
 {
 	if (!b->ended_us)
@@ -106,6 +117,7 @@ void store_batch_remove(struct store *st, struct batch_entry *b)
 static bool (*const marks[])(struct store *st, struct batch_entry *b) = {
     [STORE_MARK_CLOSE] = mark_close,   [STORE_MARK_PAUSE] = mark_pause, [STORE_MARK_RESUME] = mark_resume,
     [STORE_MARK_CANCEL] = mark_cancel, [STORE_MARK_RETRY] = mark_retry, [STORE_MARK_REMOVE] = mark_remove,
+    [STORE_MARK_FAIL] = mark_fail,
 };
 
 void store_batch_mark(struct store *st, struct store_batch_mark *m)
@@ -117,6 +129,10 @@ void store_batch_mark(struct store *st, struct store_batch_mark *m)
 	b = store_batch_of(st, &m->op, m->batch);
 	if (b) {
 		memcpy(m->counts, b->counts, sizeof m->counts);
+		if (m->mark == STORE_MARK_FAIL && !store_batch_ending(b)) {
+			b->sweep_reason = m->reason;
+			snprintf(b->sweep_error, sizeof b->sweep_error, "%s", m->error ? m->error : "");
+		}
 		if (!marks[m->mark](st, b))
 			store_tx_refuse(st, &m->op, ERR_CONFLICT, "wait for its end, or cancel it first",
 					"batch %u has not ended", b->id);
@@ -133,9 +149,11 @@ static void refuse_job(struct store *st, struct store_job_mark *m, const char *w
 	store_tx_refuse(st, &m->op, ERR_CONFLICT, NULL, "job %s %s", jobid_format(name, m->job), what);
 }
 
-static void job_cancel(struct store *st, struct store_job_mark *m, struct batch_entry *b, struct job_brief *j)
+/* The end of one that is not running: cancelled, or failed without a request. */
+static void job_end(struct store *st, struct store_job_mark *m, struct batch_entry *b, struct job_brief *j)
 {
-	struct job_step step = job_step(j->state, JOB_EV_CANCEL);
+	enum job_event event = m->mark == STORE_MARK_CANCEL ? JOB_EV_CANCEL : JOB_EV_EXPIRE;
+	struct job_step step = job_step(j->state, event);
 	bool was_active = j->state == JOB_QUEUED;
 
 	if (store_open_find(st, m->job)) {
@@ -146,7 +164,7 @@ static void job_cancel(struct store *st, struct store_job_mark *m, struct batch_
 		refuse_job(st, m, "has ended");
 		return;
 	}
-	if (store_job_end(st, b, j, JOB_EV_CANCEL, REASON_NONE, NULL) == 0 && j->chain)
+	if (store_job_end(st, b, j, event, m->reason, m->error) == 0 && j->chain)
 		store_chain_ended(st, b, j->chain, j->job, was_active, step.actions);
 }
 
@@ -158,7 +176,7 @@ static void job_retry(struct store *st, struct store_job_mark *m, struct batch_e
 		refuse_job(st, m, "has neither failed nor been cancelled");
 		return;
 	}
-	if (b->sweep == STORE_SWEEP_CANCEL) {
+	if (store_batch_ending(b)) {
 		refuse_job(st, m, "is in a batch that is being cancelled");
 		return;
 	}
@@ -187,8 +205,8 @@ void store_job_mark(struct store *st, struct store_job_mark *m)
 	rc = b ? store_job_brief(st, m->job, &j) : -1;
 	if (rc == 0)
 		store_tx_refuse(st, &m->op, ERR_NOT_FOUND, NULL, "there is no such job in batch %u", b->id);
-	else if (rc == 1 && m->mark == STORE_MARK_CANCEL)
-		job_cancel(st, m, b, &j);
+	else if (rc == 1 && (m->mark == STORE_MARK_CANCEL || m->mark == STORE_MARK_FAIL))
+		job_end(st, m, b, &j);
 	else if (rc == 1 && m->mark == STORE_MARK_RETRY)
 		job_retry(st, m, b, &j);
 	else if (rc == 1)

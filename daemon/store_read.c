@@ -248,7 +248,7 @@ static int attempts_tell(struct store *st, struct store_job_get *g, uint32_t eve
 			attempt_read(&a, &q);
 			event = (uint32_t)col_int(&q, 1);
 			a.job = g->job;
-			a.url = job->url;
+			a.url = col_null(&q, 25) ? job->url : col_text(&q, 25);
 			a.has_body = last && col_int(&q, 23);
 			if (a.n)
 				g->on_attempt(g, &a);

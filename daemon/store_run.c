@@ -1,5 +1,6 @@
 /* Attempts: opening, ending, taking back. The plain path (a fresh job, one attempt, an end) is one SELECT, three
  * INSERTs and a DELETE; what the end has to know of the job is kept with the open attempt, so that it reads nothing. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
@@ -21,20 +22,24 @@ void store_request_read(struct store_request *req, const struct stmt *q)
 	    .tries = j.tries,
 	    .deaths = j.deaths,
 	    .ready_us = j.due_us ? j.due_us : j.submitted_us,
+	    .submitted_us = j.submitted_us,
+	    .hops = j.hops,
+	    .as_get = col_int(q, 21),
+	    .stripped = col_int(q, 22),
 	    .spec =
 		{
-		    .url = col_text(q, 12),
-		    .method = col_text_or_null(q, 13),
-		    .tag = col_text_or_null(q, 14),
-		    .user = col_text_or_null(q, 15),
-		    .options = col_text_or_null(q, 16),
-		    .headers = col_text_or_null(q, 17),
-		    .has_body = !col_null(q, 18),
+		    .url = col_text(q, 14),
+		    .method = col_text_or_null(q, 15),
+		    .tag = col_text_or_null(q, 16),
+		    .user = col_text_or_null(q, 17),
+		    .options = col_text_or_null(q, 18),
+		    .headers = col_text_or_null(q, 19),
+		    .has_body = !col_null(q, 20),
 		},
 	};
 	if (req->spec.has_body) {
-		req->spec.body = col_blob(q, 18);
-		req->spec.body_bytes = (size_t)sqlite3_column_bytes(q->s, 18);
+		req->spec.body = col_blob(q, 20);
+		req->spec.body_bytes = (size_t)sqlite3_column_bytes(q->s, 20);
 	}
 }
 
@@ -47,6 +52,9 @@ static int running_insert(struct store *st, const struct open_attempt *o)
 	stmt_int(&q, o->n);
 	stmt_int(&q, o->granted_us);
 	stmt_int(&q, o->ready_us);
+	stmt_int(&q, o->boot);
+	stmt_int(&q, o->granted_boot_us);
+	st->boot_noted = true;
 	return stmt_run(&q);
 }
 
@@ -82,7 +90,7 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 	struct job_brief j;
 
 	store_brief_read(&j, q);
-	if (!job_step(j.state, JOB_EV_START).allowed || store_open_find(st, a->job) || b->sweep == STORE_SWEEP_CANCEL) {
+	if (!job_step(j.state, JOB_EV_START).allowed || store_open_find(st, a->job) || store_batch_ending(b)) {
 		store_tx_refuse(st, &a->op, ERR_CONFLICT, NULL, "the job is not queued");
 		return;
 	}
@@ -98,6 +106,9 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 	o->n = a->n = req.n;
 	o->granted_us = a->granted_us;
 	o->ready_us = req.ready_us;
+	o->boot = st->boot;
+	o->granted_boot_us = a->granted_boot_us;
+	o->hops = j.hops;
 	o->started_us = j.started_us;
 	o->lane = j.lane;
 	o->chain = j.chain;
@@ -140,6 +151,8 @@ struct ending {
 	enum job_reason reason;
 	unsigned actions;
 	bool keep_body;
+	const char *url;  /* what was asked for, where a redirect had led there; NULL: the job's own */
+	struct group *to; /* the lane that a redirect leads to; NULL: it stays where it is */
 };
 
 static void put_text(struct stmt *q, const char *text)
@@ -158,10 +171,27 @@ static void put_timings(struct stmt *q, const struct timings *t)
 	stmt_int(q, t->total_us);
 }
 
+/* What limits and audits are to know: nothing where nothing was sent. */
+static void put_sent(struct stmt *q, struct store *st, const struct store_attempt_end *a)
+{
+	bool sent = a->counted_boot_us != 0;
+
+	st->boot_noted |= sent;
+	if (sent) {
+		stmt_int(q, st->boot);
+		stmt_int(q, a->sent_boot_us);
+		stmt_int(q, a->counted_boot_us);
+	} else {
+		for (int i = 0; i < 3; i++)
+			stmt_null(q);
+	}
+}
+
 static void put_texts(struct stmt *q, const struct store_attempt_end *a, const struct ending *end)
 {
 	const struct message_outcome *m = a->outcome;
 
+	put_text(q, end->url);
 	put_text(q, a->method);
 	put_text(q, m->content_type);
 	put_text(q, m->remote_ip);
@@ -200,6 +230,7 @@ static int outcome_insert(struct store *st, const struct batch_entry *b, const s
 	stmt_int(&q, m->size_bytes);
 	stmt_int(&q, m->wire_bytes);
 	stmt_int(&q, end->keep_body && m->body_in_file);
+	put_sent(&q, st, a);
 	put_texts(&q, a, end);
 	return stmt_run(&q);
 }
@@ -209,7 +240,8 @@ static int progress_end(struct store *st, const struct open_attempt *o, const st
 {
 	struct job_brief j = {
 	    .job = o->job,
-	    .lane = o->lane,
+	    .lane = end->to ? end->to->id : o->lane,
+	    .hops = o->hops + (end->to != NULL),
 	    .chain = o->chain,
 	    .progress = o->progress,
 	    .state = end->next,
@@ -246,10 +278,11 @@ static void ending_decide(struct ending *end, const struct batch_entry *b, const
 	end->next = a->next;
 	end->reason = a->reason;
 	end->actions = a->actions;
-	if (a->next == JOB_QUEUED && b->sweep == STORE_SWEEP_CANCEL) {
-		struct job_step step = job_step(JOB_RUNNING, JOB_EV_CANCEL);
+	if (a->next == JOB_QUEUED && store_batch_ending(b)) {
+		bool fails = b->sweep == STORE_SWEEP_FAIL;
+		struct job_step step = job_step(JOB_RUNNING, fails ? JOB_EV_FAIL : JOB_EV_CANCEL);
 		end->next = step.next;
-		end->reason = REASON_NONE;
+		end->reason = fails ? b->sweep_reason : REASON_NONE;
 		end->actions = step.actions;
 	}
 	end->keep_body = job_state_final(end->next);
@@ -283,14 +316,49 @@ static int chain_after(struct store *st, struct batch_entry *b, int64_t chain_id
 	return store_chain_ended(st, b, chain_id, job, true, end->actions);
 }
 
-static void attempt_end(struct store *st, struct store_attempt_end *a, struct batch_entry *b, struct open_attempt *o)
+/* Where its last redirect led: for the record of the attempt. Copied, for the row is about to change. */
+static char *target_read(struct store *st, const struct open_attempt *o)
+{
+	char *url = NULL;
+	struct stmt q;
+
+	if (o->hops == 0)
+		return NULL;
+	stmt_begin(&q, st, STMT_JOB_URL);
+	stmt_int(&q, (int64_t)o->job);
+	if (stmt_step(&q) == 1)
+		url = strdup(col_text(&q, 0));
+	stmt_end(&q);
+	return url;
+}
+
+static int target_write(struct store *st, struct batch_entry *b, const struct store_attempt_end *a, struct ending *end)
+{
+	struct stmt q;
+
+	if (!a->next_url || end->next != JOB_QUEUED)
+		return 0;
+	end->to = store_group_get(st, GROUP_LANE, b, a->next_key);
+	if (!end->to)
+		return -1;
+	stmt_begin(&q, st, STMT_TARGET_SET);
+	stmt_int(&q, (int64_t)a->outcome->job);
+	stmt_text(&q, a->next_url);
+	stmt_int(&q, a->next_as_get);
+	stmt_int(&q, a->next_stripped);
+	return stmt_run(&q);
+}
+
+static void attempt_write(struct store *st, struct store_attempt_end *a, struct batch_entry *b, struct open_attempt *o,
+			  struct ending *ending)
 {
 	uint32_t event = (uint32_t)b->next_event;
 	int64_t chain = o->chain;
 	uint64_t job = o->job;
-	struct ending end;
+	struct ending end = *ending;
 
-	ending_decide(&end, b, a);
+	if (target_write(st, b, a, &end) < 0)
+		return;
 	if (outcome_insert(st, b, o, a, &end) < 0 || progress_end(st, o, a, &end, event) < 0)
 		return;
 	b->next_event++;
@@ -298,7 +366,7 @@ static void attempt_end(struct store *st, struct store_attempt_end *a, struct ba
 		b->last_event = event;
 	body_account(st, b, o, a->outcome, end.keep_body);
 	if (end.next == JOB_QUEUED) {
-		struct group *lane = store_group_find(st, GROUP_LANE, o->lane);
+		struct group *lane = end.to ? end.to : store_group_find(st, GROUP_LANE, o->lane);
 		if (!lane)
 			return;
 		store_lane_tell(st, lane);
@@ -306,6 +374,16 @@ static void attempt_end(struct store *st, struct store_attempt_end *a, struct ba
 	if (running_delete(st, b, o, end.next) < 0)
 		return;
 	chain_after(st, b, chain, job, &end);
+}
+
+static void attempt_end(struct store *st, struct store_attempt_end *a, struct batch_entry *b, struct open_attempt *o)
+{
+	char *url = target_read(st, o);
+	struct ending end = {.url = url};
+
+	ending_decide(&end, b, a);
+	attempt_write(st, a, b, o, &end);
+	free(url);
 }
 
 static bool end_makes_sense(const struct store_attempt_end *a)
@@ -342,8 +420,11 @@ static void attempt_undo(struct store *st, struct batch_entry *b, struct open_at
 
 	if (!lane || store_job_brief(st, o->job, &j) != 1 || running_delete(st, b, o, JOB_QUEUED) < 0)
 		return;
-	if (b->sweep == STORE_SWEEP_CANCEL) {
-		store_job_end(st, b, &j, JOB_EV_CANCEL, REASON_NONE, NULL);
+	if (store_batch_ending(b)) {
+		if (b->sweep == STORE_SWEEP_FAIL)
+			store_job_end(st, b, &j, JOB_EV_EXPIRE, b->sweep_reason, b->sweep_error);
+		else
+			store_job_end(st, b, &j, JOB_EV_CANCEL, REASON_NONE, NULL);
 		return;
 	}
 	j.due_us = ready;

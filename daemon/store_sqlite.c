@@ -194,6 +194,10 @@ static int database_settle(struct store *st, struct err *e)
 		store_sql_error(st, rc, e);
 		return -1;
 	}
+	if (store_boot_open(st) < 0) {
+		*e = st->sql_err;
+		return -1;
+	}
 	st->inherits = true;
 	rc = store_cache_reload(st);
 	st->inherits = false;

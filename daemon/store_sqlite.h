@@ -8,6 +8,7 @@
  *   store_cache    batches and open attempts in memory        store_group  lanes and chains
  *   store_submit   new batches and jobs          store_run    attempts
  *   store_mark     the owner's word              store_chain  what a job's end means for the others
+ *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
  *   store_load     lanes and recovery            store_read   the answers
  *   store_sweep    work in steps                 store_keep   retention, checkpoint, vacuum
  *   store_bodies   files                         store_check  does it all add up
@@ -44,6 +45,8 @@ struct batch_entry {
 	bool held, closed, paused;
 	enum store_sweep sweep;
 	uint32_t sweep_seq;
+	enum job_reason sweep_reason; /* what its jobs fail with */
+	char sweep_error[200];
 	int64_t submitted_us, touched_us, ended_us;
 	uint64_t next_seq, next_event; /* 64 bits: one past the last */
 	uint64_t last_event;           /* newest that ended a job */
@@ -83,8 +86,10 @@ struct open_attempt {
 	uint32_t n;
 	int64_t granted_us, ready_us, started_us;
 	int64_t lane, chain; /* chain 0: none */
+	int64_t boot, granted_boot_us;
 	unsigned attempts;
 	uint32_t outcome;
+	unsigned hops;
 	bool progress;  /* the job has a row there */
 	bool inherited; /* from the daemon before */
 	struct open_attempt *next_free;
@@ -164,6 +169,9 @@ struct store {
 	} groups[GROUP_KINDS];
 	struct group *tell_lanes;
 	struct open_attempt *open, *open_spare;
+	int64_t boot;           /* this boot's row */
+	bool boot_noted;        /* times of it were written in this transaction */
+	int64_t keep_window_us; /* what was sent is kept for that long */
 	uint32_t next_batch;
 
 	/* background work */
@@ -232,6 +240,11 @@ void store_batch_forget(struct store *st, uint32_t id);
 void store_count(struct store *st, struct batch_entry *b, enum job_state state, int by);
 /* What could not be before its batch has ended is over; says whether that is so. */
 bool store_batch_unfinished(const struct batch_entry *b);
+/* A sweep is on its way to end all jobs that have not. */
+static inline bool store_batch_ending(const struct batch_entry *b)
+{
+	return b->sweep == STORE_SWEEP_CANCEL || b->sweep == STORE_SWEEP_FAIL;
+}
 
 /* ---- store_group.c ---- */
 struct group *store_group_find(struct store *st, enum group_kind kind, int64_t id);
@@ -267,6 +280,8 @@ struct job_brief {
 	unsigned tries, deaths, attempts;
 	uint32_t outcome;
 	int64_t started_us, due_us;
+	unsigned hops;
+	int64_t own_lane; /* of its own URL */
 };
 /* 1, 0 (no such job) or -1. A running job is queued here. */
 int store_job_brief(struct store *st, uint64_t job, struct job_brief *out);
@@ -288,6 +303,14 @@ void store_lanes_tell_batch(struct store *st, uint32_t batch);
 
 /* ---- store_run.c ---- */
 void store_request_read(struct store_request *req, const struct stmt *q);
+
+/* ---- store_record.c ---- */
+int store_boot_open(struct store *st);
+int store_boot_flush(struct store *st);
+/* A time of an earlier boot as one of this one; INT64_MIN where that boot is not known. */
+int64_t store_boot_time_us(struct store *st, int64_t boot, int64_t noted_us);
+/* What was sent for the batch may still count against a limit. */
+bool store_record_needed(struct store *st, uint32_t batch);
 
 /* ---- store_sweep.c, store_keep.c ---- */
 bool store_sweep_step(struct store *st);

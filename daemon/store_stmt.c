@@ -24,9 +24,9 @@
 	"b.id, b.uid, b.name, b.key, t.options, b.priority, b.concurrency, b.held, b.closed, b.paused," \
 	" b.sweep, b.submitted_us, b.ended_us, b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled"
 
-#define BRIEF_COLUMNS                                                                              \
-	"j.id, j.lane, j.chain, j.submitted_us, p.state, p.reason, p.tries, p.deaths, p.attempts," \
-	" p.outcome, p.started_us, p.due_us"
+#define BRIEF_COLUMNS                                                                                    \
+	"j.id, coalesce(p.lane, j.lane), j.chain, j.submitted_us, p.state, p.reason, p.tries, p.deaths," \
+	" p.attempts, p.outcome, p.started_us, p.due_us, p.hops, j.lane"
 
 static const char *const texts[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -38,18 +38,18 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_PAGES] = "PRAGMA page_count",
     [STMT_FREE_PAGES] = "PRAGMA freelist_count",
 
-    [STMT_BATCH_INSERT] = "INSERT INTO batches VALUES (?,?,?,?,?,?,?,0,0,0,0,?,?,NULL,1,1,0,0,0,0,0,0)",
+    [STMT_BATCH_INSERT] = "INSERT INTO batches VALUES (?,?,?,?,?,?,?,0,0,0,0,0,NULL,?,?,NULL,1,1,0,0,0,0,0,0)",
     [STMT_TEMPLATE_INSERT] = "INSERT INTO templates VALUES (?,?)",
     [STMT_BATCH_BY_KEY] = "SELECT id FROM batches WHERE uid = ? AND key = ?",
     [STMT_BATCH_LOAD] =
 	"SELECT uid, held, closed, paused, sweep, sweep_seq, submitted_us, touched_us, ended_us, next_seq,"
-	" next_event, n_blocked, n_queued, n_done, n_failed, n_cancelled, body_bytes"
+	" next_event, n_blocked, n_queued, n_done, n_failed, n_cancelled, body_bytes, sweep_reason, sweep_error"
 	" FROM batches WHERE id = ?",
     [STMT_BATCH_COUNTS] = "UPDATE batches SET next_seq = ?, next_event = ?, n_blocked = ?, n_queued = ?, n_done = ?,"
 			  " n_failed = ?, n_cancelled = ?, body_bytes = ? WHERE id = ?",
     [STMT_BATCH_STATE] =
 	"UPDATE batches SET held = ?, closed = ?, paused = ?, sweep = ?, sweep_seq = ?, touched_us = ?,"
-	" ended_us = ? WHERE id = ?",
+	" ended_us = ?, sweep_reason = ?, sweep_error = ? WHERE id = ?",
     [STMT_BATCH_FORGET_KEY] = "UPDATE batches SET key = NULL WHERE id = ?",
     [STMT_BATCH_GET] = "SELECT " BATCH_COLUMNS " FROM batches b JOIN templates t ON t.batch = b.id WHERE b.id = ?",
     [STMT_BATCH_LIST] = "SELECT " BATCH_COLUMNS " FROM batches b JOIN templates t ON t.batch = b.id"
@@ -81,6 +81,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_LANES_OF_BATCH] = "SELECT l.id, l.batch, l.key, l.head, (SELECT max(id) FROM jobs WHERE lane = l.id),"
 			    " (SELECT min(due_us) FROM progress WHERE lane = l.id AND due_us IS NOT NULL)"
 			    " FROM lanes l WHERE l.batch = ?",
+    [STMT_LANES_OF_HOST] = "SELECT batch, id FROM lanes WHERE key = ? AND batch >= ? ORDER BY batch LIMIT 1",
     [STMT_LANES_DELETE] = "DELETE FROM lanes WHERE id IN (SELECT id FROM lanes WHERE batch = ? LIMIT 500)",
     [STMT_CHAIN_BY_NAME] = "SELECT id, batch, name, pending, failed, rest FROM chains WHERE batch = ? AND name = ?",
     [STMT_CHAIN_BY_ID] = "SELECT id, batch, name, pending, failed, rest FROM chains WHERE id = ?",
@@ -91,44 +92,72 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_CHAINS_DELETE] = "DELETE FROM chains WHERE id IN (SELECT id FROM chains WHERE batch = ? LIMIT 500)",
 
     [STMT_JOB_INSERT] = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-    [STMT_JOB_REQUEST] = "SELECT " BRIEF_COLUMNS ", j.url, j.method, j.tag, j.user, j.options, j.headers, j.body"
-			 " FROM jobs j LEFT JOIN progress p ON p.job = j.id WHERE j.id = ?",
+    [STMT_JOB_REQUEST] = "SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
+			 " j.headers, j.body, t.as_get, t.stripped FROM jobs j LEFT JOIN progress p ON p.job = j.id"
+			 " LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
     [STMT_JOB_BRIEF] = "SELECT " BRIEF_COLUMNS " FROM jobs j LEFT JOIN progress p ON p.job = j.id WHERE j.id = ?",
     [STMT_JOBS_FRESH] = "SELECT j.id, p.job FROM jobs j LEFT JOIN progress p ON p.job = j.id"
 			" WHERE j.lane = ? AND j.id > ? ORDER BY j.id LIMIT ?",
+    [STMT_JOB_URL] = "SELECT coalesce(t.url, j.url) FROM jobs j LEFT JOIN targets t ON t.job = j.id WHERE j.id = ?",
     [STMT_JOBS_DUE] = "SELECT job, due_us FROM progress WHERE lane = ? AND due_us IS NOT NULL"
 		      " ORDER BY due_us, job LIMIT ?",
     [STMT_JOBS_SWEEP] = "SELECT " BRIEF_COLUMNS " FROM jobs j LEFT JOIN progress p ON p.job = j.id"
 			" WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
     [STMT_JOBS_DELETE] = "DELETE FROM jobs WHERE id BETWEEN ? AND ?",
-    [STMT_PROGRESS_INSERT] = "INSERT INTO progress VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    [STMT_PROGRESS_INSERT] = "INSERT INTO progress VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     /* An ended attempt: the job does not wait, and its due time is gone already. So neither index is touched. */
     [STMT_PROGRESS_UPDATE] =
 	"UPDATE progress SET state = ?, reason = ?, tries = ?, deaths = ?, attempts = ?, outcome = ?,"
 	" started_us = ? WHERE job = ?",
     [STMT_PROGRESS_FULL] =
 	"UPDATE progress SET state = ?, reason = ?, tries = ?, deaths = ?, attempts = ?, outcome = ?,"
-	" started_us = ?, due_us = ?, waits = ? WHERE job = ?",
+	" started_us = ?, due_us = ?, waits = ?, lane = ?, hops = ? WHERE job = ?",
     [STMT_PROGRESS_OPENED] = "UPDATE progress SET due_us = NULL WHERE job = ?",
     [STMT_PROGRESS_DELETE] = "DELETE FROM progress WHERE job BETWEEN ? AND ?",
+    [STMT_TARGET_SET] = "INSERT INTO targets VALUES (?,?,?,?) ON CONFLICT (job) DO UPDATE SET url = excluded.url,"
+			" as_get = as_get OR excluded.as_get, stripped = stripped OR excluded.stripped",
+    [STMT_TARGET_DELETE] = "DELETE FROM targets WHERE job BETWEEN ? AND ?",
     [STMT_CHAIN_WAITING] = "SELECT job FROM progress WHERE waits = ? AND job > ? ORDER BY job LIMIT ?",
 
-    [STMT_RUNNING_INSERT] = "INSERT INTO running VALUES (?,?,?,?)",
+    [STMT_RUNNING_INSERT] = "INSERT INTO running VALUES (?,?,?,?,?,?)",
     [STMT_RUNNING_DELETE] = "DELETE FROM running WHERE job = ?",
     [STMT_RUNNING_ALL] =
-	"SELECT r.job, r.n, r.granted_us, r.ready_us, j.lane, j.chain, p.job, p.attempts, p.outcome,"
-	" p.started_us FROM running r JOIN jobs j ON j.id = r.job LEFT JOIN progress p ON p.job = r.job",
+	"SELECT r.job, r.n, r.granted_us, r.ready_us, coalesce(p.lane, j.lane), j.chain, p.job, p.attempts,"
+	" p.outcome, p.started_us, r.boot, r.granted_boot_us, p.hops FROM running r JOIN jobs j ON j.id = r.job LEFT "
+	"JOIN progress p ON p.job = r.job",
 
     [STMT_OUTCOME_INSERT] = "INSERT INTO outcomes VALUES"
-			    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [STMT_OUTCOME_BODY] = "SELECT n, body_in_file, size_bytes FROM outcomes WHERE id = ?",
     [STMT_OUTCOME_ATTEMPT] =
 	"SELECT n, prev, cause, status, http_version, started_us, first_byte_us, ended_us, queued_us,"
 	" limited_us, dns_us, connect_us, tls_us, send_us, wait_us, receive_us, total_us, size_bytes,"
-	" wire_bytes, content_type, remote_ip, error, headers, body_in_file OR body IS NOT NULL, state"
-	" FROM outcomes WHERE id = ?",
+	" wire_bytes, content_type, remote_ip, error, headers, body_in_file OR body IS NOT NULL, state,"
+	" url FROM outcomes WHERE id = ?",
     [STMT_OUTCOMES_CUT] = "SELECT max(id) FROM (SELECT id FROM outcomes WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)",
     [STMT_OUTCOMES_DELETE] = "DELETE FROM outcomes WHERE id BETWEEN ? AND ?",
+
+    /* The newest that a removal would forget. */
+    [STMT_OUTCOMES_LAST] = "SELECT boot, counted_boot_us FROM outcomes WHERE id BETWEEN ? AND ? AND boot IS NOT NULL"
+			   " ORDER BY id DESC LIMIT 1",
+    [STMT_RECENT] = "SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"
+		    " FROM outcomes o CROSS JOIN lanes l ON l.id = o.lane"
+		    " CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
+		    " WHERE o.boot = ? AND o.counted_boot_us > ?",
+    [STMT_AUDIT] = "SELECT o.id, (o.id & -4294967296) | o.seq, o.lane, o.n, o.boot, o.sent_boot_us,"
+		   " o.counted_boot_us, o.started_us, o.status, coalesce(o.url, j.url)"
+		   " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
+		   " WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",
+
+    [STMT_BOOT_FIND] = "SELECT id FROM boots WHERE boot = ?",
+    [STMT_BOOT_INSERT] = "INSERT INTO boots (boot, last_us) VALUES (?, ?)",
+    [STMT_BOOT_NOTE] = "UPDATE boots SET last_us = max(last_us, ?) WHERE id = ?",
+    [STMT_BOOTS] = "SELECT id, last_us FROM boots ORDER BY id DESC",
+
+    [STMT_LIMIT_SET] = "INSERT INTO limits VALUES (?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET match = excluded.match,"
+		       " rates = excluded.rates, concurrency = excluded.concurrency, pace = excluded.pace",
+    [STMT_LIMIT_DELETE] = "DELETE FROM limits WHERE name = ?",
+    [STMT_LIMITS] = "SELECT name, match, rates, concurrency, pace FROM limits ORDER BY name",
 
     [STMT_RESULTS] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
     [STMT_RESULT] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id = ?",

@@ -143,7 +143,7 @@ static int job_add(struct store *st, struct batch_entry *b, const struct store_j
 	if (job_insert(st, j.job, lane, chain, spec, now_us) < 0)
 		return -1;
 	b->next_seq++;
-	j.lane = lane->id;
+	j.lane = j.own_lane = lane->id;
 	j.state = JOB_QUEUED;
 	if (!chain)
 		store_count(st, b, JOB_QUEUED, 1);

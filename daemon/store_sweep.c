@@ -15,6 +15,11 @@ static bool cancels(const struct job_brief *j)
 	return job_step(j->state, JOB_EV_CANCEL).allowed;
 }
 
+static bool expires(const struct job_brief *j)
+{
+	return job_step(j->state, JOB_EV_EXPIRE).allowed;
+}
+
 static bool retries(const struct job_brief *j)
 {
 	return job_step(j->state, JOB_EV_RETRY).allowed;
@@ -26,6 +31,13 @@ static int cancel_one(struct store *st, struct batch_entry *b, struct job_brief 
 	if (store_open_find(st, j->job))
 		return 0;
 	return store_job_end(st, b, j, JOB_EV_CANCEL, REASON_NONE, NULL);
+}
+
+static int fail_one(struct store *st, struct batch_entry *b, struct job_brief *j)
+{
+	if (store_open_find(st, j->job))
+		return 0;
+	return store_job_end(st, b, j, JOB_EV_EXPIRE, b->sweep_reason, b->sweep_error);
 }
 
 static int retry_one(struct store *st, struct batch_entry *b, struct job_brief *j)
@@ -67,16 +79,23 @@ static size_t sweep_read(struct store *st, struct batch_entry *b, bool (*wanted)
 
 static int sweep_jobs(struct store *st, struct batch_entry *b)
 {
-	bool cancel = b->sweep == STORE_SWEEP_CANCEL;
+	static const struct {
+		bool (*wanted)(const struct job_brief *j);
+		int (*apply)(struct store *st, struct batch_entry *b, struct job_brief *j);
+	} sweeps[] = {
+	    [STORE_SWEEP_CANCEL] = {cancels, cancel_one},
+	    [STORE_SWEEP_RETRY] = {retries, retry_one},
+	    [STORE_SWEEP_FAIL] = {expires, fail_one},
+	};
 	struct job_brief jobs[STORE_SWEEP_ROWS];
 	int rc = 0;
-	size_t n = sweep_read(st, b, cancel ? cancels : retries, jobs, &rc);
+	size_t n = sweep_read(st, b, sweeps[b->sweep].wanted, jobs, &rc);
 
 	for (size_t i = 0; i < n && rc >= 0; i++)
-		rc = cancel ? cancel_one(st, b, &jobs[i]) : retry_one(st, b, &jobs[i]);
+		rc = sweeps[b->sweep].apply(st, b, &jobs[i]);
 	store_batch_dirty(st, b, true);
 	/* A cancelled batch stays so until its last running job has ended: the commit sees that. */
-	if (rc >= 0 && b->sweep_seq == everything && !cancel)
+	if (rc >= 0 && b->sweep_seq == everything && !store_batch_ending(b))
 		b->sweep = STORE_SWEEP_NONE;
 	return rc;
 }
@@ -122,7 +141,8 @@ static int cut_jobs(struct store *st, struct batch_entry *b)
 	b->sweep_seq = everything - b->sweep_seq > STORE_SWEEP_ROWS ? b->sweep_seq + STORE_SWEEP_ROWS : everything;
 	to = jobid_make(b->id, b->sweep_seq);
 	store_batch_dirty(st, b, true);
-	if (cut(st, STMT_PROGRESS_DELETE, from, to) < 0 || cut(st, STMT_JOBS_DELETE, from, to) < 0)
+	if (cut(st, STMT_TARGET_DELETE, from, to) < 0 || cut(st, STMT_PROGRESS_DELETE, from, to) < 0 ||
+	    cut(st, STMT_JOBS_DELETE, from, to) < 0)
 		return -1;
 	return 1;
 }
@@ -190,9 +210,12 @@ static uint32_t next_swept(struct store *st, uint32_t after)
 	return id;
 }
 
-static bool waits_only(const struct batch_entry *b)
+/* Nothing to do for it now. What was sent lately stays on record, for the limits, also of what was removed. */
+static bool waits_only(struct store *st, const struct batch_entry *b)
 {
-	return b->sweep == STORE_SWEEP_NONE || (b->sweep == STORE_SWEEP_CANCEL && b->sweep_seq == everything);
+	if (b->sweep == STORE_SWEEP_REMOVE)
+		return store_record_needed(st, b->id);
+	return b->sweep == STORE_SWEEP_NONE || (store_batch_ending(b) && b->sweep_seq == everything);
 }
 
 /* One batch's turn; the batches take turns. False: there is none with work. */
@@ -202,7 +225,7 @@ static bool sweep_batch(struct store *st)
 	uint32_t id = st->swept;
 
 	for (int i = 0; i < 2 && !b; i++) {
-		while ((id = next_swept(st, id)) && (b = store_batch_find(st, id)) && waits_only(b))
+		while ((id = next_swept(st, id)) && (b = store_batch_find(st, id)) && waits_only(st, b))
 			b = NULL;
 		st->swept = id;
 	}

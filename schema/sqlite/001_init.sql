@@ -26,6 +26,8 @@ CREATE TABLE batches (
 	paused INTEGER NOT NULL,
 	sweep INTEGER NOT NULL,       -- enum store_sweep
 	sweep_seq INTEGER NOT NULL,   -- how far it has come
+	sweep_reason INTEGER NOT NULL, -- what its jobs fail with
+	sweep_error TEXT,
 	submitted_us INTEGER NOT NULL,
 	touched_us INTEGER NOT NULL,
 	ended_us INTEGER,
@@ -58,6 +60,7 @@ CREATE TABLE lanes (
 	head INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX lanes_key ON lanes (batch, key);
+CREATE INDEX lanes_host ON lanes (key, batch);
 
 CREATE TABLE chains (
 	id INTEGER PRIMARY KEY,
@@ -91,7 +94,8 @@ CREATE TABLE progress (
 	job INTEGER PRIMARY KEY,
 	state INTEGER NOT NULL,
 	reason INTEGER NOT NULL,
-	lane INTEGER NOT NULL,
+	lane INTEGER NOT NULL,        -- the job's own, unless a redirect led to another host
+	hops INTEGER NOT NULL,        -- redirects followed; then `targets` has a row
 	tries INTEGER NOT NULL,
 	deaths INTEGER NOT NULL,
 	attempts INTEGER NOT NULL,
@@ -103,12 +107,38 @@ CREATE TABLE progress (
 CREATE INDEX progress_due ON progress (lane, due_us) WHERE due_us IS NOT NULL;
 CREATE INDEX progress_waits ON progress (waits) WHERE waits IS NOT NULL;
 
+-- Where redirects have led a job.
+CREATE TABLE targets (
+	job INTEGER PRIMARY KEY,
+	url TEXT NOT NULL,
+	as_get INTEGER NOT NULL,
+	stripped INTEGER NOT NULL
+);
+
+-- Boots of the machine: times on CLOCK_BOOTTIME can be compared within one.
+CREATE TABLE boots (
+	id INTEGER PRIMARY KEY,
+	boot TEXT NOT NULL UNIQUE,    -- the kernel's boot_id
+	last_us INTEGER NOT NULL      -- the latest time that was noted in it
+);
+
+-- Rules that an operator set.
+CREATE TABLE limits (
+	name TEXT PRIMARY KEY,
+	match TEXT NOT NULL,
+	rates TEXT NOT NULL,
+	concurrency INTEGER NOT NULL,
+	pace INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Attempts that are open. Small, and what recovery reads.
 CREATE TABLE running (
 	job INTEGER PRIMARY KEY,
 	n INTEGER NOT NULL,
 	granted_us INTEGER NOT NULL,
-	ready_us INTEGER NOT NULL
+	ready_us INTEGER NOT NULL,
+	boot INTEGER NOT NULL,
+	granted_boot_us INTEGER NOT NULL
 );
 
 -- Ended attempts, and ends without one. Appended, never changed.
@@ -138,6 +168,10 @@ CREATE TABLE outcomes (
 	size_bytes INTEGER NOT NULL,
 	wire_bytes INTEGER NOT NULL,
 	body_in_file INTEGER NOT NULL,
+	boot INTEGER,                 -- of the two times below; NULL: nothing was sent
+	sent_boot_us INTEGER,
+	counted_boot_us INTEGER,      -- the latest at which the server can have counted it
+	url TEXT,                     -- what was asked for, where that was not the job's
 	method TEXT,
 	content_type TEXT,
 	remote_ip TEXT,
@@ -146,3 +180,5 @@ CREATE TABLE outcomes (
 	headers TEXT,
 	body BLOB
 );
+-- What limits are to remember after a restart, and what audits read.
+CREATE INDEX outcomes_counted ON outcomes (boot, counted_boot_us) WHERE boot IS NOT NULL;
