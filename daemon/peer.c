@@ -14,6 +14,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#define PEER_BLAME_MAX  8
 #define PEER_READ_BYTES (256u << 10)
 #define PEER_READS_MAX  4 /* reads per turn, so that one worker does not keep the loop */
 
@@ -33,6 +34,7 @@ void peer_kill(struct peer *w, const char *why)
 		return;
 	log_warn("worker killed", "worker=%u pid=%d why=\"%s\"", w->index, (int)w->pid, why);
 	kill(w->pid, SIGKILL);
+	w->killed = true;
 	/* Nothing that it says from here on counts. */
 	channel_close(w);
 	w->state = PEER_DYING;
@@ -77,7 +79,23 @@ static int on_outcome(struct peer *w, struct wire_in *in)
 	w->in_flight--;
 	w->outcomes++;
 	w->young = 0;
+	if (w->judging == o.job)
+		w->judging = 0;
 	pool_on_outcome(w->pool, w, &o);
+	return 0;
+}
+
+static int on_judging(struct peer *w, struct wire_in *in)
+{
+	struct message_judging m;
+	struct peer_attempt *a;
+
+	if (message_get_judging(in, &m) < 0)
+		return -1;
+	HASH_FIND(hh, w->attempts, &m.job, sizeof m.job, a);
+	if (!a || a->n != m.n)
+		return -1;
+	w->judging = m.job;
 	return 0;
 }
 
@@ -91,10 +109,8 @@ static const struct {
 	uint8_t type;
 	int (*take)(struct peer *w, struct wire_in *in);
 } frames[] = {
-    {MESSAGE_OUTCOME, on_outcome},
-    {MESSAGE_CAPACITY, on_capacity},
-    {MESSAGE_ALIVE, on_alive},
-    {MESSAGE_HELLO, on_hello},
+    {MESSAGE_OUTCOME, on_outcome}, {MESSAGE_CAPACITY, on_capacity}, {MESSAGE_ALIVE, on_alive},
+    {MESSAGE_HELLO, on_hello},     {MESSAGE_JUDGING, on_judging},
 };
 
 static int take_frame(struct peer *w, uint8_t type, struct wire_in *in)
@@ -307,6 +323,8 @@ void peer_start(struct peer *w)
 	w->in_len = w->out.len = w->out_taken = 0;
 	w->out_total = 0;
 	w->capacity = 0;
+	w->judging = 0;
+	w->killed = false;
 	event_assign(w->readable, event_get_base(w->readable), w->fd, EV_READ | EV_PERSIST, on_readable, w);
 	event_assign(w->writable, event_get_base(w->writable), w->fd, EV_WRITE, on_writable, w);
 	event_priority_set(w->readable, 0);
@@ -347,6 +365,16 @@ static void take_last_words(struct peer *w)
 	}
 }
 
+/* May this job be what it died of? The one whose body was being judged, where it was judging. Else any that it had,
+ * unless somebody else killed it (an operator, the kernel short of memory) while it had many: then that says nothing of
+ * one. */
+static bool may_blame(const struct peer *w, const struct peer_attempt *a, int status, unsigned lost)
+{
+	if (w->judging)
+		return a->job == w->judging;
+	return w->killed || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL || lost <= PEER_BLAME_MAX;
+}
+
 void peer_reaped(struct peer *w, int status)
 {
 	struct peer_attempt *a, *next;
@@ -368,7 +396,7 @@ void peer_reaped(struct peer *w, int status)
 		restart_in(w, worked ? 0 : spawn_delay_us(w->young));
 	HASH_ITER (hh, attempts, a, next) {
 		HASH_DEL(attempts, a);
-		pool_on_lost(w->pool, a->job, a->n, written > a->frame_at);
+		pool_on_lost(w->pool, a->job, a->n, written > a->frame_at, may_blame(w, a, status, lost));
 		pool_attempt_put(w->pool, a);
 	}
 	pool_on_gone(w->pool);

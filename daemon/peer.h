@@ -54,11 +54,13 @@ struct peer {
 	int64_t started_us, heard_us;
 	uint64_t outcomes, starts; /* outcomes of this process; starts over all */
 	unsigned young;            /* deaths in a row without an outcome */
+	uint64_t judging;          /* the job whose body it said it is about to judge; 0: none */
+	bool killed;               /* by us: it misspoke, or was silent */
 };
 
 /* What the pool is told of a peer. */
 void pool_on_outcome(struct pool *p, struct peer *w, const struct message_outcome *o);
-void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent);
+void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent, bool blamed);
 void pool_on_up(struct pool *p);   /* credit may have appeared */
 void pool_on_gone(struct pool *p); /* a process has been reaped */
 bool pool_stopping(const struct pool *p);

@@ -73,9 +73,9 @@ void pool_on_outcome(struct pool *p, struct peer *w, const struct message_outcom
 	p->listener.on_outcome(p->listener.arg, o);
 }
 
-void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent)
+void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent, bool blamed)
 {
-	p->listener.on_lost(p->listener.arg, job, n, sent);
+	p->listener.on_lost(p->listener.arg, job, n, sent, blamed);
 }
 
 static bool anybody_left(const struct pool *p)

@@ -27,8 +27,9 @@ struct pool_settings {
 struct pool_listener {
 	void *arg;
 	void (*on_outcome)(void *arg, const struct message_outcome *o);
-	void (*on_lost)(void *arg, uint64_t job, uint32_t n, bool sent); /* sent: the worker may have sent it */
-	void (*on_credit)(void *arg);                                    /* there is credit where there was none */
+	/* sent: the worker may have sent it. blamed: it may be what the worker died of (docs/ARCHITECTURE.md). */
+	void (*on_lost)(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
+	void (*on_credit)(void *arg); /* there is credit where there was none */
 };
 
 struct pool *pool_create(struct event_base *base, const struct pool_settings *set, const struct pool_listener *l,

@@ -53,7 +53,6 @@ def test_3000_jobs_survive_kills_of_workers_and_daemon_in_turn(make_daemon, apis
     # An attempt that was open at a kill may have reached the server; nothing else is ever asked for twice.
     again = sum(count - 1 for count in once["repeated"].values())
     assert again <= lost_attempts(rows), (again, lost_attempts(rows))
-    assert lost_attempts(rows) <= 6 * 128 * 2
 
 
 def test_a_job_that_is_there_at_three_deaths_of_workers_is_poison(daemon, apisim):
