@@ -50,11 +50,8 @@ static void on_removed(void *arg, uint32_t batch)
  * in memory is skipped when it is loaded once more. */
 static void rewind_lanes(struct engine *en)
 {
-	for (struct engine_batch *b = en->batches; b; b = b->hh.next) {
-		struct sched_lane *sl = NULL;
-		while ((sl = sched_batch_lane_next(b->sched, sl)))
-			engine_lane_rewind(sched_lane_user(sl));
-	}
+	for (struct engine_lane *lane = en->lanes; lane; lane = lane->hh.next)
+		engine_lane_rewind(lane);
 }
 
 static void on_trouble(void *arg, const struct err *e)
@@ -100,6 +97,7 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 
+	engine_limits_sweep(en, clock_boot_us());
 	if (!store_step(en->store)) {
 		int64_t in_us = store_step_due_us(en->store) - clock_wall_us();
 		/* Once a second at most, and at least: sweeps are marked at any time. */
@@ -121,15 +119,15 @@ static void on_leftover(struct store_open_attempts *rows, const struct store_req
 {
 	struct leftover *left = (struct leftover *)rows;
 	struct engine *en = left->en;
-	struct sched_lane *sl = sched_lane_find(en->sched, req->lane);
+	struct engine_lane *lane = engine_lane_find(en, req->lane);
 	struct spec_request r;
 	(void)granted_us;
 
-	if (!sl) {
+	if (!lane) {
 		log_error("open attempt without a lane", "job=%u.%u", jobid_batch(req->job), jobid_seq(req->job));
 		return;
 	}
-	struct engine_job *j = engine_job_create(sched_lane_user(sl), req->job);
+	struct engine_job *j = engine_job_create(lane, req->job);
 	spec_merge(&r, j->lane->batch->template, req, &en->set.defaults);
 	j->n = req->n;
 	j->tries = req->tries;
@@ -137,7 +135,12 @@ static void on_leftover(struct store_open_attempts *rows, const struct store_req
 	j->max_attempts = r.max_attempts;
 	j->repeatable = r.repeatable;
 	j->ready_wall_us = req->ready_us;
+	j->hops = req->hops;
+	j->max_redirects = r.max_redirects;
+	j->stripped = req->stripped;
+	j->url = strdup(r.job.url);
 	strncpy(j->method, r.job.method, sizeof j->method - 1);
+	engine_limits_seen(en, req->job, lane->host, r.job.url, clock_boot_us() + LIMIT_SAFETY_US);
 	spec_request_clear(&r);
 	engine_job_phase(j, PHASE_UNSETTLED);
 	TAILQ_INSERT_TAIL(&en->unsettled, j, unsettled);
@@ -167,7 +170,10 @@ static int settle_leftovers(struct engine *en, struct err *e)
 	struct engine_job *j;
 	unsigned count = 0;
 
+	engine_limits_load(en);
 	store_announce_lanes(en->store, &announce);
+	if (engine_limits_recover(en, e) < 0)
+		return -1;
 	store_open_attempts(en->store, &left.rows);
 	if (left.failed)
 		return err_set(e, ERR_SYSTEM, NULL, "the attempts that were open cannot be read");
@@ -247,6 +253,8 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 	en->on_fatal_arg = arg;
 	en->stats.started_wall_us = clock_wall_us();
 	TAILQ_INIT(&en->unsettled);
+	en->rules = rules_create();
+	en->next_track = 1;
 	if (getrandom(&en->random, sizeof en->random, 0) != sizeof en->random || en->random == 0)
 		en->random = (uint64_t)clock_wall_us();
 	if (parts_create(en, e) < 0) {
@@ -259,16 +267,23 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 
 static void free_batches(struct engine *en)
 {
-	struct engine_batch *b, *next;
+	struct engine_batch *b, *next_batch;
+	struct engine_lane *lane, *next_lane;
 
-	HASH_ITER (hh, en->batches, b, next) {
-		struct sched_lane *sl = NULL;
-		while ((sl = sched_batch_lane_next(b->sched, sl))) {
-			struct engine_lane *lane = sched_lane_user(sl);
-			event_del(&lane->due);
-			free(lane);
+	HASH_ITER (hh, en->lanes, lane, next_lane) {
+		HASH_DEL(en->lanes, lane);
+		event_del(&lane->due);
+		while (lane->tracks) {
+			struct engine_track *t = lane->tracks;
+			lane->tracks = t->next;
+			free(t);
 		}
+		free(lane->host);
+		free(lane);
+	}
+	HASH_ITER (hh, en->batches, b, next_batch) {
 		HASH_DEL(en->batches, b);
+		event_del(&b->deadline);
 		spec_template_free(b->template);
 		free(b);
 	}
@@ -289,10 +304,12 @@ void engine_free(struct engine *en)
 	HASH_ITER (hh, en->jobs, j, next) {
 		HASH_DEL(en->jobs, j);
 		free(j->frame);
+		free(j->url);
 		if (j->phase != PHASE_LOADED && j->phase != PHASE_STAGED)
 			free(j);
 	}
 	free_batches(en);
+	engine_limits_free(en);
 	if (en->sched)
 		sched_free(en->sched);
 	if (en->pump)
@@ -315,7 +332,7 @@ struct store *engine_store(struct engine *en)
 /* A batch's mark on its way through the store, with what is to be done here once it is committed. */
 struct batch_mark {
 	struct store_batch_mark mark;
-	struct store_batch_mark *asked;
+	struct store_batch_mark *asked; /* NULL: by the engine itself */
 	struct engine *en;
 };
 
@@ -328,11 +345,12 @@ static void job_cancel(struct engine_job *j)
 		engine_job_unstage(j);
 }
 
-static void batch_cancel_running(struct engine_batch *b)
+static void batch_cancel_running(struct engine_batch *b, enum job_reason failing)
 {
 	struct engine_job *j, *next;
 
 	b->cancelling = true;
+	b->failing = failing;
 	engine_batch_refresh(b);
 	HASH_ITER (hh, b->en->jobs, j, next) {
 		if (j->lane->batch == b && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING))
@@ -341,7 +359,7 @@ static void batch_cancel_running(struct engine_batch *b)
 	engine_batch_unstage(b);
 }
 
-static void batch_marked(struct engine_batch *b, enum store_mark mark)
+static void batch_marked(struct engine_batch *b, enum store_mark mark, enum job_reason reason)
 {
 	switch (mark) {
 	case STORE_MARK_PAUSE:
@@ -352,9 +370,11 @@ static void batch_marked(struct engine_batch *b, enum store_mark mark)
 			engine_batch_unstage(b);
 		break;
 	case STORE_MARK_CANCEL:
-		batch_cancel_running(b);
+		batch_cancel_running(b, REASON_NONE);
 		break;
 	case STORE_MARK_FAIL:
+		batch_cancel_running(b, reason);
+		break;
 	case STORE_MARK_CLOSE:
 	case STORE_MARK_RETRY:
 	case STORE_MARK_REMOVE:
@@ -366,26 +386,45 @@ static void on_batch_marked(struct store_op *op, const struct err *e)
 {
 	struct batch_mark *m = (struct batch_mark *)op;
 	struct store_batch_mark *asked = m->asked;
-	struct engine_batch *b = engine_batch_find(m->en, asked->batch);
+	struct engine_batch *b = engine_batch_find(m->en, m->mark.batch);
 
-	memcpy(asked->counts, m->mark.counts, sizeof asked->counts);
 	if (!e && b)
-		batch_marked(b, asked->mark);
+		batch_marked(b, m->mark.mark, m->mark.reason);
+	else if (e && !asked)
+		log_error("batch not marked", "batch=%u why=\"%s\"", m->mark.batch, e->what);
+	if (asked)
+		memcpy(asked->counts, m->mark.counts, sizeof asked->counts);
 	event_active(m->en->step, EV_TIMEOUT, 1);
 	free(m);
-	asked->op.done(&asked->op, e);
+	if (asked)
+		asked->op.done(&asked->op, e);
 }
 
-void engine_batch_mark(struct engine *en, struct store_batch_mark *asked)
+static void mark(struct engine *en, struct store_batch_mark *asked, const struct store_batch_mark *what)
 {
 	struct batch_mark *m = calloc(1, sizeof *m);
 
 	if (!m)
 		abort();
-	m->mark = (struct store_batch_mark){.op.done = on_batch_marked, .batch = asked->batch, .mark = asked->mark};
+	m->mark = *what;
+	m->mark.op = (struct store_op){.done = on_batch_marked};
 	m->asked = asked;
 	m->en = en;
 	store_batch_mark(en->store, &m->mark);
+}
+
+void engine_batch_mark(struct engine *en, struct store_batch_mark *asked)
+{
+	mark(en, asked, asked);
+}
+
+void engine_batch_fail(struct engine_batch *b, enum job_reason reason, const char *error)
+{
+	struct store_batch_mark what = {.batch = b->id, .mark = STORE_MARK_FAIL, .reason = reason, .error = error};
+
+	if (b->cancelling)
+		return;
+	mark(b->en, NULL, &what);
 }
 
 void engine_job_mark(struct engine *en, struct store_job_mark *m)

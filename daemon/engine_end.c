@@ -1,14 +1,17 @@
 /* After an attempt: what a worker brought is judged, recorded in one commit with what follows from it, and forgotten.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/url.h"
 
 /* xorshift64*: jitter needs spread, not secrecy. */
-static uint64_t random_next(struct engine *en)
+uint64_t engine_random(struct engine *en)
 {
 	en->random ^= en->random >> 12;
 	en->random ^= en->random << 25;
@@ -16,7 +19,107 @@ static uint64_t random_next(struct engine *en)
 	return en->random * 2685821657736338717u;
 }
 
-static struct retry_decision decide(struct engine_job *j, const struct message_outcome *o, bool counts)
+/* ---- what an outcome means ---- */
+
+/* The verdict on one attempt. */
+struct verdict {
+	enum job_event event;
+	enum job_reason reason; /* for JOB_EV_FAIL */
+	int64_t due_us;         /* for JOB_EV_AGAIN, wall */
+	bool counts;            /* as one of the job's tries */
+	const char *error;      /* NULL: the outcome's will do */
+	char text[720];
+	/* a redirect */
+	const char *next_url;
+	char next_key[URL_KEY_SIZE];
+	bool as_get, stripped;
+	bool fails_batch;
+};
+
+static void fail(struct verdict *v, enum job_reason reason, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void fail(struct verdict *v, enum job_reason reason, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(v->text, sizeof v->text, fmt, ap);
+	va_end(ap);
+	v->event = JOB_EV_FAIL;
+	v->reason = reason;
+	v->error = v->text;
+}
+
+/* The host refused it. That says nothing of the job: what its batch wants then decides. */
+static void judge_refusal(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
+{
+	int64_t until = engine_host_refused(j, o);
+
+	v->counts = false;
+	switch (j->lane->batch->policy.on_limit) {
+	case SPEC_LIMIT_WAIT:
+		v->event = JOB_EV_AGAIN;
+		v->due_us = until;
+		return;
+	case SPEC_LIMIT_FAIL:
+		v->fails_batch = true;
+		break;
+	case SPEC_LIMIT_DROP:
+		break;
+	}
+	fail(v, REASON_LIMITED, "%s", *o->error ? o->error : "the host refused it: too many requests");
+}
+
+/* RFC 9110 section 15.4: a POST that is answered 301 or 302 goes on as a GET, as everybody does; 303 always. */
+static bool redirect_as_get(int status, const char *method)
+{
+	if (status == 303)
+		return strcmp(method, "HEAD") != 0;
+	return (status == 301 || status == 302) && strcmp(method, "POST") == 0;
+}
+
+static bool is_redirect(const struct message_outcome *o)
+{
+	static const int statuses[] = {301, 302, 303, 307, 308};
+
+	if (o->cause != CAUSE_RESPONSE || !*o->redirect_url)
+		return false;
+	for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++)
+		if (o->status == statuses[i])
+			return true;
+	return false;
+}
+
+static bool is_https(const char *url)
+{
+	return strncasecmp(url, "https:", 6) == 0;
+}
+
+static void judge_redirect(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
+{
+	const char *from = j->url, *to = o->redirect_url;
+	struct err e;
+
+	v->counts = false;
+	v->stripped = j->stripped;
+	if (url_key(to, v->next_key, &e) < 0) {
+		fail(v, REASON_POLICY, "%d redirects to what is no usable URL: %s", o->status, e.what);
+	} else if (strcmp(from, to) == 0 && !redirect_as_get(o->status, j->method)) {
+		fail(v, REASON_POLICY, "%d redirects to itself: %.300s", o->status, to);
+	} else if (j->hops >= j->max_redirects) {
+		fail(v, REASON_POLICY, "redirected more than %u times, last to %.300s; max_redirects allows more",
+		     j->max_redirects, to);
+	} else if (is_https(from) && !is_https(to)) {
+		fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s", o->status, to);
+	} else {
+		v->event = JOB_EV_AGAIN;
+		v->due_us = clock_wall_us();
+		v->next_url = to;
+		v->as_get = redirect_as_get(o->status, j->method);
+		v->stripped |= strcmp(j->lane->host, v->next_key) != 0 || is_https(from) != is_https(to);
+	}
+}
+
+static void judge_response(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
 {
 	struct retry_input in = {
 	    .cause = o->cause,
@@ -24,51 +127,53 @@ static struct retry_decision decide(struct engine_job *j, const struct message_o
 	    .method = j->method,
 	    .sent = o->sent,
 	    .repeatable = j->repeatable,
-	    .tries = j->tries + counts,
+	    .tries = j->tries + v->counts,
 	    .max_attempts = j->max_attempts,
 	    .deaths = j->deaths,
 	    .now_us = clock_wall_us(),
-	    .deadline_us = INT64_MAX,
-	    .random = random_next(j->en),
+	    .deadline_us = j->lane->batch->deadline_us,
+	    .random = engine_random(j->en),
 	};
+	struct retry_decision d = retry_decide(&in);
 
-	return retry_decide(&in);
+	v->event = d.verdict == RETRY_DONE ? JOB_EV_SUCCEED : d.verdict == RETRY_AGAIN ? JOB_EV_AGAIN : JOB_EV_FAIL;
+	v->reason = d.verdict == RETRY_FAILED ? d.reason : REASON_NONE;
+	v->due_us = in.now_us + d.delay_us;
+	if (v->reason == REASON_POISON)
+		fail(v, REASON_POISON, "%u workers died while they ran this job", j->deaths);
+	else if (v->reason == REASON_UNKNOWN_OUTCOME)
+		fail(v, REASON_UNKNOWN_OUTCOME,
+		     "%s; the server may have carried it out: check there before you retry, or submit with an "
+		     "idempotency key",
+		     *o->error ? o->error : cause_name(o->cause));
 }
 
-static enum job_event event_of(const struct engine_job *j, const struct message_outcome *o,
-			       const struct retry_decision *d)
+/* The owner's word, or the batch's end, came while it ran. What was done is done all the same. */
+static void judge_cancelled(const struct engine_job *j, struct verdict *v)
 {
-	if (o->cause == CAUSE_CANCELLED || (j->cancel && d->verdict != RETRY_DONE))
-		return JOB_EV_CANCEL;
-	switch (d->verdict) {
-	case RETRY_DONE:
-		return JOB_EV_SUCCEED;
-	case RETRY_AGAIN:
-		return JOB_EV_AGAIN;
-	case RETRY_FAILED:
-		break;
-	}
-	return JOB_EV_FAIL;
-}
-
-/* The last word on a job, where it says more than its attempt's. NULL: the attempt's will do. */
-static const char *final_error(char *out, size_t size, const struct message_outcome *o, enum job_reason reason,
-			       const struct engine_job *j)
-{
-	if (reason == REASON_POISON)
-		snprintf(out, size, "%u workers died while they ran this job", j->deaths);
-	else if (reason == REASON_UNKNOWN_OUTCOME)
-		snprintf(out, size,
-			 "%s; the server may have carried it out: check there before you retry, or submit with an "
-			 "idempotency key",
-			 *o->error ? o->error : cause_name(o->cause));
+	if (v->event == JOB_EV_SUCCEED)
+		return;
+	v->next_url = NULL;
+	if (j->lane->batch->failing != REASON_NONE && !j->mark)
+		fail(v, j->lane->batch->failing, "its batch ended while it ran");
 	else
-		return NULL;
-	return out;
+		v->event = JOB_EV_CANCEL;
+}
+
+static void judge(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
+{
+	if (engine_refused(o))
+		judge_refusal(j, o, v);
+	else if (is_redirect(o))
+		judge_redirect(j, o, v);
+	else if (o->cause != CAUSE_CANCELLED)
+		judge_response(j, o, v);
+	if (j->cancel || o->cause == CAUSE_CANCELLED)
+		judge_cancelled(j, v);
 }
 
 static void log_transition(const struct engine_job *j, const struct message_outcome *o, const struct job_step *step,
-			   const struct retry_decision *d)
+			   const struct verdict *v)
 {
 	char why[96];
 
@@ -79,9 +184,11 @@ static void log_transition(const struct engine_job *j, const struct message_outc
 	else
 		snprintf(why, sizeof why, "%s", cause_name(o->cause));
 	log_debug("job", "job=%u.%u attempt=%u host=%s from=running to=%s why=%s in_ms=%lld", jobid_batch(j->sched.id),
-		  jobid_seq(j->sched.id), j->n, sched_lane_key(j->lane->sched), job_state_name(step->next), why,
-		  (long long)(step->next == JOB_QUEUED ? d->delay_us / 1000 : 0));
+		  jobid_seq(j->sched.id), j->n, j->lane->host, job_state_name(step->next), why,
+		  (long long)(step->next == JOB_QUEUED ? (v->due_us - clock_wall_us()) / 1000 : 0));
 }
+
+/* ---- recording it ---- */
 
 static void mark_done(struct engine_job *j, const struct err *e)
 {
@@ -115,18 +222,16 @@ static void on_ended(struct store_op *op, const struct err *e)
 	engine_check_drained(en);
 }
 
-static void job_end(struct engine_job *j, const struct message_outcome *o, bool counts)
+static void job_end(struct engine_job *j, const struct message_outcome *o, struct verdict *v, int64_t counted_us)
 {
 	struct engine *en = j->en;
-	struct retry_decision d = decide(j, o, counts);
-	struct job_step step = job_step(JOB_RUNNING, event_of(j, o, &d));
-	int64_t now = clock_wall_us();
+	struct job_step step;
 	int64_t started = engine_wall_us(o->started_us);
 	int64_t queued = started - j->ready_wall_us - j->sched.limited_us;
-	enum job_reason reason = step.next == JOB_FAILED ? d.reason : REASON_NONE;
-	char text[700];
 
-	log_transition(j, o, &step, &d);
+	judge(j, o, v);
+	step = job_step(JOB_RUNNING, v->event);
+	log_transition(j, o, &step, v);
 	engine_job_phase(j, PHASE_ENDING);
 	en->ending++;
 	en->stats.outcomes++;
@@ -139,11 +244,17 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, bool 
 	    .queued_us = queued > 0 ? queued : 0,
 	    .limited_us = j->sched.limited_us,
 	    .method = j->method,
+	    .sent_boot_us = o->sent ? o->started_us : 0,
+	    .counted_boot_us = o->sent ? counted_us : 0,
+	    .next_url = v->next_url,
+	    .next_key = v->next_url ? v->next_key : NULL,
+	    .next_as_get = v->as_get,
+	    .next_stripped = v->stripped,
 	    .next = step.next,
-	    .reason = reason,
-	    .error = final_error(text, sizeof text, o, reason, j),
-	    .due_us = now + d.delay_us,
-	    .tries = j->tries + counts,
+	    .reason = step.next == JOB_FAILED ? v->reason : REASON_NONE,
+	    .error = v->error,
+	    .due_us = v->due_us,
+	    .tries = j->tries + v->counts,
 	    .deaths = j->deaths,
 	    .actions = step.actions,
 	};
@@ -156,7 +267,7 @@ static int64_t counted_us(const struct engine_job *j, const struct message_outco
 	if (!o->sent)
 		return now_us;
 	if (!o->first_byte_us)
-		return now_us + ENGINE_SAFETY_US;
+		return now_us + LIMIT_SAFETY_US;
 	if (o->first_byte_us < j->sched.granted_us || o->first_byte_us > now_us)
 		return now_us;
 	return o->first_byte_us;
@@ -173,10 +284,17 @@ void engine_on_outcome(void *arg, const struct message_outcome *o)
 			  o->n);
 		return;
 	}
+	struct engine_batch *b = j->lane->batch;
+	struct verdict v = {.counts = true};
+	int64_t counted = counted_us(j, o, now);
 	en->running--;
 	j->picked = false;
-	sched_ended(en->sched, &j->sched, now, counted_us(j, o, now));
-	job_end(j, o, true);
+	sched_ended(en->sched, &j->sched, now, counted);
+	if (!engine_refused(o))
+		engine_host_answered(j, o);
+	job_end(j, o, &v, counted);
+	if (v.fails_batch)
+		engine_batch_fail(b, REASON_LIMITED, v.text);
 	engine_pump_soon(en);
 }
 
@@ -207,14 +325,17 @@ void engine_settle(struct engine_job *j, enum cause cause, bool sent)
 	    .redirect_url = "",
 	    .headers = "",
 	    .error = settle_text(cause),
+	    MESSAGE_LIMITS_UNTOLD,
 	};
+	struct verdict v = {.counts = false};
 
 	o.timings.total_us = o.timings.wait_us = o.ended_us - o.started_us;
 	/* A lost worker costs no attempt of the job's own: RETRY_DEATHS_MAX bounds it. */
-	job_end(j, &o, cause == CAUSE_STORAGE);
+	v.counts = cause == CAUSE_STORAGE;
+	job_end(j, &o, &v, now + LIMIT_SAFETY_US);
 }
 
-void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent)
+void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed)
 {
 	struct engine *en = arg;
 	struct engine_job *j = engine_job_find(en, job);
@@ -224,9 +345,9 @@ void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent)
 	if (!j || j->phase != PHASE_RUNNING || j->n != n)
 		return;
 	en->running--;
-	j->deaths++;
+	j->deaths += blamed;
 	j->picked = false;
-	sched_ended(en->sched, &j->sched, now, sent ? now + ENGINE_SAFETY_US : now);
+	sched_ended(en->sched, &j->sched, now, sent ? now + LIMIT_SAFETY_US : now);
 	engine_settle(j, CAUSE_WORKER_LOST, sent);
 	engine_pump_soon(en);
 }

@@ -8,7 +8,7 @@
 
 /* ---- jobs in memory ---- */
 
-struct engine_job *engine_job_find(struct engine *en, uint64_t job)
+struct engine_job *engine_job_find(const struct engine *en, uint64_t job)
 {
 	struct engine_job *j;
 
@@ -59,6 +59,7 @@ static void job_drop(struct engine_job *j)
 {
 	engine_job_phase(j, PHASE_LOADED);
 	engine_job_drop_frame(j);
+	free(j->url);
 	HASH_DEL(j->en->jobs, j);
 	free(j);
 }
@@ -73,7 +74,7 @@ void engine_job_free(struct engine_job *j)
 
 /* ---- batches ---- */
 
-struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch)
+struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch)
 {
 	struct engine_batch *b;
 
@@ -95,6 +96,31 @@ static struct sched_batch_options batch_options(const struct engine_batch *b)
 	};
 }
 
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct engine_batch *b = arg;
+	(void)fd;
+	(void)what;
+
+	engine_batch_fail(b, REASON_EXPIRED, "the deadline of the batch passed");
+}
+
+/* The owner's retry of a batch whose time is over is not bound by it. */
+static void deadline_arm(struct engine_batch *b, const struct store_batch *row)
+{
+	event_assign(&b->deadline, b->en->base, -1, 0, on_deadline, b);
+	event_priority_set(&b->deadline, 1);
+	b->deadline_us = INT64_MAX;
+	if (b->policy.deadline_us == 0 || row->sweep == STORE_SWEEP_RETRY)
+		return;
+	b->deadline_us = row->submitted_us + b->policy.deadline_us;
+	int64_t in_us = b->deadline_us - clock_wall_us();
+	if (in_us < 0)
+		in_us = 0;
+	struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
+	event_add(&b->deadline, &tv);
+}
+
 static struct engine_batch *batch_create(struct engine *en, const struct store_batch *row)
 {
 	struct engine_batch *b = calloc(1, sizeof *b);
@@ -109,37 +135,52 @@ static struct engine_batch *batch_create(struct engine *en, const struct store_b
 	    .concurrency = row->concurrency,
 	    .paused = row->paused,
 	    .held = row->held && !row->closed,
-	    .cancelling = row->sweep == STORE_SWEEP_CANCEL,
+	    .cancelling = row->sweep == STORE_SWEEP_CANCEL || row->sweep == STORE_SWEEP_FAIL,
 	};
 	b->template = spec_template_create(row->options, &e);
 	if (!b->template)
 		BUG("batch %u: stored template: %s", row->id, e.what);
+	spec_template_policy(b->template, &b->policy);
+	deadline_arm(b, row);
 	struct sched_batch_options opt = batch_options(b);
 	b->sched = sched_batch_add(en->sched, b->id, &opt);
 	HASH_ADD(hh, en->batches, id, sizeof b->id, b);
 	return b;
 }
 
-static void lane_free(struct engine_lane *lane)
+static void drop_list(struct sched_job *list)
 {
-	struct sched_job *list = sched_lane_remove(lane->en->sched, lane->sched);
-
 	while (list) {
 		struct sched_job *next = list->next;
 		job_drop((struct engine_job *)list);
 		list = next;
 	}
+}
+
+static void lane_free(struct engine_lane *lane)
+{
+	struct engine_track *t;
+
+	while ((t = lane->tracks)) {
+		lane->tracks = t->next;
+		drop_list(sched_lane_remove(lane->en->sched, t->sched));
+		free(t);
+	}
 	event_del(&lane->due);
+	LIST_REMOVE(lane, of_batch);
+	HASH_DEL(lane->en->lanes, lane);
+	free(lane->host);
 	free(lane);
 }
 
 void engine_batch_free(struct engine_batch *b)
 {
-	struct sched_lane *sl;
+	struct engine_lane *lane;
 
-	while ((sl = sched_batch_lane_next(b->sched, NULL)))
-		lane_free(sched_lane_user(sl));
+	while ((lane = LIST_FIRST(&b->lanes)))
+		lane_free(lane);
 	sched_batch_remove(b->en->sched, b->sched);
+	event_del(&b->deadline);
 	HASH_DEL(b->en->batches, b);
 	spec_template_free(b->template);
 	free(b);
@@ -158,9 +199,38 @@ static bool lane_due(const struct engine_lane *lane)
 	return lane->next_due_us <= clock_wall_us();
 }
 
+unsigned engine_lane_loaded(const struct engine_lane *lane)
+{
+	unsigned sum = 0;
+
+	for (const struct engine_track *t = lane->tracks; t; t = t->next)
+		sum += sched_lane_loaded(t->sched);
+	return sum;
+}
+
+/* With several tracks, one that waits must not starve the others: the one with the least decides. */
+static struct engine_track *lowest_track(const struct engine_lane *lane)
+{
+	struct engine_track *low = lane->tracks;
+
+	for (struct engine_track *t = lane->tracks->next; t; t = t->next)
+		if (sched_lane_loaded(t->sched) < sched_lane_loaded(low->sched))
+			low = t;
+	return low;
+}
+
 bool engine_lane_low(const struct engine_lane *lane)
 {
-	return sched_lane_loaded(lane->sched) <= lane->depth / 2;
+	return sched_lane_loaded(lowest_track(lane)->sched) <= lane->depth / 2 &&
+	       engine_lane_loaded(lane) < 2 * ENGINE_LOAD_MAX;
+}
+
+static void lane_tell_more(struct engine_lane *lane, bool more)
+{
+	struct engine_track *low = lowest_track(lane);
+
+	for (struct engine_track *t = lane->tracks; t; t = t->next)
+		sched_lane_more(lane->en->sched, t->sched, more && t == low);
 }
 
 void engine_lane_refresh(struct engine_lane *lane)
@@ -169,8 +239,8 @@ void engine_lane_refresh(struct engine_lane *lane)
 
 	/* While a load is under way the scheduler does not ask again by itself. */
 	if (!lane->loading && lane->staging == 0)
-		sched_lane_more(lane->en->sched, lane->sched,
-				(lane->fresh || due) && engine_lane_low(lane) && !engine_batch_stopped(lane->batch));
+		lane_tell_more(lane,
+			       (lane->fresh || due) && engine_lane_low(lane) && !engine_batch_stopped(lane->batch));
 	event_del(&lane->due);
 	if (!due && lane->next_due_us != INT64_MAX) {
 		int64_t in_us = lane->next_due_us - clock_wall_us();
@@ -184,7 +254,7 @@ void engine_lane_refresh(struct engine_lane *lane)
 
 void engine_lane_adapt(struct engine_lane *lane)
 {
-	unsigned left = sched_lane_loaded(lane->sched);
+	unsigned left = engine_lane_loaded(lane);
 
 	if (left == 0 && lane->depth < ENGINE_LOAD_MAX)
 		lane->depth *= 2;
@@ -209,25 +279,64 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 void engine_batch_refresh(struct engine_batch *b)
 {
 	struct sched_batch_options opt = batch_options(b);
-	struct sched_lane *sl = NULL;
+	struct engine_lane *lane;
 
 	sched_batch_set(b->en->sched, b->sched, &opt, clock_boot_us());
-	while ((sl = sched_batch_lane_next(b->sched, sl)))
-		engine_lane_refresh(sched_lane_user(sl));
+	LIST_FOREACH (lane, &b->lanes, of_batch)
+		engine_lane_refresh(lane);
+}
+
+static struct engine_track *track_create(struct engine_lane *lane, const char *paths)
+{
+	char key[ENGINE_KEY_SIZE];
+	size_t bytes = strlen(paths) + 1;
+	struct engine_track *t = malloc(sizeof *t + bytes);
+
+	if (!t)
+		abort();
+	t->lane = lane;
+	t->next = NULL;
+	memcpy(t->paths, paths, bytes);
+	engine_track_key(t, key, sizeof key);
+	t->sched = sched_lane_add(lane->en->sched, lane->en->next_track++, lane->batch->sched, key, lane->host, t);
+	engine_track_limits(t);
+	return t;
+}
+
+/* The track for jobs that match these rules with a path. */
+static struct engine_track *track_for(struct engine_lane *lane, const char *paths)
+{
+	struct engine_track **end = &lane->tracks;
+
+	for (; *end; end = &(*end)->next)
+		if (strcmp((*end)->paths, paths) == 0)
+			return *end;
+	return *end = track_create(lane, paths);
+}
+
+struct engine_lane *engine_lane_find(const struct engine *en, int64_t id)
+{
+	struct engine_lane *lane;
+
+	HASH_FIND(hh, en->lanes, &id, sizeof id, lane);
+	return lane;
 }
 
 static struct engine_lane *lane_create(struct engine_batch *b, const struct store_lane *row)
 {
 	struct engine_lane *lane = calloc(1, sizeof *lane);
 
-	if (!lane)
+	if (!lane || !(lane->host = strdup(row->key)))
 		abort();
 	lane->en = b->en;
+	lane->id = row->id;
 	lane->batch = b;
 	lane->cursor = lane->head = row->head;
 	lane->next_due_us = INT64_MAX;
 	lane->depth = ENGINE_DEPTH_START;
-	lane->sched = sched_lane_add(b->en->sched, row->id, b->sched, row->key, row->key, lane);
+	lane->tracks = track_create(lane, "");
+	LIST_INSERT_HEAD(&b->lanes, lane, of_batch);
+	HASH_ADD(hh, b->en->lanes, id, sizeof lane->id, lane);
 	event_assign(&lane->due, b->en->base, -1, 0, on_due, lane);
 	event_priority_set(&lane->due, 1);
 	return lane;
@@ -235,14 +344,35 @@ static struct engine_lane *lane_create(struct engine_batch *b, const struct stor
 
 static void lane_news(struct engine_batch *b, const struct store_lane *row)
 {
-	struct sched_lane *sl = sched_lane_find(b->en->sched, row->id);
-	struct engine_lane *lane = sl ? sched_lane_user(sl) : lane_create(b, row);
+	struct engine_lane *lane = engine_lane_find(b->en, row->id);
 
+	if (!lane)
+		lane = lane_create(b, row);
 	b->ended = false;
 	lane->fresh |= row->fresh;
 	if (row->next_due_us < lane->next_due_us)
 		lane->next_due_us = row->next_due_us;
 	engine_lane_refresh(lane);
+}
+
+void engine_lane_reload(struct engine_lane *lane)
+{
+	for (struct engine_track *t = lane->tracks; t; t = t->next) {
+		struct engine_job *j, *next;
+		HASH_ITER (hh, lane->en->jobs, j, next) {
+			if (j->sched.lane != t->sched)
+				continue;
+			if (j->phase == PHASE_STAGED) {
+				engine_job_unstage(j);
+			} else if (j->phase == PHASE_LOADED) {
+				sched_take(lane->en->sched, t->sched, j->sched.id);
+				job_drop(j);
+			}
+		}
+	}
+	if (lane->next_due_us == INT64_MAX)
+		lane->next_due_us = clock_wall_us();
+	engine_lane_rewind(lane);
 }
 
 /* A lane of a batch that is not in memory: the batch is read first. */
@@ -297,11 +427,23 @@ struct loader {
 	struct store_lane_load load;
 	struct engine_lane *lane;
 	uint64_t ids[ENGINE_LOAD_MAX];
+	struct engine_track *tracks[ENGINE_LOAD_MAX]; /* where rules have paths */
 };
 
-/* Returns how many of the ids were new to us. */
-static size_t take_ids(struct engine_lane *lane, const struct store_lane_load *l)
+static void on_id(struct store_lane_load *l, size_t i, const char *url)
 {
+	struct loader *loader = (struct loader *)l;
+	char paths[ENGINE_KEY_SIZE];
+
+	engine_paths_of(loader->lane->en, loader->lane->host, url, paths, sizeof paths);
+	loader->tracks[i] = track_for(loader->lane, paths);
+}
+
+/* Returns how many of the ids were new to us. */
+static size_t take_ids(struct loader *loader)
+{
+	const struct store_lane_load *l = &loader->load;
+	struct engine_lane *lane = loader->lane;
 	int64_t now = clock_boot_us();
 	/* All of one load go the same way, and so stay in order. */
 	bool stage = engine_lane_may_stage(lane);
@@ -311,6 +453,7 @@ static size_t take_ids(struct engine_lane *lane, const struct store_lane_load *l
 		if (engine_job_find(lane->en, l->ids[i]))
 			continue;
 		struct engine_job *j = engine_job_create(lane, l->ids[i]);
+		j->track = l->on_id ? loader->tracks[i] : lane->tracks;
 		j->fresh = !l->due;
 		if (stage)
 			engine_job_stage(j);
@@ -332,13 +475,13 @@ static void on_loaded(struct store_op *op, const struct err *e)
 		log_error("lane not loaded", "lane=%lld why=\"%s\"", (long long)l->lane, e->what);
 		lane->fresh = false;
 	} else if (l->due) {
-		size_t taken = take_ids(lane, l);
+		size_t taken = take_ids(loader);
 		lane->next_due_us = l->next_due_us;
 		/* All that is due is loaded, and some of it not started yet: look again later. */
 		if (taken == 0 && lane_due(lane))
 			lane->next_due_us = clock_wall_us() + 100000;
 	} else {
-		take_ids(lane, l);
+		take_ids(loader);
 		lane->cursor = l->last;
 		lane->fresh = l->more;
 	}
@@ -350,7 +493,7 @@ static void lane_load(struct engine_lane *lane, unsigned room)
 {
 	struct engine *en = lane->en;
 	struct loader *loader = malloc(sizeof *loader);
-	unsigned loaded = sched_lane_loaded(lane->sched);
+	unsigned loaded = engine_lane_loaded(lane);
 	size_t want;
 
 	if (!loader)
@@ -360,17 +503,18 @@ static void lane_load(struct engine_lane *lane, unsigned room)
 	/* What is loaded already may come again, where it is due or the cursor went back. */
 	want = (size_t)room + loaded;
 	if (!lane->rewound)
-		store_lane_head(en->store, sched_lane_id(lane->sched), lane->head);
+		store_lane_head(en->store, lane->id, lane->head);
 	lane->loading = true;
 	loader->lane = lane;
 	loader->load = (struct store_lane_load){
 	    .op.done = on_loaded,
-	    .lane = sched_lane_id(lane->sched),
+	    .lane = lane->id,
 	    .due = lane_due(lane),
 	    .now_us = clock_wall_us(),
 	    .after = lane->cursor,
 	    .ids = loader->ids,
 	    .room = want < ENGINE_LOAD_MAX ? want : ENGINE_LOAD_MAX,
+	    .on_id = engine_lane_has_paths(lane) ? on_id : NULL,
 	};
 	store_lane_load(en->store, &loader->load);
 }
@@ -382,7 +526,7 @@ void engine_load(struct engine *en)
 		struct sched_lane *sl = sched_hungry(en->sched, &room);
 		if (!sl)
 			return;
-		lane_load(sched_lane_user(sl), room);
+		lane_load(((struct engine_track *)sched_lane_user(sl))->lane, room);
 	}
 	engine_pump_soon(en);
 }

@@ -1,5 +1,6 @@
-/* What the engine's rooms share: engine.c (life, marks), engine_lane.c (batches, lanes, loading), engine_start.c
- * (attempts, staging, the pump), engine_end.c (outcomes, lost workers, settling).
+/* What the engine's rooms share: engine.c (life, marks), engine_limit.c (rules and their state), engine_refuse.c (what
+ * servers say of limits), engine_explain.c (why something waits), engine_lane.c (batches, lanes, loading),
+ * engine_start.c (attempts, staging, the pump), engine_end.c (outcomes, lost workers, settling).
  *
  * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
  * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
@@ -17,6 +18,7 @@
 #include "daemon/pool.h"
 #include "daemon/retry.h"
 #include "daemon/watch.h"
+#include "lib/url.h"
 
 #define ENGINE_LOAD_MAX       512 /* ids in one load */
 #define ENGINE_DEPTH_MIN      8
@@ -25,8 +27,6 @@
 #define ENGINE_PICKS_PER_TURN 1000
 #define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
 #define ENGINE_METHOD_SIZE    33
-/* A request that ended without a response may still arrive at the server: for this long it is taken to. */
-#define ENGINE_SAFETY_US 10000000
 
 enum engine_phase {
 	PHASE_STAGING,   /* its attempt is being committed ahead of its turn; sched does not know it yet */
@@ -44,19 +44,25 @@ static inline bool engine_phase_staged(enum engine_phase phase)
 }
 
 struct engine_lane;
+struct engine_track;
 
 struct engine_job {
 	struct sched_job sched; /* first: sched hands this back */
 	struct engine *en;
 	struct engine_lane *lane;
+	struct engine_track *track;
 	enum engine_phase phase;
 	uint32_t n;
+	unsigned hops; /* redirects followed before this attempt */
+	unsigned max_redirects;
+	bool stripped; /* an earlier redirect led to another origin */
 	unsigned tries, deaths, max_attempts;
 	bool fresh; /* loaded by the lane's cursor, not by its due time */
 	bool repeatable;
 	bool cancel; /* the owner's word came while it was opening or running */
 	bool picked; /* sched counts it as in flight */
 	char method[ENGINE_METHOD_SIZE];
+	char *url; /* what was asked for; kept once it is picked or staged */
 	int64_t ready_wall_us;
 	void *frame; /* its request, encoded; NULL where it is not (yet, or any more) */
 	size_t frame_bytes;
@@ -70,10 +76,23 @@ struct engine_job {
 	UT_hash_handle hh;
 };
 
+/* The jobs of a lane that count against the same rules. A lane has one, and more where rules have paths: then it is
+ * seen from a job's URL, when it is loaded, to which it belongs. */
+struct engine_track {
+	struct engine_lane *lane;
+	struct sched_lane *sched;
+	struct engine_track *next;
+	char paths[]; /* names of the rules with a path that its jobs match, each followed by a newline */
+};
+
 struct engine_lane {
 	struct engine *en;
-	struct sched_lane *sched;
+	int64_t id;                  /* the store's */
+	char *host;                  /* limit key */
+	struct engine_track *tracks; /* the first is for jobs that match no rule with a path */
 	struct engine_batch *batch;
+	LIST_ENTRY(engine_lane) of_batch;
+	bool rated; /* a rate holds it back: nothing is staged, so that a crash leaves little that counts as sent */
 	uint64_t cursor; /* fresh jobs up to here have been loaded */
 	uint64_t head;   /* and up to here started, on disk */
 	bool fresh;      /* there may be more of them */
@@ -85,15 +104,21 @@ struct engine_lane {
 	unsigned depth;      /* how many to keep ready: what goes while a load is committed, with some to spare */
 	int64_t next_due_us; /* wall */
 	struct event due;    /* armed for next_due_us */
+	UT_hash_handle hh;
 };
 
 struct engine_batch {
 	struct engine *en;
 	uint32_t id;
 	struct sched_batch *sched;
+	LIST_HEAD(, engine_lane) lanes;
 	struct spec_template *template;
+	struct spec_policy policy;
 	unsigned priority, concurrency;
-	bool paused, held, cancelling;
+	bool paused, held, cancelling; /* cancelling: or failing, see `failing` */
+	enum job_reason failing;       /* REASON_NONE: not */
+	int64_t deadline_us;           /* wall; INT64_MAX: none */
+	struct event deadline;
 	bool ended;      /* to be forgotten as soon as none of its jobs is busy */
 	unsigned busy;   /* jobs that sched does not hold: an operation or a worker has them */
 	unsigned staged; /* of its jobs, those opened ahead of their turn */
@@ -108,7 +133,13 @@ struct engine {
 	struct sched *sched;
 	struct pool *pool;
 	struct engine_batch *batches; /* by id */
-	struct engine_job *jobs;      /* by id; loaded, running, ending */
+	struct engine_lane *lanes;    /* by the store's id */
+	struct rules *rules;
+	struct engine_host *hosts;   /* that refused or told a limit, by name */
+	struct engine_limit *limits; /* the state of rules and of batches' own rates, by rule and host */
+	int64_t next_track;          /* ids for the scheduler */
+	int64_t next_sweep_us;       /* boot: when idle limits are looked for again */
+	struct engine_job *jobs;     /* by id; loaded, running, ending */
 	TAILQ_HEAD(, engine_job) unsettled;
 	struct wire_out scratch; /* where a request is encoded */
 	size_t frame_bytes;      /* of all jobs */
@@ -124,20 +155,41 @@ struct engine {
 	struct engine_stats stats;
 };
 
+/* The state of a rule for one host, or of a batch's own rate for one host. */
+struct engine_limit {
+	char *name;     /* of the rule; or "batch 7" */
+	uint32_t batch; /* 0: of a rule */
+	char *host;
+	struct sched_limit *sched;
+	UT_hash_handle hh; /* by `key` */
+	char key[];        /* name, newline, host */
+};
+
+/* What a host said of itself. */
+struct engine_host {
+	struct throttle throttle;
+	struct sched_limit *sched; /* its pause and learned rate */
+	UT_hash_handle hh;
+	char name[];
+};
+
+#define ENGINE_KEY_SIZE       8192
 #define ENGINE_JOB_OF(op_ptr) ((struct engine_job *)(void *)((char *)(op_ptr)-offsetof(struct engine_job, op)))
 
 /* engine.c */
+/* Ends what of the batch has not ended. */
+void engine_batch_fail(struct engine_batch *b, enum job_reason reason, const char *error);
 void engine_pump_soon(struct engine *en);
 void engine_check_drained(struct engine *en);
 int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall time, by the difference of now */
 
 /* engine_lane.c */
-struct engine_job *engine_job_find(struct engine *en, uint64_t job);
+struct engine_job *engine_job_find(const struct engine *en, uint64_t job);
 struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id);
 void engine_job_free(struct engine_job *j); /* may free its lane and batch too: the last of one that has ended */
 void engine_job_phase(struct engine_job *j, enum engine_phase phase);
 void engine_job_drop_frame(struct engine_job *j);
-struct engine_batch *engine_batch_find(struct engine *en, uint32_t batch);
+struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch);
 bool engine_batch_stopped(const struct engine_batch *b);
 void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */
 /* Forgets a batch that has ended, once none of its jobs is busy. */
@@ -150,7 +202,43 @@ bool engine_lane_low(const struct engine_lane *lane);
 /* How much is left when a load arrives tells how early it was asked for: too late where nothing is left. */
 void engine_lane_adapt(struct engine_lane *lane);
 void engine_lane_rewind(struct engine_lane *lane);
+struct engine_lane *engine_lane_find(const struct engine *en, int64_t id);
 void engine_load(struct engine *en);
+
+unsigned engine_lane_loaded(const struct engine_lane *lane);
+/* Out of memory with what is loaded, and in again: after a change of rules. */
+void engine_lane_reload(struct engine_lane *lane);
+
+/* engine_limit.c */
+/* Sets the limits of a new track's key. */
+void engine_track_limits(struct engine_track *t);
+bool engine_lane_has_paths(const struct engine_lane *lane);
+/* Writes the names of the rules with a path that match `url`, as in engine_track.paths. */
+void engine_paths_of(const struct engine *en, const char *host, const char *url, char *out, size_t size);
+/* The name of a track's key for the scheduler: its host, and what sets it apart. */
+void engine_track_key(const struct engine_track *t, char *out, size_t size);
+/* A request that is not in flight may have been counted until `counted_us`. */
+void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const char *url, int64_t counted_us);
+/* From the record, at the start. */
+int engine_limits_recover(struct engine *en, struct err *e);
+void engine_limits_sweep(struct engine *en, int64_t now_us);
+void engine_limits_free(struct engine *en);
+void engine_limits_load(struct engine *en); /* what operators set, from the store */
+/* A host has said something for the first time: its limit goes to all its keys. */
+void engine_host_attach(struct engine *en, const char *host);
+
+/* engine_refuse.c */
+bool engine_refused(const struct message_outcome *o);
+/* The host refused: pauses it. Returns until when, wall. */
+int64_t engine_host_refused(struct engine_job *j, const struct message_outcome *o);
+/* It answered: ends a probe, and takes what it told of limits. */
+void engine_host_answered(struct engine_job *j, const struct message_outcome *o);
+/* The host is paused now, and until when, wall; 0: not. */
+int64_t engine_host_paused_until(struct engine *en, const char *host);
+struct engine_host *engine_host_find(const struct engine *en, const char *host);
+void engine_hosts_sweep(struct engine *en, int64_t now_us);
+void engine_hosts_free(struct engine *en);
+uint64_t engine_random(struct engine *en);
 
 /* engine_start.c */
 bool engine_lane_may_stage(const struct engine_lane *lane);
@@ -163,7 +251,7 @@ void engine_pump(struct engine *en);
 
 /* engine_end.c */
 void engine_on_outcome(void *arg, const struct message_outcome *o);
-void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent);
+void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
 /* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */
 void engine_settle(struct engine_job *j, enum cause cause, bool sent);
 void engine_settle_unsettled(struct engine *en);

@@ -1,5 +1,6 @@
 /* From the scheduler to a worker: attempts are opened, ahead of their turn where that is harmless, and what is picked
  * and on disk is sent. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/engine_private.h"
@@ -39,7 +40,7 @@ static void job_undo(struct engine_job *j)
 void engine_job_unstage(struct engine_job *j)
 {
 	if (j->phase == PHASE_STAGED)
-		sched_take(j->en->sched, j->lane->sched, j->sched.id);
+		sched_take(j->en->sched, j->track->sched, j->sched.id);
 	job_undo(j);
 }
 
@@ -60,7 +61,7 @@ static void job_send(struct engine_job *j)
 	/* At the very end there is nobody left to send it to: the next daemon settles it. */
 	if (!en->pool)
 		return;
-	if (!pool_assign(en->pool, sched_lane_key(j->lane->sched), j->sched.id, j->n, j->frame, j->frame_bytes)) {
+	if (!pool_assign(en->pool, j->lane->host, j->sched.id, j->n, j->frame, j->frame_bytes)) {
 		job_undo(j);
 		return;
 	}
@@ -137,7 +138,7 @@ static void request_encode(struct engine_job *j, const struct spec_request *r)
 
 bool engine_lane_may_stage(const struct engine_lane *lane)
 {
-	return !lane->unstaged && lane->en->frame_bytes < ENGINE_FRAMES_BYTES;
+	return !lane->unstaged && !lane->rated && lane->en->frame_bytes < ENGINE_FRAMES_BYTES;
 }
 
 /* A job that is being staged may decline: then nothing of it is opened. */
@@ -158,8 +159,13 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 		j->deaths = req->deaths;
 		j->ready_wall_us = req->ready_us;
 		j->max_attempts = r.max_attempts;
+		j->max_redirects = r.max_redirects;
+		j->hops = req->hops;
+		j->stripped = req->stripped;
 		j->repeatable = r.repeatable;
 		strncpy(j->method, r.job.method, sizeof j->method - 1);
+		free(j->url);
+		j->url = strdup(r.job.url);
 		request_encode(j, &r);
 	}
 	spec_request_clear(&r);
@@ -172,6 +178,7 @@ static void job_open(struct engine_job *j, void (*done)(struct store_op *op, con
 	    .op.done = done,
 	    .job = j->sched.id,
 	    .granted_us = clock_wall_us(),
+	    .granted_boot_us = clock_boot_us(),
 	    .on_request = on_request,
 	};
 	store_attempt_open(j->en->store, &j->op.open);
@@ -182,7 +189,7 @@ static void job_open(struct engine_job *j, void (*done)(struct store_op *op, con
 void engine_job_push(struct engine_job *j, enum engine_phase phase, int64_t now_us)
 {
 	engine_job_phase(j, phase);
-	sched_push(j->en->sched, j->lane->sched, &j->sched, now_us);
+	sched_push(j->en->sched, j->track->sched, &j->sched, now_us);
 }
 
 static void on_staged(struct store_op *op, const struct err *e)
@@ -227,11 +234,56 @@ static bool may_start(const struct engine *en)
 	return en->frame_bytes < 2 * ENGINE_FRAMES_BYTES && en->opening < pool_credit(en->pool);
 }
 
+static void on_dropped(struct store_op *op, const struct err *e)
+{
+	if (e && e->code != ERR_CONFLICT)
+		log_error("job not dropped", "why=\"%s\"", e->what);
+	free(op);
+}
+
+/* Its batch does not wait for a host that refused: it ends without a request. */
+static void job_drop_limited(struct engine_job *j, int64_t until_us)
+{
+	struct store_job_mark *m = calloc(1, sizeof *m);
+	char until[CLOCK_RFC3339_SIZE];
+	char text[160];
+
+	if (!m)
+		abort();
+	snprintf(text, sizeof text, "not sent: the host refused others and is paused until %s",
+		 clock_format_rfc3339(until, until_us));
+	*m = (struct store_job_mark){
+	    .op.done = on_dropped,
+	    .job = j->sched.id,
+	    .mark = STORE_MARK_FAIL,
+	    .reason = REASON_LIMITED,
+	    .error = text,
+	};
+	sched_refund(j->en->sched, &j->sched, clock_boot_us());
+	j->picked = false;
+	if (j->phase == PHASE_STAGED) {
+		/* Only what is not open can be marked. Both are in the same turn, in this order. */
+		engine_job_phase(j, PHASE_OPENING);
+		job_undo(j);
+		store_job_mark(j->en->store, m);
+		return;
+	}
+	store_job_mark(j->en->store, m);
+	engine_job_free(j);
+}
+
 static void job_start(struct engine_job *j)
 {
 	struct engine *en = j->en;
+	int64_t paused_until = 0;
 
 	j->picked = true;
+	if (j->lane->batch->policy.on_limit == SPEC_LIMIT_DROP)
+		paused_until = engine_host_paused_until(en, j->lane->host);
+	if (paused_until) {
+		job_drop_limited(j, paused_until);
+		return;
+	}
 	if (engine_lane_low(j->lane))
 		engine_lane_refresh(j->lane);
 	if (j->phase == PHASE_STAGED) {

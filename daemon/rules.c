@@ -366,6 +366,13 @@ unsigned rules_select(const struct rules *r, const char *host_port, const char *
 	return n;
 }
 
+bool rules_may_match(const struct rules *r, unsigned i, const char *host_port)
+{
+	struct origin o;
+
+	return i < r->count && take_apart(host_port, &o) && host_matches(&r->all[i].parsed, &o);
+}
+
 bool rules_have_paths(const struct rules *r, const char *host_port)
 {
 	struct origin o;

@@ -71,6 +71,9 @@ const struct rule *rules_find(const struct rules *r, const char *name);
  * `target` is the request's path and query ("/v1/x?page=2"); NULL chooses only the rules without a path. */
 unsigned rules_select(const struct rules *r, const char *host_port, const char *target, unsigned *out, unsigned room);
 
+/* Whether some request to this host could match the rule, whatever its path. */
+bool rules_may_match(const struct rules *r, unsigned i, const char *host_port);
+
 /* Whether a rule in force that may match this host has a path, so that the path of a job matters. */
 bool rules_have_paths(const struct rules *r, const char *host_port);
 

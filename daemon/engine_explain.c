@@ -1,0 +1,182 @@
+/* Why something waits, and what the limits are doing: for people, from what the scheduler and the limits say
+ * themselves. It changes nothing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "lib/clock.h"
+
+/* ---- one wait ---- */
+
+static const struct {
+	const char *why, *text;
+} words[SCHED_WAITS] = {
+    [SCHED_READY] = {"turn", "it goes as soon as its turn comes"},
+    [SCHED_EMPTY] = {"turn", "it is about to be loaded"},
+    [SCHED_PAUSED] = {"paused", "its batch is paused"},
+    [SCHED_BATCH_CAP] = {"batch_concurrency", "its batch has as many requests under way as it may"},
+    [SCHED_HOST_CAP] = {"host_concurrency", "its host has as many requests under way as the default allows"},
+    [SCHED_LIMIT_CAP] = {"concurrency", "a limit's concurrency is used up"},
+};
+
+/* What of a limit holds it back. */
+static const struct {
+	const char *why, *text;
+} holds[LIMIT_HOLDS] = {
+    [LIMIT_FREE] = {"turn", "it goes as soon as its turn comes"},
+    [LIMIT_CONCURRENCY] = {"concurrency", "the concurrency of %s is used up"},
+    [LIMIT_RATE] = {"rate", "the rate of %s is used up"},
+    [LIMIT_LEARNED] = {"learned", "the rate that the host told is used up"},
+    [LIMIT_PACE] = {"pace", "%s spreads its requests evenly"},
+    [LIMIT_PROBE] = {"probe", "the host refused; one request is out to see whether it answers again"},
+    [LIMIT_PAUSE] = {"pause", "the host refused, or told that nothing is left for now"},
+};
+
+static void put(struct engine_wait *w, const char *why, const char *text)
+{
+	w->why = why;
+	snprintf(w->text, sizeof w->text, "%s", text);
+}
+
+/* A limit's user is its engine_limit, or, for a host's own, its engine_host. */
+static const struct engine_limit *limit_of(const struct engine *en, const struct sched_limit *sl)
+{
+	for (const struct engine_limit *l = en->limits; l; l = l->hh.next)
+		if (l->sched == sl)
+			return l;
+	return NULL;
+}
+
+static void put_limit(const struct engine *en, struct engine_wait *w, const struct sched_waiting *s)
+{
+	const struct engine_limit *l = limit_of(en, s->limit);
+	const char *name = l ? l->name : "the host";
+	const char *mark = strstr(holds[s->hold].text, "%s");
+
+	w->why = holds[s->hold].why;
+	if (l)
+		snprintf(w->limit, sizeof w->limit, "%s", l->name);
+	if (mark)
+		snprintf(w->text, sizeof w->text, "%.*s%.100s%s", (int)(mark - holds[s->hold].text),
+			 holds[s->hold].text, name, mark + 2);
+	else
+		snprintf(w->text, sizeof w->text, "%s", holds[s->hold].text);
+}
+
+static int64_t wall_of(int64_t boot_us, int64_t now_us)
+{
+	return boot_us == CLOCK_NEVER || boot_us <= now_us ? 0 : engine_wall_us(boot_us);
+}
+
+static void explain_track(const struct engine *en, const struct engine_track *t, struct engine_wait *w)
+{
+	int64_t now = clock_boot_us();
+	struct sched_waiting s = sched_lane_wait(en->sched, t->sched, now);
+
+	*w = (struct engine_wait){.until_us = wall_of(s.until_us, now)};
+	snprintf(w->host, sizeof w->host, "%s", t->lane->host);
+	if (s.limit)
+		put_limit(en, w, &s);
+	else if (s.wait == SCHED_READY && pool_credit(en->pool) == 0)
+		put(w, "credit", "the workers have as much to do as they can take");
+	else
+		put(w, words[s.wait].why, words[s.wait].text);
+	if (s.wait == SCHED_EMPTY && t->lane->next_due_us != INT64_MAX && t->lane->next_due_us > clock_wall_us()) {
+		put(w, "due", "what is left was put off and is not due yet");
+		w->until_us = t->lane->next_due_us;
+	}
+}
+
+/* What holds a whole batch. */
+static bool explain_stop(const struct engine *en, const struct store_batch *b, struct engine_wait *w)
+{
+	*w = (struct engine_wait){.why = NULL};
+	if (en->trouble)
+		put(w, "storage", "the disk is full: nothing starts until there is room");
+	else if (b->held && !b->closed)
+		put(w, "held", "its batch is held until it is closed");
+	else if (b->paused)
+		put(w, "paused", "its batch is paused; fanoutctl resume lets it go on");
+	return w->why != NULL;
+}
+
+unsigned engine_explain_batch(const struct engine *en, const struct store_batch *b, struct engine_wait *out,
+			      unsigned room)
+{
+	const struct engine_batch *live = engine_batch_find(en, b->id);
+	const struct engine_lane *lane;
+	unsigned n = 0;
+
+	if (room == 0 || b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED] == 0)
+		return 0;
+	if (explain_stop(en, b, &out[0]))
+		return 1;
+	if (!live)
+		return 0;
+	LIST_FOREACH (lane, &live->lanes, of_batch) {
+		for (const struct engine_track *t = lane->tracks; t && n < room; t = t->next) {
+			bool more = lane->fresh || lane->next_due_us != INT64_MAX || lane->staging > 0;
+			if (sched_lane_loaded(t->sched) > 0 || (t == lane->tracks && more))
+				explain_track(en, t, &out[n++]);
+		}
+	}
+	return n;
+}
+
+unsigned engine_explain_job(const struct engine *en, const struct store_result *row, const struct store_batch *b,
+			    struct engine_wait *out)
+{
+	const struct engine_job *j = engine_job_find(en, row->job);
+	const struct engine_batch *live = engine_batch_find(en, b->id);
+	bool staged = j && engine_phase_staged(j->phase);
+
+	*out = (struct engine_wait){.why = NULL};
+	if (job_state_final(row->state) || (row->state == JOB_RUNNING && !staged))
+		return 0;
+	if (explain_stop(en, b, out))
+		return 1;
+	if (row->state == JOB_BLOCKED) {
+		put(out, "chain", "an earlier job of its chain has not ended");
+	} else if (row->due_us > clock_wall_us()) {
+		put(out, "due", "it was put off after a failed attempt, or until its host takes requests again");
+		out->until_us = row->due_us;
+	} else if (j && j->track) {
+		explain_track(en, j->track, out);
+	} else if (live && !LIST_EMPTY(&live->lanes) && !LIST_NEXT(LIST_FIRST(&live->lanes), of_batch)) {
+		explain_track(en, LIST_FIRST(&live->lanes)->tracks, out);
+	} else {
+		put(out, "turn", "others of its batch and host go first");
+	}
+	return 1;
+}
+
+/* ---- the limits ---- */
+
+static void visit_rule(const struct engine *en, const struct rule *r, const char *host,
+		       const struct engine_limits_visitor *v)
+{
+	v->on_rule(v->arg, r);
+	if (r->shadowed)
+		return;
+	for (const struct engine_limit *l = en->limits; l; l = l->hh.next) {
+		if (l->batch || strcmp(l->name, r->name) != 0 || (host && strcmp(l->host, host) != 0))
+			continue;
+		v->on_state(v->arg, r, l->host, sched_limit_state(l->sched), sched_limit_line(l->sched));
+	}
+}
+
+/* A rule with a path counts too: some of the host's requests may match it. */
+static bool concerns(const struct engine *en, unsigned index, const char *host)
+{
+	return rules_may_match(en->rules, index, host);
+}
+
+void engine_limits_visit(const struct engine *en, const char *host, const struct engine_limits_visitor *v)
+{
+	for (unsigned i = 0; i < rules_count(en->rules); i++)
+		if (!host || concerns(en, i, host))
+			visit_rule(en, rules_get(en->rules, i), host, v);
+	for (const struct engine_host *h = en->hosts; h; h = h->hh.next)
+		if (!host || strcmp(h->name, host) == 0)
+			v->on_host(v->arg, h->name, sched_limit_state(h->sched), &h->throttle);
+}
