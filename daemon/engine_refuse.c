@@ -81,7 +81,7 @@ void engine_host_answered(struct engine_job *j, const struct message_outcome *o)
 
 	if (o->cause != CAUSE_RESPONSE)
 		return;
-	if (h && throttle_ok(&h->throttle, j->sched.granted_us))
+	if (h && h->throttle.hits > 0 && throttle_ok(&h->throttle, j->sched.granted_us))
 		log_info("host answers again", "host=%s", h->name);
 	if (h)
 		sched_limit_recovered(en->sched, h->sched, j->sched.granted_us);
