@@ -155,7 +155,9 @@ static void judge_cancelled(const struct engine_job *j, struct verdict *v)
 		return;
 	v->next_url = NULL;
 	if (j->lane->batch->failing != REASON_NONE && !j->mark)
-		fail(v, j->lane->batch->failing, "its batch ended while it ran");
+		fail(v, j->lane->batch->failing, "%s while it ran",
+		     j->lane->batch->failing == REASON_EXPIRED ? "the deadline of its batch passed"
+							       : "its batch was ended by a limit");
 	else
 		v->event = JOB_EV_CANCEL;
 }

@@ -171,8 +171,9 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		if (n <= 0) {
 			/* It is dead or dying: what it lost is told when it is reaped, for until then it might still
-			 * send. */
-			kill(w->pid, SIGKILL);
+			 * send. One that was told to stop is on its way out, and is left to it. */
+			if (!pool_stopping(w->pool))
+				kill(w->pid, SIGKILL);
 			channel_close(w);
 			w->state = PEER_DYING;
 			return;
