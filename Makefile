@@ -4,14 +4,14 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = err base64 log clock units jobid reason url wire message heap paths
+LIB_MODULES = jq err base64 log clock units jobid reason url wire message heap paths
 DAEMON_MODULES = main conf job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit throttle rules engine engine_lane engine_limit engine_refuse engine_explain engine_start engine_end \
 	pool peer spawn watch store_sqlite store_sync store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
 	store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
 	spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
-	fields httpdate ratelimit
+	fields httpdate ratelimit judge syncer
 CLI_MODULES = main background batch chains client closest ctl feed fetch glob help input layouts local options output \
 	progress request results rows service socket sse submit table template text verbs watch when
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \
@@ -26,6 +26,9 @@ LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
 UNIT_LIBS = cmocka
 BENCH_LIBS = libevent libcurl
+# libjq comes without a .pc file.
+LDLIBS_fanout-worker = -ljq
+LDLIBS_fanoutctl = -ljq
 
 # The Debian packages: what building (and the demo) needs, and what tests and tools need. The only such list.
 BUILD_PACKAGES = \
@@ -198,7 +201,7 @@ $(BUILD)/unit/$1: $(BUILD)/obj/tests/unit/$1.o $(patsubst %,$(BUILD)/%.a,$(filte
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(UNIT_LINK)
 endef
-UNIT_LINK = $(call libs_of,$(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(UNIT_LIBS))
+UNIT_LINK = $(call libs_of,$(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(UNIT_LIBS)) -ljq
 $(foreach t,$(UNIT_PROGRAMS),$(eval $(call unit_rule,$(notdir $t))))
 
 units: $(UNIT_PROGRAMS)

@@ -2,9 +2,13 @@
  * so all of it may run within one. */
 #include "worker/attempt.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/clock.h"
 #include "worker/ratelimit.h"
@@ -119,6 +123,7 @@ void attempt_clear(struct attempt *a)
 	request_clear(&a->request);
 	response_clear(&a->response);
 	sink_clear(&a->sink);
+	free(a->fail_if);
 }
 
 /* A handle that has done nothing but a plain GET is used as it is: reset and set-up are most of what a start costs. */
@@ -131,6 +136,25 @@ static void make_ready(struct attempt *a)
 	curl_easy_reset(a->easy);
 	if (prepare(a, &e))
 		BUG("%s", e.what);
+}
+
+/* Few jobs have one. */
+static void keep_fail_if(struct attempt *a, const char *program)
+{
+	size_t n = program[0] ? strlen(program) + 1 : 0;
+
+	if (n > a->fail_if_cap) {
+		char *p = realloc(a->fail_if, n);
+
+		if (!p)
+			BUG("out of memory for a program of %zu bytes", n);
+		a->fail_if = p;
+		a->fail_if_cap = n;
+	}
+	if (n)
+		memcpy(a->fail_if, program, n);
+	else if (a->fail_if)
+		a->fail_if[0] = '\0';
 }
 
 int attempt_begin(struct attempt *a, const struct message_job *job)
@@ -148,6 +172,7 @@ int attempt_begin(struct attempt *a, const struct message_job *job)
 	a->started_us = clock_boot_us();
 	a->tls_us = 0;
 	a->curl_text[0] = '\0';
+	keep_fail_if(a, job->fail_if);
 	response_begin(&a->response);
 	sink_begin(&a->sink, job->job, job->n, job->max_body_bytes);
 	if (request_apply(&a->request, a->easy, job, &e) == 0) {
@@ -283,6 +308,72 @@ static void note_lost_body(struct attempt *a)
 	a->ending.storage_error = a->sink.error;
 }
 
+/* ---- Judging ---- */
+
+bool attempt_wants_judging(const struct attempt *a)
+{
+	int status = a->response.status;
+
+	return a->fail_if && a->fail_if[0] && a->cause == CAUSE_RESPONSE && a->sink.stopped == CAUSE_RESPONSE &&
+	       status >= 200 && status <= 299;
+}
+
+static bool body_is_in_file(const struct attempt *a)
+{
+	return a->sink.size_bytes > MESSAGE_BODY_INLINE_MAX;
+}
+
+/* The body in its file. -1 with errno. */
+static int map_body(const struct attempt *a, void **map)
+{
+	int fd = sink_reopen(&a->sink);
+
+	if (fd < 0)
+		return -1;
+	*map = mmap(NULL, (size_t)a->sink.size_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+	close(fd);
+	return *map == MAP_FAILED ? -1 : 0;
+}
+
+static void fill_type(const struct attempt *a, struct attempt_texts *texts)
+{
+	const char *type = a->ending.content_type;
+
+	text_printable(texts->content_type, sizeof texts->content_type, type, strlen(type), ATTEMPT_TYPE_CHARS);
+}
+
+void attempt_judge(struct attempt *a, struct judge *judge, struct attempt_texts *texts)
+{
+	int64_t size = a->sink.size_bytes;
+	bool mapped = body_is_in_file(a) && size <= JUDGE_BODY_MAX;
+	void *map = NULL;
+
+	if (mapped && map_body(a, &map)) {
+		a->cause = a->ending.stopped = CAUSE_STORAGE;
+		a->ending.storage_error = errno;
+		sink_remove(&a->sink);
+		return;
+	}
+	fill_type(a, texts);
+	if (judge_run(
+		judge,
+		&(struct judge_case){.program = a->fail_if,
+				     .status = a->response.status,
+				     .headers = response_text(&a->response),
+				     .content_type = texts->content_type,
+				     .body = mapped ? map : a->sink.data,
+				     .body_bytes = size,
+				     .bodiless = a->head || a->response.status == 204 || a->response.status == 205},
+		texts->verdict)) {
+		a->cause = CAUSE_SOFT_ERROR;
+		a->ending.verdict = texts->verdict;
+	}
+	if (mapped)
+		munmap(map, (size_t)size);
+}
+
+/* ---- Telling ---- */
+
 void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts)
 {
 	const struct ending *e = &a->ending;
@@ -291,14 +382,14 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 
 	ratelimit_read(&limits, response_text(&a->response), clock_wall_us());
 	note_lost_body(a);
-	whole = a->cause == CAUSE_RESPONSE;
+	whole = a->cause == CAUSE_RESPONSE || a->cause == CAUSE_SOFT_ERROR;
 	*m = (struct message_outcome){
 	    .job = a->job,
 	    .n = a->n,
 	    .cause = a->cause,
 	    .status = a->response.status,
 	    .sent = a->sent,
-	    .body_in_file = whole && e->size_bytes > MESSAGE_BODY_INLINE_MAX,
+	    .body_in_file = whole && body_is_in_file(a),
 	    .http_version = http_version(a),
 	    .started_us = a->started_us,
 	    .first_byte_us = a->response.first_byte_us,
@@ -316,8 +407,7 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 	    .limit_rate = limits.rate,
 	};
 	outcome_timings(&e->marks, &m->timings);
-	text_printable(texts->content_type, sizeof texts->content_type, e->content_type, strlen(e->content_type),
-		       ATTEMPT_TYPE_CHARS);
+	fill_type(a, texts);
 	if (whole && !m->body_in_file && a->sink.len > 0) {
 		m->body = a->sink.data;
 		m->body_bytes = a->sink.len;

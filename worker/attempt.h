@@ -11,6 +11,7 @@
 
 #include "lib/err.h"
 #include "lib/message.h"
+#include "worker/judge.h"
 #include "worker/lookup.h"
 #include "worker/outcome.h"
 #include "worker/policy.h"
@@ -38,6 +39,8 @@ struct attempt {
 	struct request request;
 	struct response response;
 	struct sink sink;
+	char *fail_if; /* the job's; "" where none */
+	size_t fail_if_cap;
 	enum cause stopped; /* by one of our callbacks, or on the daemon's word; CAUSE_RESPONSE where not */
 	bool sent, head;
 	bool socket_denied, socket_made;
@@ -65,9 +68,16 @@ void attempt_end(struct attempt *a, CURLcode rc);
 /* The texts that an outcome borrows, where the attempt does not hold them itself. */
 struct attempt_texts {
 	char error[OUTCOME_TEXT_SIZE];
+	char verdict[JUDGE_TEXT_SIZE];
 	char content_type[ATTEMPT_TYPE_CHARS * 4 + 1];
 };
-/* Tells of an attempt that has ended and whose body is safe; borrows from both until the attempt begins again. */
+
+/* Of an attempt that has ended and whose body is safe. A good response whose job has a fail_if is judged before it is
+ * told: its cause may become CAUSE_SOFT_ERROR (or CAUSE_STORAGE, where the body cannot be read again). */
+bool attempt_wants_judging(const struct attempt *a);
+void attempt_judge(struct attempt *a, struct judge *judge, struct attempt_texts *texts);
+
+/* Tells of it; borrows from both until the attempt begins again. */
 void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts);
 
 #endif

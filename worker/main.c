@@ -104,6 +104,20 @@ static void on_outcome(const struct message_outcome *m, void *arg)
 	message_put_outcome(channel_out(w->channel), m);
 }
 
+/* It must have left when the program starts, which may be the last that this process does. Where the daemon does not
+ * read, its reading makes the next turn. */
+static bool on_judging(const struct message_judging *m, void *arg)
+{
+	struct worker *w = arg;
+
+	channel_flush(w->channel);
+	if (w->ended || channel_pending(w->channel) > 0)
+		return false;
+	message_put_judging(channel_out(w->channel), m);
+	channel_flush(w->channel);
+	return !w->ended && channel_pending(w->channel) == 0;
+}
+
 static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
 	struct worker *w = arg;
@@ -136,6 +150,7 @@ static int apply_settings(struct worker *w, const struct message_settings *m)
 					 .bodies_fd = MESSAGE_BODIES_FD,
 					 .connections = most,
 					 .on_outcome = on_outcome,
+					 .on_judging = on_judging,
 					 .arg = w};
 	struct err e;
 

@@ -246,20 +246,25 @@ static void say_storage(struct words *w)
 	say(w, "the body could not be stored: %s", strerror(w->e->storage_error));
 }
 
+static void say_soft_error(struct words *w)
+{
+	say(w, "%s", w->e->verdict);
+}
+
 static void say_internal(struct words *w)
 {
 	say(w, "libcurl: %s", w->curl[0] ? w->curl : curl_easy_strerror(w->e->rc));
 }
 
 static void (*const sayers[])(struct words *) = {
-    [CAUSE_RESPONSE] = say_response,    [CAUSE_URL] = say_url,         [CAUSE_DNS] = say_dns,
-    [CAUSE_CONNECT] = say_connect,      [CAUSE_TLS] = say_tls,         [CAUSE_CONNECT_TIMEOUT] = say_connect_timeout,
-    [CAUSE_TLS_VERIFY] = say_tls,       [CAUSE_RESET] = say_reset,     [CAUSE_TRUNCATED] = say_truncated,
-    [CAUSE_PROTOCOL] = say_protocol,    [CAUSE_DECODE] = say_decode,   [CAUSE_TIMEOUT] = say_timeout,
-    [CAUSE_TOO_LARGE] = say_too_large,  [CAUSE_POLICY] = say_policy,   [CAUSE_RESEND] = say_resend,
-    [CAUSE_CANCELLED] = say_cancelled,  [CAUSE_STORAGE] = say_storage, [CAUSE_INTERNAL] = say_internal,
+    [CAUSE_RESPONSE] = say_response,     [CAUSE_URL] = say_url,         [CAUSE_DNS] = say_dns,
+    [CAUSE_CONNECT] = say_connect,       [CAUSE_TLS] = say_tls,         [CAUSE_CONNECT_TIMEOUT] = say_connect_timeout,
+    [CAUSE_TLS_VERIFY] = say_tls,        [CAUSE_RESET] = say_reset,     [CAUSE_TRUNCATED] = say_truncated,
+    [CAUSE_PROTOCOL] = say_protocol,     [CAUSE_DECODE] = say_decode,   [CAUSE_TIMEOUT] = say_timeout,
+    [CAUSE_TOO_LARGE] = say_too_large,   [CAUSE_POLICY] = say_policy,   [CAUSE_RESEND] = say_resend,
+    [CAUSE_CANCELLED] = say_cancelled,   [CAUSE_STORAGE] = say_storage, [CAUSE_INTERNAL] = say_internal,
     [CAUSE_WORKER_LOST] = say_internal, /* the daemon's own word */
-    [CAUSE_SOFT_ERROR] = say_internal,
+    [CAUSE_SOFT_ERROR] = say_soft_error,
 };
 _Static_assert(sizeof sayers / sizeof sayers[0] == CAUSES, "every cause has its words");
 

@@ -167,7 +167,7 @@ static void close_file(struct sink *s)
 	s->fd = -1;
 }
 
-static void remove_file(struct sink *s)
+void sink_remove(struct sink *s)
 {
 	char path[JOBID_PATH_SIZE];
 
@@ -175,10 +175,17 @@ static void remove_file(struct sink *s)
 	unlinkat(s->bodies_fd, jobid_body_path(path, s->job, s->n), 0);
 }
 
+int sink_reopen(const struct sink *s)
+{
+	char path[JOBID_PATH_SIZE];
+
+	return openat(s->bodies_fd, jobid_body_path(path, s->job, s->n), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 void sink_discard(struct sink *s)
 {
 	if (s->fd >= 0)
-		remove_file(s);
+		sink_remove(s);
 	sink_end(s);
 }
 
@@ -245,7 +252,7 @@ void sink_sync(struct sink *const *sinks, size_t count)
 			stop(sinks[i], CAUSE_STORAGE, errno);
 	for (size_t i = 0; i < count; i++) {
 		if (sinks[i]->stopped == CAUSE_STORAGE)
-			remove_file(sinks[i]);
+			sink_remove(sinks[i]);
 		else
 			close_file(sinks[i]);
 	}

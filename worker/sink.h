@@ -37,6 +37,10 @@ static inline bool sink_in_file(const struct sink *s)
 {
 	return s->fd >= 0;
 }
+/* Opens the synced file for reading. -1 with errno. */
+int sink_reopen(const struct sink *s);
+/* Removes the synced file, where nobody is to hear of it after all. */
+void sink_remove(struct sink *s);
 /* Forgets the body; its file is removed. */
 void sink_discard(struct sink *s);
 /* The body has been passed on, its file is synced: forgets it. A large buffer is given back, for there may be thousands
@@ -44,7 +48,8 @@ void sink_discard(struct sink *s);
 void sink_end(struct sink *s);
 
 /* Syncs the files of `count` sinks and their directories, all data first, so that one turn's bodies cost the disk one
- * wait instead of many, and closes them. Where that fails the sink says CAUSE_STORAGE and its file is removed. */
+ * wait instead of many, and closes them. Where that fails the sink says CAUSE_STORAGE and its file is removed. May run
+ * in another thread than the rest. */
 void sink_sync(struct sink *const *sinks, size_t count);
 
 #endif

@@ -1,18 +1,26 @@
 /* One transfer's way:
  *
- *   start ─ look-up free? ─no─► waiting ─► in the multi handle ─► ended ─ body in a file? ─no─► outcome
- *                          yes ──────────►                                 yes ─► synced at the turn's end ─► outcome
+ *   start ─ look-up free? ─no─► waiting ─► in the multi handle ─► ended ─ body in a file? ─no──────────► safe
+ *                          yes ──────────►                                 yes ─► synced by a thread ─►
+ *   safe ─ fail_if? ─no──────────────► outcome
+ *                    yes ─► judged ─►
  *
+ * Judging comes last and right before the outcome: JUDGING without an OUTCOME is the job to blame (lib/message.h).
  * With its outcome the record goes back to the pool, handle, connection and buffers included. */
 #include "worker/xfer.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <uthash.h>
 
 #include "lib/clock.h"
 #include "worker/attempt.h"
+#include "worker/judge.h"
 #include "worker/multi.h"
+#include "worker/syncer.h"
+
+#define JUDGE_TURN_US 10000 /* of judging in a turn of the loop, so that other transfers go on meanwhile */
 
 struct key {
 	uint64_t job, n; /* of one size: no padding in what is hashed */
@@ -23,7 +31,7 @@ struct xfer {
 	struct key key;
 	UT_hash_handle hh;
 	bool flying;              /* in the multi handle */
-	STAILQ_ENTRY(xfer) entry; /* in the pool, or unsynced */
+	STAILQ_ENTRY(xfer) entry; /* in the pool, or where its body has it wait */
 };
 STAILQ_HEAD(xfer_list, xfer);
 
@@ -33,10 +41,14 @@ struct xfers {
 	struct multi *multi;
 	struct lookups lookups;
 	struct xfer *open; /* uthash: those without an outcome */
-	struct xfer_list pool, unsynced;
+	struct xfer_list pool;
+	struct xfer_list unsynced, syncing, unjudged;
 	size_t unsynced_count;
-	struct sink **sinks; /* of unsynced, for one sync */
+	struct sink **sinks; /* of syncing: the syncer's while it is busy */
 	size_t sinks_cap;
+	struct syncer *syncer;
+	struct judge *judge;
+	struct event *again; /* makes another turn */
 };
 
 /* The record around one of its members. */
@@ -79,23 +91,33 @@ static struct xfer *take(struct xfers *all)
 }
 
 /* The one outcome of a job. */
-static void report(struct xfers *all, struct xfer *x)
+static void tell(struct xfers *all, struct xfer *x, struct attempt_texts *texts)
 {
-	struct attempt_texts texts;
 	struct message_outcome m;
 
-	attempt_tell(&x->attempt, &m, &texts);
+	attempt_tell(&x->attempt, &m, texts);
 	all->settings.on_outcome(&m, all->settings.arg);
 	sink_end(&x->attempt.sink);
 	HASH_DEL(all->open, x);
 	STAILQ_INSERT_HEAD(&all->pool, x, entry);
 }
 
+/* The body is where it is to stay. */
+static void safe(struct xfers *all, struct xfer *x)
+{
+	struct attempt_texts texts;
+
+	if (attempt_wants_judging(&x->attempt))
+		STAILQ_INSERT_TAIL(&all->unjudged, x, entry);
+	else
+		tell(all, x, &texts);
+}
+
 /* The attempt has ended; its outcome waits where its body does. */
 static void ended(struct xfers *all, struct xfer *x)
 {
 	if (!sink_in_file(&x->attempt.sink)) {
-		report(all, x);
+		safe(all, x);
 		return;
 	}
 	STAILQ_INSERT_TAIL(&all->unsynced, x, entry);
@@ -116,6 +138,23 @@ static void on_done(CURL *easy, CURLcode rc, void *arg)
 	ended(all, x);
 }
 
+static void on_synced(void *arg)
+{
+	struct xfers *all = arg;
+	struct xfer *x;
+
+	while ((x = STAILQ_FIRST(&all->syncing))) {
+		STAILQ_REMOVE_HEAD(&all->syncing, entry);
+		safe(all, x);
+	}
+}
+
+/* The event only makes a turn. */
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg;
+}
+
 struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 {
 	struct xfers *all = calloc(1, sizeof *all);
@@ -133,6 +172,15 @@ struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 	lookup_init(&all->lookups);
 	STAILQ_INIT(&all->pool);
 	STAILQ_INIT(&all->unsynced);
+	STAILQ_INIT(&all->syncing);
+	STAILQ_INIT(&all->unjudged);
+	all->judge = judge_create();
+	all->again = event_new(settings->base, -1, 0, on_again, NULL);
+	if (!all->again)
+		BUG("out of memory");
+	all->syncer = syncer_create(settings->base, on_synced, all, e);
+	if (!all->syncer)
+		goto bad;
 	all->multi = multi_create(settings->base, (long)settings->connections, on_done, all, e);
 	if (!all->multi)
 		goto bad;
@@ -153,6 +201,7 @@ void xfers_free(struct xfers *all)
 
 	if (!all)
 		return;
+	syncer_free(all->syncer);
 	HASH_ITER (hh, all->open, x, next) {
 		if (x->flying)
 			multi_remove(all->multi, x->attempt.easy);
@@ -165,6 +214,8 @@ void xfers_free(struct xfers *all)
 	}
 	multi_free(all->multi);
 	lookup_clear(&all->lookups);
+	judge_free(all->judge);
+	event_free(all->again);
 	free(all->sinks);
 	free(all);
 }
@@ -237,17 +288,44 @@ static void gather_sinks(struct xfers *all)
 
 static void sync_bodies(struct xfers *all)
 {
-	struct xfer *x;
-
-	if (all->unsynced_count == 0)
+	if (all->unsynced_count == 0 || syncer_busy(all->syncer))
 		return;
 	gather_sinks(all);
-	sink_sync(all->sinks, all->unsynced_count);
-	while ((x = STAILQ_FIRST(&all->unsynced))) {
-		STAILQ_REMOVE_HEAD(&all->unsynced, entry);
-		report(all, x);
-	}
+	STAILQ_CONCAT(&all->syncing, &all->unsynced);
+	syncer_start(all->syncer, all->sinks, all->unsynced_count);
 	all->unsynced_count = 0;
+}
+
+/* False when it is not its turn yet. */
+static bool judge_one(struct xfers *all, struct xfer *x)
+{
+	const struct message_judging m = {.job = x->attempt.job, .n = x->attempt.n};
+	struct attempt_texts texts;
+
+	if (!all->settings.on_judging(&m, all->settings.arg))
+		return false;
+	STAILQ_REMOVE_HEAD(&all->unjudged, entry);
+	attempt_judge(&x->attempt, all->judge, &texts);
+	tell(all, x, &texts);
+	return true;
+}
+
+static void judge_bodies(struct xfers *all)
+{
+	int64_t until_us;
+	struct xfer *x;
+
+	if (STAILQ_EMPTY(&all->unjudged))
+		return;
+	until_us = clock_boot_us() + JUDGE_TURN_US;
+	while ((x = STAILQ_FIRST(&all->unjudged))) {
+		if (clock_boot_us() >= until_us) {
+			event_active(all->again, EV_TIMEOUT, 0);
+			return;
+		}
+		if (!judge_one(all, x))
+			return;
+	}
 }
 
 static void start_waiting(struct xfers *all)
@@ -265,6 +343,7 @@ static void start_waiting(struct xfers *all)
 void xfers_end_turn(struct xfers *all)
 {
 	sync_bodies(all);
+	judge_bodies(all);
 	start_waiting(all);
 }
 

@@ -23,6 +23,9 @@ struct xfer_settings {
 	/* Borrows the message. Never called from a callback of libcurl's; a job may end before xfers_start() returns.
 	 */
 	void (*on_outcome)(const struct message_outcome *m, void *arg);
+	/* This job's fail_if is about to run. Sends it on at once; false while that is not possible: it will be asked
+	 * again at the end of another turn. */
+	bool (*on_judging)(const struct message_judging *m, void *arg);
 	void *arg;
 };
 
@@ -37,8 +40,8 @@ void xfers_cancel(struct xfers *all, const struct message_cancel *cancel);
 /* Jobs without an outcome so far. */
 size_t xfers_count(const struct xfers *all);
 
-/* To be called at the end of each turn of the loop: syncs the bodies of the turn and reports their jobs, and starts
- * those that waited for a name. */
+/* To be called at the end of each turn of the loop: has the bodies of the turn synced, judges what is to be judged, and
+ * starts those that waited for a name. */
 void xfers_end_turn(struct xfers *all);
 /* Held, nothing moves but cancellations. */
 void xfers_hold(struct xfers *all, bool hold);

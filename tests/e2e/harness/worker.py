@@ -85,21 +85,21 @@ class Outcome:
 
 
 class Worker:
-    """A worker that has its settings. `capacity` is the last it told."""
+    """A worker that has its settings. `capacity` is the last it told, `judging` the jobs it said JUDGING of."""
 
-    def __init__(self, deny=(), heartbeat_ms=10000, capacity_max=1024, greet=True, env=None):
+    def __init__(self, deny=(), heartbeat_ms=10000, capacity_max=1024, ca_file="", greet=True, env=None):
         self.scratch = Scratch()
         self.dir = self.scratch.path
         self.bodies = self.dir / "bodies"
         self.bodies.mkdir()
         self.log_path = self.dir / "log"
-        self.seq, self.buffer, self.capacity, self.alive, self.outcomes = 0, b"", None, 0, []
+        self.seq, self.buffer, self.capacity, self.alive, self.outcomes, self.judging = 0, b"", None, 0, [], []
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(DEADLINE_S)
         self.pid, self.status = self.start(theirs, env), None
         theirs.close()
         if greet:
-            self.send(self.settings(deny, heartbeat_ms, capacity_max))
+            self.send(self.settings(deny, heartbeat_ms, capacity_max, ca_file=ca_file))
             self.hello = self.wait_for(HELLO)
             self.wait_for(CAPACITY)
 
@@ -162,6 +162,10 @@ class Worker:
             self.capacity = struct.unpack("=I", payload)[0]
         elif kind == ALIVE:
             self.alive += 1
+        elif kind == JUDGING:
+            job, n = struct.unpack("=QI", payload)
+            assert n > 0
+            self.judging.append(job)
         elif kind == HELLO:
             assert struct.unpack("=II", payload) == (VERSION, self.pid)
         else:

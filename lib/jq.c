@@ -1,0 +1,185 @@
+/* libjq 1.6 behind what it needs to be safe with: its callbacks set (they are uninitialised), no library path (an
+ * import without one aborts), no ~/.jq, and its compile errors, meant for a terminal, brought into one sentence.
+ *
+ * The variables are bound by destructuring an envelope, so that a program is compiled once for all responses. The pipe
+ * binds loosest, so that the user's text can follow as it is, with line numbers and errors of its own. */
+#include "lib/jq.h"
+
+#include <jq.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+/* One line. The builtin stderr would write to the daemon's log. */
+static const char envelope[] = "def stderr: .; . as {$body, $status, $headers} | $body |\n";
+
+struct complaint {
+	struct err *e;
+	bool told; /* the first is kept, the others follow from it */
+};
+
+static jv on_input(jq_state *jq, void *arg)
+{
+	(void)jq, (void)arg;
+	return jv_invalid();
+}
+
+/* It cannot go on, and what it has taken by then cannot be given back. */
+static void on_no_memory(void *arg)
+{
+	(void)arg;
+	log_error("jq is out of memory", "why=\"a program took more than it may have\"");
+	_exit(EXIT_FAILURE);
+}
+
+static void on_debug(void *arg, jv v)
+{
+	(void)arg;
+	jv_free(v);
+}
+
+/* Where `text` begins with `part`, past it. */
+static const char *past(const char *text, const char *part)
+{
+	size_t n = strlen(part);
+
+	return strncmp(text, part, n) == 0 ? text + n : text;
+}
+
+/* The names that jq's grammar has for what it meets. */
+static const struct {
+	const char *token, *words;
+} tokens[] = {
+    {"$end", "end of the program"},
+    {"INVALID_CHARACTER", "character"},
+};
+
+/* Copies text[0..n) with the tokens replaced. */
+static void put_words(char *out, size_t size, const char *text, size_t n)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && len + 1 < size;) {
+		size_t k = 0;
+
+		while (k < sizeof tokens / sizeof *tokens && past(text + i, tokens[k].token) == text + i)
+			k++;
+		if (k == sizeof tokens / sizeof *tokens) {
+			out[len++] = text[i++];
+			continue;
+		}
+		len += (size_t)snprintf(out + len, size - len, "%s", tokens[k].words);
+		i += strlen(tokens[k].token);
+	}
+	out[len < size ? len : size - 1] = '\0';
+}
+
+/* "jq: error: syntax error, unexpected $end (Unix shell quoting issues?) at <top-level>, line 4:\n.a[   " becomes
+ * "syntax error, unexpected end of the program (line 3)". */
+static void tell(const char *said, struct err *e)
+{
+	static const char place[] = " at <top-level>, line ", advice[] = " (Unix shell quoting issues?)";
+	const char *what = past(said, "jq: error: ");
+	const char *at = strstr(what, place);
+	const char *stop = at ? at : what + strcspn(what, "\n");
+	const char *cut = strstr(what, advice);
+	int line = at ? atoi(at + sizeof place - 1) - 1 : 0;
+	char words[300];
+
+	if (cut && cut < stop)
+		stop = cut;
+	put_words(words, sizeof words, what, (size_t)(stop - what));
+	if (line > 1)
+		err_set(e, ERR_INPUT, NULL, "%s (line %d)", words, line);
+	else
+		err_set(e, ERR_INPUT, NULL, "%s", words);
+}
+
+static void on_complaint(void *arg, jv message)
+{
+	struct complaint *c = arg;
+
+	if (!c->told && jv_get_kind(message) == JV_KIND_STRING) {
+		tell(jv_string_value(message), c->e);
+		c->told = true;
+	}
+	jv_free(message);
+}
+
+static void no_complaint(void *arg, jv message)
+{
+	(void)arg;
+	jv_free(message);
+}
+
+/* jq takes in ~/.jq, which is nobody's business but the user's own jq. */
+static int compile_at_home_nowhere(jq_state *jq, const char *program)
+{
+	const char *home = getenv("HOME");
+	char *kept = home ? strdup(home) : NULL;
+	int ok;
+
+	if (home && !kept)
+		return 0;
+	unsetenv("HOME");
+	ok = jq_compile(jq, program);
+	if (kept)
+		setenv("HOME", kept, 1);
+	free(kept);
+	return ok;
+}
+
+static jq_state *compile(const char *program, struct err *e)
+{
+	struct complaint complaint = {.e = e};
+	jq_state *jq = jq_init();
+
+	err_set(e, ERR_SYSTEM, NULL, "jq cannot be started");
+	if (!jq)
+		return NULL;
+	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
+	jq_set_input_cb(jq, on_input, NULL);
+	jq_set_debug_cb(jq, on_debug, NULL);
+	jq_set_nomem_handler(jq, on_no_memory, NULL);
+	jq_set_error_cb(jq, on_complaint, &complaint);
+	if (!compile_at_home_nowhere(jq, program)) {
+		jq_teardown(&jq);
+		return NULL;
+	}
+	jq_set_error_cb(jq, no_complaint, NULL);
+	return jq;
+}
+
+struct jq_state *jq_program_compile(const char *text, struct err *e)
+{
+	jq_state *jq;
+	char *program;
+
+	if (strlen(text) > JQ_PROGRAM_MAX) {
+		err_set(e, ERR_INPUT, NULL, "the program is longer than %d bytes", JQ_PROGRAM_MAX);
+		return NULL;
+	}
+	program = malloc(sizeof envelope + strlen(text));
+	if (!program) {
+		err_set(e, ERR_SYSTEM, NULL, "out of memory for a jq program");
+		return NULL;
+	}
+	strcpy(stpcpy(program, envelope), text);
+	jq = compile(program, e);
+	free(program);
+	return jq;
+}
+
+int jq_program_check(const char *text, struct err *e)
+{
+	jq_state *jq = jq_program_compile(text, e);
+
+	if (!jq)
+		return -1;
+	jq_teardown(&jq);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* The jq programs that users write, compiled by libjq: by the worker to run them, by the client to check them before
+ * they are submitted. Only programs that use this link libjq; the daemon does not.
+ *
+ * fail_if runs on the JSON body of a response with status 2xx, with $status (a number) and $headers (an object, names
+ * in lower case) at hand. Its first output decides: none, false or null is fine; a string is the error's text; true is
+ * an error without a text; a number, object or array is an error whose text is its JSON. `.message` so finds
+ * {"message":"Token not valid!"}. Nothing is read but what the program is given: no files, modules, environment or
+ * further input, and what it says to stderr or debug is dropped. Where memory is short the process ends: libjq cannot
+ * go on then. */
+#ifndef FANOUT_LIB_JQ_H
+#define FANOUT_LIB_JQ_H
+
+#include "lib/err.h"
+
+#define JQ_PROGRAM_MAX 4096 /* bytes; nested to that depth compiling takes 0.25 s, to twice as much four times that */
+
+struct jq_state;
+
+/* Compiles a program whose input is to be an object of $body, $status and $headers. Takes some 20 ms and 1.2 MB; to be
+ * freed with jq_teardown(). NULL with ERR_INPUT and jq's own words for what is wrong with it. */
+struct jq_state *jq_program_compile(const char *text, struct err *e);
+/* Only looks whether it compiles. */
+int jq_program_check(const char *text, struct err *e);
+
+#endif
