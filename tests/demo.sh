@@ -37,7 +37,6 @@ socket = "$dir/sock";
 state_dir = "$dir/state";
 pulls_dir = "$dir/pulls.d";
 secrets_dir = "$dir/secrets";
-defaults = { concurrency = $jobs; };
 EOF
 mkdir -m 0700 "$dir/state" "$dir/pulls.d" "$dir/secrets"
 "$build/fanoutd" -c "$dir/fanout.conf" 2>"$dir/log" &
@@ -62,8 +61,8 @@ clock "$build/fanoutctl" submit --concurrency 1 --wait -i "$dir/urls" >/dev/null
 one_by_one=$took
 
 say "The same $jobs, fanned out:"
-echo '$ fanoutctl submit --wait -i urls'
-clock "$build/fanoutctl" submit -p --wait -i "$dir/urls" >"$dir/batch"
+echo "\$ fanoutctl submit --concurrency $jobs --wait -i urls"
+clock "$build/fanoutctl" submit --concurrency "$jobs" --wait -i "$dir/urls" >"$dir/batch"
 fanned_out=$took
 batch=$(cat "$dir/batch")
 
@@ -79,7 +78,7 @@ To go on, with a private daemon of your own (no root, no configuration):
 
     $shown/fanoutctl --local fetch https://example.org/
     $shown/fanoutctl --local submit --wait 'https://example.org/?page=[1-20]'
-    $shown/fanoutctl --local results 1
+    $shown/fanoutctl --local results last
 
 As a system service: sudo make install, then systemctl enable --now fanoutd.socket fanoutd.service
 All verbs: $shown/fanoutctl help
