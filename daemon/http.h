@@ -24,11 +24,12 @@ struct event_base;
 struct http;
 struct http_request;
 
-enum http_verb { HTTP_GET, HTTP_POST, HTTP_DELETE, HTTP_VERBS };
+enum http_verb { HTTP_GET, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_VERBS };
 
 struct http_route {
 	enum http_verb verb;
-	const char *path;  /* "{id}" stands for a batch's number, "{job}" for a job's name */
+	/* "{id}" stands for a batch's number, "{job}" for a job's name, "{name}" for any word, percent-encoded */
+	const char *path;
 	const char *query; /* parameters it takes, with a space between; NULL: none */
 	void (*handle)(struct http_request *r);
 	bool body; /* a body has to come */
@@ -56,8 +57,9 @@ uint64_t http_requests(const struct http *h);
 void *http_arg(const struct http_request *r);
 struct event_base *http_base(const struct http_request *r);
 uid_t http_uid(const struct http_request *r);
-bool http_head(const struct http_request *r);   /* a HEAD: streams have no body */
-uint64_t http_id(const struct http_request *r); /* the number of the batch, or of the job, in the path */
+bool http_head(const struct http_request *r);        /* a HEAD: streams have no body */
+uint64_t http_id(const struct http_request *r);      /* the number of the batch, or of the job, in the path */
+const char *http_name(const struct http_request *r); /* the word in the path, decoded; no NUL, else any bytes */
 /* NULL where it was not given. */
 const char *http_query(const struct http_request *r, const char *name);
 const char *http_header(const struct http_request *r, const char *name);

@@ -1,5 +1,5 @@
 /* What the rooms of daemon/http.h share: http.c (socket, connections), http_request.c (from bytes to a handler),
- * http_answer.c (replies and streams). */
+ * http_query.c, http_answer.c (replies and streams). */
 #ifndef FANOUT_DAEMON_HTTP_PRIVATE_H
 #define FANOUT_DAEMON_HTTP_PRIVATE_H
 
@@ -19,6 +19,7 @@
 #define HTTP_IDLE_US         INT64_C(600000000)
 #define HTTP_IDLE_CROWDED_US INT64_C(10000000) /* when there are nearly too many connections */
 #define HTTP_WRITE_SECONDS   3600              /* a reader that takes nothing for so long (a pager) has gone */
+#define HTTP_WORD_MAX        320               /* bytes of an id or a name in a path, as written */
 #define HTTP_PARAMS_MAX      8
 #define HTTP_ACCEPT_PAUSE_MS 100
 
@@ -61,6 +62,7 @@ struct http_request {
 	struct evhttp_request *req;         /* NULL: gone */
 	uid_t uid;
 	uint64_t id;
+	char name[HTTP_WORD_MAX];
 	struct http_param params[HTTP_PARAMS_MAX];
 	unsigned param_count;
 	char *query; /* the text that params point into */
@@ -77,6 +79,9 @@ struct http_connection *http_connection_of(struct http *h, struct evhttp_request
 void http_request_lost(struct http_request *r);
 /* After the answer has been written, or instead of it. */
 void http_request_free(struct http_request *r);
+/* In place; -1 where it is malformed, or a NUL would come out of it. */
+int http_percent_decode(char *s);
+int http_read_query(struct http_request *r, const struct http_route *route, const char *query, struct err *e);
 void http_on_request(struct evhttp_request *req, void *arg);
 /* The answer has been written: the connection waits for another request. */
 void http_connection_idle(struct http_connection *c);

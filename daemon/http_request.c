@@ -1,8 +1,7 @@
-/* From what evhttp read to a handler: what it lets through though it should not, the route, the path's id, the query.
- * Also the life of a request's record. */
+/* From what evhttp read to a handler: what it lets through though it should not, the route, the word in the path. Also
+ * the life of a request's record. */
 #define _GNU_SOURCE 1
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +83,7 @@ static int check_framing(struct evhttp_request *req, int64_t *length, struct err
 
 static int check_body(const struct http_route *route, int64_t length, struct err *e)
 {
-	if (route->verb != HTTP_POST && length > 0) {
+	if (route->verb != HTTP_POST && !route->body && length > 0) {
 		err_set(e, ERR_INPUT, NULL, "this request has no body");
 		return 400;
 	}
@@ -102,7 +101,8 @@ static int check_body(const struct http_route *route, int64_t length, struct err
 
 /* ---- routes ---- */
 
-static const char *const verb_names[] = {[HTTP_GET] = "GET, HEAD", [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE"};
+static const char *const verb_names[] = {
+    [HTTP_GET] = "GET, HEAD", [HTTP_POST] = "POST", [HTTP_PUT] = "PUT", [HTTP_DELETE] = "DELETE"};
 _Static_assert(sizeof verb_names / sizeof verb_names[0] == HTTP_VERBS, "every verb has a name");
 
 static int verb_of(const struct evhttp_request *req)
@@ -113,6 +113,8 @@ static int verb_of(const struct evhttp_request *req)
 		return HTTP_GET;
 	case EVHTTP_REQ_POST:
 		return HTTP_POST;
+	case EVHTTP_REQ_PUT:
+		return HTTP_PUT;
 	case EVHTTP_REQ_DELETE:
 		return HTTP_DELETE;
 	default:
@@ -140,17 +142,26 @@ static bool matches(const char *pattern, const char *path, char *word, size_t si
 	return *path == '\0';
 }
 
-static int read_id(const struct http_route *route, const char *word, uint64_t *id, struct err *e)
+static int read_name(struct http_request *r, const char *word, struct err *e)
+{
+	strcpy(r->name, word);
+	if (http_percent_decode(r->name))
+		return err_set(e, ERR_INPUT, "write % as %25", "the name in the path is not percent-encoded");
+	return 0;
+}
+
+static int read_word(const struct http_route *route, const char *word, struct http_request *r, struct err *e)
 {
 	uint32_t batch;
 
-	*id = 0;
+	if (strstr(route->path, "{name}"))
+		return read_name(r, word, e);
 	if (strstr(route->path, "{id}")) {
 		if (jobid_parse_batch(word, &batch))
 			return err_set(e, ERR_NOT_FOUND, "a batch is named by its number, as in 7",
 				       "there is no batch %s", word);
-		*id = batch;
-	} else if (strstr(route->path, "{job}") && jobid_parse(word, id)) {
+		r->id = batch;
+	} else if (strstr(route->path, "{job}") && jobid_parse(word, &r->id)) {
 		return err_set(e, ERR_NOT_FOUND, "a job is named as in 7.42", "there is no job %s", word);
 	}
 	return 0;
@@ -158,7 +169,7 @@ static int read_id(const struct http_route *route, const char *word, uint64_t *i
 
 struct found {
 	const struct http_route *route;
-	char word[JOBID_TEXT_SIZE + 8];
+	char word[HTTP_WORD_MAX];
 	char allow[64]; /* verbs that the path has, for a 405 */
 };
 
@@ -179,84 +190,6 @@ static void find_route(const struct http_route *routes, const char *path, int ve
 			strcat(f->allow, ", ");
 		strcat(f->allow, verb_names[t->verb]);
 	}
-}
-
-/* ---- the query ---- */
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)tolower((unsigned char)c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* In place; no NUL may come out of it. */
-static int percent_decode(char *s)
-{
-	char *out = s;
-
-	for (; *s; s++) {
-		if (*s == '%') {
-			int high = hex(s[1]), low = high < 0 ? -1 : hex(s[2]);
-
-			if (low < 0 || (high == 0 && low == 0))
-				return -1;
-			*out++ = (char)(high << 4 | low);
-			s += 2;
-		} else {
-			*out++ = *s;
-		}
-	}
-	*out = '\0';
-	return 0;
-}
-
-/* Finds `name` among the words; returns where, as a pointer into them. */
-static const char *find_word(const char *words, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (const char *p = words; p && *p; p += strcspn(p, " "), p += *p == ' ')
-		if (strcspn(p, " ") == n && strncmp(p, name, n) == 0)
-			return p;
-	return NULL;
-}
-
-static int read_param(struct http_request *r, const struct http_route *route, char *text, struct err *e)
-{
-	char *value = strchr(text, '=');
-	char known[200];
-
-	if (value)
-		*value++ = '\0';
-	if (!route->query || !find_word(route->query, text)) {
-		snprintf(known, sizeof known, route->query ? "known: %s" : "it takes none%s",
-			 route->query ? route->query : "");
-		return err_set(e, ERR_INPUT, known, "unknown query parameter \"%.60s\"", text);
-	}
-	if (!value || percent_decode(value))
-		return err_set(e, ERR_INPUT, "write it as in name=value, percent-encoded",
-			       "the query parameter \"%.60s\" has no value, or a malformed one", text);
-	if (http_query(r, text) || r->param_count == HTTP_PARAMS_MAX)
-		return err_set(e, ERR_INPUT, NULL, "the query parameter \"%.60s\" comes twice", text);
-	r->params[r->param_count++] = (struct http_param){text, value};
-	return 0;
-}
-
-static int read_query(struct http_request *r, const struct http_route *route, const char *query, struct err *e)
-{
-	char *rest, *text;
-
-	if (!query)
-		return 0;
-	r->query = rest = strdup(query);
-	if (!rest)
-		BUG("out of memory for a query");
-	while ((text = strsep(&rest, "&")))
-		if (read_param(r, route, text, e))
-			return -1;
-	return 0;
 }
 
 /* ---- dispatch ---- */
@@ -286,7 +219,7 @@ static void dispatch(struct http_request *r)
 {
 	const char *uri = evhttp_request_get_uri(r->req);
 	size_t path_len = strcspn(uri, "?");
-	char path[200] = "";
+	char path[512] = "";
 	struct found f;
 	int64_t length;
 	struct err e;
@@ -314,8 +247,8 @@ static void dispatch(struct http_request *r)
 	status = check_body(f.route, length, &e);
 	if (status)
 		refuse_and_close(r, status, &e);
-	else if (read_id(f.route, f.word, &r->id, &e) ||
-		 read_query(r, f.route, uri[path_len] ? uri + path_len + 1 : NULL, &e))
+	else if (read_word(f.route, f.word, r, &e) ||
+		 http_read_query(r, f.route, uri[path_len] ? uri + path_len + 1 : NULL, &e))
 		http_problem(r, &e);
 	else
 		f.route->handle(r);
@@ -368,12 +301,9 @@ uint64_t http_id(const struct http_request *r)
 	return r->id;
 }
 
-const char *http_query(const struct http_request *r, const char *name)
+const char *http_name(const struct http_request *r)
 {
-	for (unsigned i = 0; i < r->param_count; i++)
-		if (strcmp(r->params[i].name, name) == 0)
-			return r->params[i].value;
-	return NULL;
+	return r->name;
 }
 
 const char *http_header(const struct http_request *r, const char *name)
