@@ -2,11 +2,10 @@
  * within which bounds. libconfig does the syntax. */
 #define _GNU_SOURCE 1
 
-#include "daemon/conf.h"
+#include "daemon/conf_private.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libconfig.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,23 +17,9 @@
 
 #define DAY_US (INT64_C(86400) * 1000000)
 
-struct reader {
-	const char *path;
-	struct err *e;
-};
-
-struct key {
-	const char *name;
-	int (*read)(const struct reader *r, const struct key *k, const config_setting_t *s, void *base);
-	size_t offset;
-	int64_t min, max;
-	const struct key *group; /* for read_group; ends with a NULL name */
-};
-
 /* ---- telling what is wrong ---- */
 
-__attribute__((format(printf, 3, 4))) static int refuse(const struct reader *r, const config_setting_t *s,
-							const char *fmt, ...)
+int conf_refuse(const struct conf_reader *r, const config_setting_t *s, const char *fmt, ...)
 {
 	unsigned line = config_setting_source_line(s);
 	char text[300];
@@ -49,21 +34,21 @@ __attribute__((format(printf, 3, 4))) static int refuse(const struct reader *r, 
 	return -1;
 }
 
-static int wrong_type(const struct reader *r, const config_setting_t *s, const char *name, const char *wanted)
+int conf_wrong_type(const struct conf_reader *r, const config_setting_t *s, const char *name, const char *wanted)
 {
-	return refuse(r, s, "%s has to be %s", name, wanted);
+	return conf_refuse(r, s, "%s has to be %s", name, wanted);
 }
 
-static int unknown_key(const struct reader *r, const struct key *keys, const config_setting_t *s)
+static int unknown_key(const struct conf_reader *r, const struct conf_key *keys, const config_setting_t *s)
 {
 	const char *group = config_setting_name(config_setting_parent(s));
 	char known[200] = "";
 	size_t n = 0;
 
-	for (const struct key *k = keys; k->name && n < sizeof known; k++)
+	for (const struct conf_key *k = keys; k->name && n < sizeof known; k++)
 		n += (size_t)snprintf(known + n, sizeof known - n, " %s", k->name);
-	return refuse(r, s, "unknown key \"%.40s\"%s%.40s; known are:%s", config_setting_name(s), group ? " in " : "",
-		      group ? group : "", known);
+	return conf_refuse(r, s, "unknown key \"%.40s\"%s%.40s; known are:%s", config_setting_name(s),
+			   group ? " in " : "", group ? group : "", known);
 }
 
 /* ---- readers ---- */
@@ -77,12 +62,12 @@ static char *copy(const char *s)
 	return c;
 }
 
-static void *at(const struct key *k, void *base)
+static void *at(const struct conf_key *k, void *base)
 {
 	return (char *)base + k->offset;
 }
 
-static void set_string(const struct key *k, void *base, const char *s)
+static void set_string(const struct conf_key *k, void *base, const char *s)
 {
 	char **out = at(k, base);
 
@@ -90,40 +75,40 @@ static void set_string(const struct key *k, void *base, const char *s)
 	*out = copy(s);
 }
 
-static int read_string(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+int conf_read_string(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	const char *text = config_setting_get_string(s);
 
 	if (!text || !text[0])
-		return wrong_type(r, s, k->name, "a string that is not empty");
+		return conf_wrong_type(r, s, k->name, "a string that is not empty");
 	set_string(k, base, text);
 	return 0;
 }
 
-static int read_path(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+static int read_path(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	const char *text = config_setting_get_string(s);
 
 	if (!text || text[0] != '/')
-		return wrong_type(r, s, k->name, "an absolute path, as a string");
+		return conf_wrong_type(r, s, k->name, "an absolute path, as a string");
 	if ((int64_t)strlen(text) > k->max)
-		return refuse(r, s, "%s is longer than %lld bytes", k->name, (long long)k->max);
+		return conf_refuse(r, s, "%s is longer than %lld bytes", k->name, (long long)k->max);
 	set_string(k, base, text);
 	return 0;
 }
 
 /* libconfig reads 0660 as the number 660: file modes are strings here. */
-static int read_mode(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+static int read_mode(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	const char *text = config_setting_get_string(s);
 	char *end;
 	unsigned long mode;
 
 	if (!text || !text[0])
-		return wrong_type(r, s, k->name, "an octal number in quotes, as in \"0660\"");
+		return conf_wrong_type(r, s, k->name, "an octal number in quotes, as in \"0660\"");
 	mode = strtoul(text, &end, 8);
 	if (*end || strspn(text, "01234567") != strlen(text) || mode > 0777)
-		return refuse(r, s, "%s = \"%.20s\" is not an octal number from 0 to 0777", k->name, text);
+		return conf_refuse(r, s, "%s = \"%.20s\" is not an octal number from 0 to 0777", k->name, text);
 	*(unsigned *)at(k, base) = (unsigned)mode;
 	return 0;
 }
@@ -140,30 +125,30 @@ static int64_t whole(const config_setting_t *s)
 	return config_setting_type(s) == CONFIG_TYPE_INT ? config_setting_get_int(s) : config_setting_get_int64(s);
 }
 
-static int read_count(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+int conf_read_count(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	int64_t n;
 
 	if (!is_whole(s))
-		return wrong_type(r, s, k->name, "a whole number");
+		return conf_wrong_type(r, s, k->name, "a whole number");
 	n = whole(s);
 	if (n < k->min || n > k->max)
-		return refuse(r, s, "%s = %lld is not within %lld and %lld", k->name, (long long)n, (long long)k->min,
-			      (long long)k->max);
+		return conf_refuse(r, s, "%s = %lld is not within %lld and %lld", k->name, (long long)n,
+				   (long long)k->min, (long long)k->max);
 	*(unsigned *)at(k, base) = (unsigned)n;
 	return 0;
 }
 
-static int read_flag(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+int conf_read_flag(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	if (config_setting_type(s) != CONFIG_TYPE_BOOL)
-		return wrong_type(r, s, k->name, "true or false");
+		return conf_wrong_type(r, s, k->name, "true or false");
 	*(bool *)at(k, base) = config_setting_get_bool(s) != 0;
 	return 0;
 }
 
 /* An amount with a unit in a string, or a bare number (seconds, bytes). */
-static int read_amount(const struct reader *r, const struct key *k, const config_setting_t *s, void *base,
+static int read_amount(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base,
 		       int (*parse)(const char *, int64_t *, struct err *), const char *wanted)
 {
 	const char *text = config_setting_get_string(s);
@@ -172,142 +157,53 @@ static int read_amount(const struct reader *r, const struct key *k, const config
 	int64_t v;
 
 	if (!text && !is_whole(s))
-		return wrong_type(r, s, k->name, wanted);
+		return conf_wrong_type(r, s, k->name, wanted);
 	if (!text) {
 		snprintf(number, sizeof number, "%lld", (long long)whole(s));
 		text = number;
 	}
 	if (parse(text, &v, &why))
-		return refuse(r, s, "%s: %s", k->name, why.what);
+		return conf_refuse(r, s, "%s: %s", k->name, why.what);
 	if (v < k->min || v > k->max)
-		return refuse(r, s, "%s = \"%.30s\" is out of range", k->name, text);
+		return conf_refuse(r, s, "%s = \"%.30s\" is out of range", k->name, text);
 	*(int64_t *)at(k, base) = v;
 	return 0;
 }
 
-static int read_duration(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+static int read_duration(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	return read_amount(r, k, s, base, units_parse_duration_us, "a duration, as in \"30s\"");
 }
 
-static int read_bytes(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+static int read_bytes(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	return read_amount(r, k, s, base, units_parse_bytes, "a size, as in \"64M\"");
 }
 
-static int read_level(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+static int read_level(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	const char *text = config_setting_get_string(s);
 	int level = text ? log_level_parse(text) : -1;
 
 	if (level < 0)
-		return wrong_type(r, s, k->name, "\"error\", \"warn\", \"info\" or \"debug\"");
+		return conf_wrong_type(r, s, k->name, "\"error\", \"warn\", \"info\" or \"debug\"");
 	*(enum log_level *)at(k, base) = (enum log_level)level;
 	return 0;
 }
 
-static int read_rate_text(const struct reader *r, const struct key *k, const config_setting_t *s, const char *text,
-			  struct limit_rule *rule)
-{
-	struct err why;
-
-	if (!text)
-		return wrong_type(r, s, k->name, "a string, as in \"100/min\"");
-	if (rule->rate_count == LIMIT_RATES_MAX)
-		return refuse(r, s, "a limit has at most %d rates", LIMIT_RATES_MAX);
-	if (units_parse_rate(text, &rule->rates[rule->rate_count], &why))
-		return refuse(r, s, "%s: %s", k->name, why.what);
-	rule->rate_count++;
-	return 0;
-}
-
-static int read_rate(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
-{
-	return read_rate_text(r, k, s, config_setting_get_string(s), at(k, base));
-}
-
-static int read_rates(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
-{
-	if ((!config_setting_is_array(s) && !config_setting_is_list(s)) || config_setting_length(s) == 0)
-		return wrong_type(r, s, k->name, "an array of rates, as in [\"100/min\", \"5000/h\"]");
-	for (int i = 0; i < config_setting_length(s); i++)
-		if (read_rate_text(r, k, s, config_setting_get_string_elem(s, i), at(k, base)))
-			return -1;
-	return 0;
-}
-
-/* A host glob, perhaps with a port, perhaps with a path glob. */
-static int read_match(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
-{
-	const char *text = config_setting_get_string(s);
-
-	if (!text || !text[0])
-		return wrong_type(r, s, k->name, "a host, as in \"api.example.org\", perhaps with * in it");
-	if (strstr(text, "://") || text[0] == '/' || strpbrk(text, " \t\r\n@?#"))
-		return refuse(r, s, "%s = \"%.60s\" is not of the form HOST[:PORT][/PATH]", k->name, text);
-	set_string(k, base, text);
-	return 0;
-}
-
-static int read_group(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+int conf_read_group(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	if (!config_setting_is_group(s))
-		return wrong_type(r, s, k->name ? k->name : "an element", "a group, as in { ... }");
+		return conf_wrong_type(r, s, k->name ? k->name : "an element", "a group, as in { ... }");
 	for (int i = 0; i < config_setting_length(s); i++) {
 		const config_setting_t *child = config_setting_get_elem(s, (unsigned)i);
-		const struct key *found = k->group;
+		const struct conf_key *found = k->group;
 
 		while (found->name && strcmp(found->name, config_setting_name(child)) != 0)
 			found++;
 		if (!found->name)
 			return unknown_key(r, k->group, child);
 		if (found->read(r, found, child, base))
-			return -1;
-	}
-	return 0;
-}
-
-/* ---- limits ---- */
-
-static const struct key limit_keys[] = {
-    {"name", read_string, offsetof(struct conf_limit, name), 0, 0, NULL},
-    {"match", read_match, offsetof(struct conf_limit, match), 0, 0, NULL},
-    {"rate", read_rate, offsetof(struct conf_limit, rule), 0, 0, NULL},
-    {"rates", read_rates, offsetof(struct conf_limit, rule), 0, 0, NULL},
-    {"concurrency", read_count, offsetof(struct conf_limit, rule.concurrency), 1, 10000, NULL},
-    {"pace", read_flag, offsetof(struct conf_limit, rule.pace), 0, 0, NULL},
-    {0},
-};
-
-static int read_limit(const struct reader *r, const config_setting_t *s, struct conf_limit *l)
-{
-	static const struct key limit = {"a limit", read_group, 0, 0, 0, limit_keys};
-
-	l->line = config_setting_source_line(s);
-	if (read_group(r, &limit, s, l))
-		return -1;
-	if (!l->match)
-		return refuse(r, s, "a limit has no \"match\", so nothing would be under it");
-	if (l->rule.rate_count == 0 && l->rule.concurrency == 0)
-		return refuse(r, s, "the limit for %.60s has neither a rate nor a concurrency", l->match);
-	if (l->rule.pace && l->rule.rate_count == 0)
-		return refuse(r, s, "the limit for %.60s says pace without a rate", l->match);
-	return 0;
-}
-
-static int read_limits(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
-{
-	struct conf *c = base;
-
-	if (!config_setting_is_list(s))
-		return wrong_type(r, s, k->name,
-				  "a list of groups, as in ( { match = \"...\"; rate = \"100/min\"; } )");
-	c->limits = calloc((size_t)config_setting_length(s) + 1, sizeof *c->limits);
-	if (!c->limits)
-		BUG("out of memory for the configuration");
-	for (int i = 0; i < config_setting_length(s); i++) {
-		c->limit_count++; /* first, so that a half-read one is freed */
-		if (read_limit(r, config_setting_get_elem(s, (unsigned)i), &c->limits[i]))
 			return -1;
 	}
 	return 0;
@@ -340,21 +236,22 @@ static void clear_deny(struct conf *c)
 	c->deny_count = 0;
 }
 
-static int read_deny(const struct reader *r, const struct key *k, const config_setting_t *s, void *base)
+static int read_deny(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
 	struct conf *c = base;
 
 	if (!config_setting_is_array(s) && !config_setting_is_list(s))
-		return wrong_type(r, s, k->name, "an array of networks, as in [\"169.254.0.0/16\"]");
+		return conf_wrong_type(r, s, k->name, "an array of networks, as in [\"169.254.0.0/16\"]");
 	if (config_setting_length(s) > MESSAGE_DENY_MAX)
-		return refuse(r, s, "%s has more than %d networks", k->name, MESSAGE_DENY_MAX);
+		return conf_refuse(r, s, "%s has more than %d networks", k->name, MESSAGE_DENY_MAX);
 	clear_deny(c); /* of the defaults */
 	for (int i = 0; i < config_setting_length(s); i++) {
 		const char *text = config_setting_get_string_elem(s, i);
 
 		if (!text || !is_network(text))
-			return refuse(r, s, "%s: \"%.60s\" is not a network, as in \"169.254.0.0/16\" or \"fe80::/10\"",
-				      k->name, text ? text : "");
+			return conf_refuse(r, s,
+					   "%s: \"%.60s\" is not a network, as in \"169.254.0.0/16\" or \"fe80::/10\"",
+					   k->name, text ? text : "");
 		c->deny[c->deny_count++] = copy(text);
 	}
 	return 0;
@@ -364,21 +261,21 @@ static int read_deny(const struct reader *r, const struct key *k, const config_s
 
 #define AT(field) offsetof(struct conf, field)
 
-static const struct key defaults_keys[] = {
-    {"concurrency", read_count, AT(concurrency), 1, 10000, NULL},
+static const struct conf_key defaults_keys[] = {
+    {"concurrency", conf_read_count, AT(concurrency), 1, 10000, NULL},
     {"timeout", read_duration, AT(defaults.timeout_us), 1000, DAY_US, NULL},
     {"connect_timeout", read_duration, AT(defaults.connect_timeout_us), 1000, DAY_US, NULL},
-    {"max_attempts", read_count, AT(defaults.max_attempts), 1, 100, NULL},
+    {"max_attempts", conf_read_count, AT(defaults.max_attempts), 1, 100, NULL},
     {"max_body", read_bytes, AT(defaults.max_body_bytes), 1, INT64_C(1) << 40, NULL},
     {0},
 };
 
-static const struct key network_keys[] = {
+static const struct conf_key network_keys[] = {
     {"deny", read_deny, 0, 0, 0, NULL},
     {0},
 };
 
-static const struct key retention_keys[] = {
+static const struct conf_key retention_keys[] = {
     {"results", read_duration, AT(retention_results_us), 0, INT64_MAX, NULL},
     {"store", read_bytes, AT(retention_store_bytes), 0, INT64_MAX, NULL},
     {0},
@@ -386,17 +283,17 @@ static const struct key retention_keys[] = {
 
 #define SOCKET_PATH_MAX 107 /* unix(7) */
 
-static const struct key keys[] = {
+static const struct conf_key keys[] = {
     {"socket", read_path, AT(socket), 0, SOCKET_PATH_MAX, NULL},
     {"socket_mode", read_mode, AT(socket_mode), 0, 0, NULL},
     {"state_dir", read_path, AT(state_dir), 0, PATHS_MAX - 300, NULL},
-    {"workers", read_count, AT(workers), 0, 256, NULL},
+    {"workers", conf_read_count, AT(workers), 0, 256, NULL},
     {"pulls_dir", read_path, AT(pulls_dir), 0, PATHS_MAX - 300, NULL},
     {"secrets_dir", read_path, AT(secrets_dir), 0, PATHS_MAX - 300, NULL},
-    {"defaults", read_group, 0, 0, 0, defaults_keys},
-    {"limits", read_limits, 0, 0, 0, NULL},
-    {"network", read_group, 0, 0, 0, network_keys},
-    {"retention", read_group, 0, 0, 0, retention_keys},
+    {"defaults", conf_read_group, 0, 0, 0, defaults_keys},
+    {"limits", conf_read_limits, 0, 0, 0, NULL},
+    {"network", conf_read_group, 0, 0, 0, network_keys},
+    {"retention", conf_read_group, 0, 0, 0, retention_keys},
     {"log_level", read_level, AT(log_level), 0, 0, NULL},
     {0},
 };
@@ -422,7 +319,7 @@ static void set_defaults(struct conf *c)
 	c->deny[c->deny_count++] = copy("fe80::/10");
 }
 
-static int syntax_error(const struct reader *r, const config_t *file)
+static int syntax_error(const struct conf_reader *r, const config_t *file)
 {
 	if (config_error_type(file) == CONFIG_ERR_FILE_IO)
 		return err_set(r->e, ERR_INPUT, "fanoutd -c FILE names another", "%.200s: cannot be read: %s", r->path,
@@ -436,8 +333,8 @@ static int syntax_error(const struct reader *r, const config_t *file)
 
 int conf_load(struct conf *out, const char *path, struct err *e)
 {
-	static const struct key root = {NULL, read_group, 0, 0, 0, keys};
-	struct reader r = {path, e};
+	static const struct conf_key root = {NULL, conf_read_group, 0, 0, 0, keys};
+	struct conf_reader r = {path, e};
 	config_t file;
 	int rc;
 
@@ -446,7 +343,7 @@ int conf_load(struct conf *out, const char *path, struct err *e)
 		return 0;
 	config_init(&file);
 	if (config_read_file(&file, path))
-		rc = read_group(&r, &root, config_root_setting(&file), out);
+		rc = conf_read_group(&r, &root, config_root_setting(&file), out);
 	else
 		rc = syntax_error(&r, &file);
 	config_destroy(&file);
@@ -457,11 +354,7 @@ int conf_load(struct conf *out, const char *path, struct err *e)
 
 void conf_clear(struct conf *c)
 {
-	for (unsigned i = 0; i < c->limit_count; i++) {
-		free(c->limits[i].name);
-		free(c->limits[i].match);
-	}
-	free(c->limits);
+	conf_clear_limits(c);
 	clear_deny(c);
 	free(c->socket);
 	free(c->state_dir);

@@ -5,18 +5,11 @@
 
 #include <stdint.h>
 
-#include "daemon/limit.h"
+#include "daemon/rules.h"
 #include "daemon/spec.h"
 #include "lib/err.h"
 #include "lib/log.h"
 #include "lib/message.h"
-
-struct conf_limit {
-	char *name; /* NULL: none */
-	char *match;
-	struct limit_rule rule;
-	unsigned line;
-};
 
 struct conf {
 	char *socket;
@@ -26,7 +19,7 @@ struct conf {
 	char *pulls_dir, *secrets_dir;
 	unsigned concurrency; /* defaults.concurrency: per host */
 	struct spec_defaults defaults;
-	struct conf_limit *limits;
+	struct rule *limits; /* each with a name of its own; strings are owned */
 	unsigned limit_count;
 	char *deny[MESSAGE_DENY_MAX];
 	unsigned deny_count;

@@ -127,16 +127,16 @@ static void limits_are_read_with_all_their_rates(void **state)
 	assert_int_equal(c.limit_count, 3);
 	assert_string_equal(c.limits[0].name, "cats");
 	assert_string_equal(c.limits[0].match, "catfact.ninja");
-	assert_int_equal(c.limits[0].rule.rate_count, 1);
-	assert_int_equal(c.limits[0].rule.rates[0].count, 100);
-	assert_int_equal(c.limits[0].rule.rates[0].window_us, 60000000);
-	assert_null(c.limits[1].name);
-	assert_int_equal(c.limits[1].rule.rate_count, 2);
-	assert_int_equal(c.limits[1].rule.rates[1].window_us, 6000000);
-	assert_int_equal(c.limits[1].rule.concurrency, 10);
-	assert_true(c.limits[1].rule.pace);
-	assert_int_equal(c.limits[1].line, 2);
-	assert_int_equal(c.limits[2].rule.rate_count, 0);
+	assert_int_equal(c.limits[0].limit.rate_count, 1);
+	assert_int_equal(c.limits[0].limit.rates[0].count, 100);
+	assert_int_equal(c.limits[0].limit.rates[0].window_us, 60000000);
+	assert_string_equal(c.limits[1].name, "api.github.com:443/repos/*"); /* by its match */
+	assert_int_equal(c.limits[1].source, RULE_CONF);
+	assert_int_equal(c.limits[1].limit.rate_count, 2);
+	assert_int_equal(c.limits[1].limit.rates[1].window_us, 6000000);
+	assert_int_equal(c.limits[1].limit.concurrency, 10);
+	assert_true(c.limits[1].limit.pace);
+	assert_int_equal(c.limits[2].limit.rate_count, 0);
 	conf_clear(&c);
 }
 
@@ -191,14 +191,45 @@ static void a_limit_that_says_nothing_is_refused(void **state)
 {
 	(void)state;
 	refused("limits = ( { rate = \"1/s\"; } );\n", 1, "no \"match\"");
+	refused("limits = ( { match = \"a\"; name = \"b\\nc\"; rate = \"1/s\"; } );\n", 1, "name has a control byte");
 	refused("limits = ( { match = \"\"; rate = \"1/s\"; } );\n", 1, "match");
-	refused("limits = ( { match = \"https://a\"; rate = \"1/s\"; } );\n", 1, "HOST[:PORT][/PATH]");
-	refused("limits = ( { match = \"a\"; } );\n", 1, "neither a rate nor a concurrency");
+	refused("limits = ( { match = \"https://a\"; rate = \"1/s\"; } );\n", 1,
+		"the match \"https://a\" is a URL: write HOST[:PORT][/PATH]");
+	refused("limits = ( { match = \"a:b\"; rate = \"1/s\"; } );\n", 1, "the match has a bad port");
+	refused("limits = ( { match = \"a b\"; rate = \"1/s\"; } );\n", 1, "a space or a control character");
+	refused("limits = ( { match = \"a\"; } );\n", 1, "limits nothing: give it a rate");
 	refused("limits = ( { match = \"a\"; rate = \"lots\"; } );\n", 1, "rate");
 	refused("limits = ( { match = \"a\"; rates = []; } );\n", 1, "rates has to be an array");
 	refused("limits = ( { match = \"a\"; rates = [\"1/s\",\"2/s\",\"3/s\",\"4/s\",\"5/s\"]; } );\n", 1,
 		"at most 4");
 	refused("limits = ( { match = \"a\"; concurrency = 1; pace = true; } );\n", 1, "pace without a rate");
+}
+
+static void two_limits_of_one_name_are_refused_with_the_line_of_the_second(void **state)
+{
+	(void)state;
+	refused("limits = ( { name = \"x\"; match = \"a\"; rate = \"1/s\"; },\n"
+		"  { name = \"x\"; match = \"b\"; rate = \"1/s\"; } );\n",
+		2, "two limits called \"x\"");
+	refused("limits = ( { match = \"a\"; rate = \"1/s\"; },\n\n  { match = \"a\"; concurrency = 1; } );\n", 3,
+		"two limits called \"a\"");
+}
+
+static void a_limit_with_a_long_match_needs_a_name(void **state)
+{
+	char text[400], match[202];
+	struct conf c;
+
+	(void)state;
+	memset(match, 'a', 201);
+	match[0] = '*';
+	match[201] = '\0';
+	snprintf(text, sizeof text, "limits = ( { match = \"%s\"; rate = \"1/s\"; } );\n", match);
+	refused(text, 1, "needs a name");
+	snprintf(text, sizeof text, "limits = ( { match = \"%s\"; name = \"n\"; rate = \"1/s\"; } );\n", match);
+	load(&c, text);
+	assert_string_equal(c.limits[0].match, match);
+	conf_clear(&c);
 }
 
 static void syntax_errors_have_their_line(void **state)
@@ -230,6 +261,8 @@ int main(void)
 	    cmocka_unit_test(wrong_types_are_refused_with_their_line),
 	    cmocka_unit_test(values_out_of_range_are_refused),
 	    cmocka_unit_test(a_limit_that_says_nothing_is_refused),
+	    cmocka_unit_test(two_limits_of_one_name_are_refused_with_the_line_of_the_second),
+	    cmocka_unit_test(a_limit_with_a_long_match_needs_a_name),
 	    cmocka_unit_test(syntax_errors_have_their_line),
 	    cmocka_unit_test(a_missing_file_is_told_by_its_name),
 	};
