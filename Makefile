@@ -8,8 +8,8 @@ LIB_MODULES = jq err base64 log clock units jobid reason url wire message heap p
 DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit throttle rules engine engine_lane engine_limit engine_refuse engine_explain engine_start engine_end \
 	pool peer spawn watch store_sqlite store_sync store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
 	store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_query http_answer api \
-	api_submit api_batches api_results api_events api_jobs api_daemon render metrics spec_parse spec_members spec_headers \
-	spec_url spec_raw spec_options spec_merge arena notify private cmdline
+	api_submit api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
+	render render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
 	fields httpdate ratelimit judge syncer
 CLI_MODULES = main background batch chains client closest ctl feed fetch glob help input layouts local options output \

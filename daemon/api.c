@@ -4,7 +4,6 @@
 #include "daemon/api.h"
 
 #include <errno.h>
-#include <event2/buffer.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -13,7 +12,6 @@
 #include <uthash.h>
 
 #include "daemon/engine.h"
-#include "daemon/render.h"
 #include "daemon/spec.h"
 #include "lib/clock.h"
 
@@ -61,6 +59,13 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/v1/jobs/{job}/body", NULL, api_job_body, false},
     {HTTP_POST, "/v1/jobs/{job}/cancel", NULL, api_job_cancel, false},
     {HTTP_POST, "/v1/jobs/{job}/retry", NULL, api_job_retry, false},
+    {HTTP_GET, "/v1/batches/{id}/explain", NULL, api_batch_explain, false},
+    {HTTP_GET, "/v1/jobs/{job}/explain", NULL, api_job_explain, false},
+    {HTTP_GET, "/v1/limits", "host", api_limits_get, false},
+    {HTTP_POST, "/v1/limits/resume", "host", api_limits_resume, false},
+    {HTTP_PUT, "/v1/limits/{name}", NULL, api_limit_put, true},
+    {HTTP_DELETE, "/v1/limits/{name}", NULL, api_limit_delete, false},
+    {HTTP_GET, "/v1/audit", "host since until", api_audit, false},
     {HTTP_GET, "/healthz", NULL, api_health, false},
     {HTTP_GET, "/v1/stats", NULL, api_stats, false},
     {HTTP_GET, "/metrics", NULL, api_metrics, false},
@@ -209,6 +214,18 @@ bool api_admin(struct api *a, uid_t asker)
 	return asker == 0 || asker == geteuid() || is_admin(a, asker);
 }
 
+bool api_refuse_others(struct http_request *r)
+{
+	struct err e;
+
+	if (api_admin(http_arg(r), http_uid(r)))
+		return false;
+	err_set(&e, ERR_PERMISSION, "ask one of them, or give the batch a rate of its own",
+		"only root, the user of fanoutd and members of " API_ADMIN_GROUP " may change limits");
+	http_problem(r, &e);
+	return true;
+}
+
 bool api_visible(struct api *a, uid_t asker, uint32_t owner)
 {
 	return asker == owner || api_admin(a, asker);
@@ -324,6 +341,7 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 	l->batch.row.key = copy(b->key);
 	l->batch.row.options = NULL;
 	l->batch.chain = b->options && strstr(b->options, "\"chain\"") && spec_options_chain(b->options);
+	l->batch.rate = api_batch_rate(b);
 }
 
 /* Another's batch and none are told apart by nobody. */
@@ -374,47 +392,6 @@ void api_with_batch(struct http_request *r, uint32_t batch, uint64_t job,
 }
 
 /* ---- small things ---- */
-
-void api_reply_json(struct http_request *r, int status, json_t *json)
-{
-	struct evbuffer *body = evbuffer_new();
-
-	render_write(body, json, true);
-	http_reply(r, status, "application/json", body);
-	evbuffer_free(body);
-}
-
-json_t *api_render_batch(const struct api *a, const struct store_batch *b)
-{
-	int64_t staged = engine_batch_staged(a->set.engine, b->id);
-	struct store_batch shown = *b;
-
-	if (staged > shown.counts[JOB_RUNNING])
-		staged = shown.counts[JOB_RUNNING];
-	shown.counts[JOB_RUNNING] -= staged;
-	shown.counts[JOB_QUEUED] += staged;
-	return render_batch(&shown, clock_wall_us());
-}
-
-enum job_state api_shown_state(const struct api *a, const struct store_result *row)
-{
-	bool ahead = row->state == JOB_RUNNING && engine_job_staged(a->set.engine, row->job);
-
-	return ahead ? JOB_QUEUED : row->state;
-}
-
-json_t *api_render_result(const struct api *a, const struct store_result *row)
-{
-	struct store_result shown = *row;
-
-	shown.state = api_shown_state(a, row);
-	return render_result(&shown);
-}
-
-void api_reply_batch(struct http_request *r, const struct store_batch *b)
-{
-	api_reply_json(r, 200, api_render_batch(http_arg(r), b));
-}
 
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e)

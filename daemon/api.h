@@ -7,6 +7,10 @@
  *   api_results.c  the stream of results
  *   api_events.c   server-sent events
  *   api_jobs.c     one job, its attempts, its body
+ *   api_limits.c   rules and their state, setting them
+ *   api_explain.c  why something waits
+ *   api_audit.c    the record of one host
+ *   api_show.c     batches and results as they are shown, forecasts
  *   api_daemon.c   health, stats, metrics */
 #ifndef FANOUT_DAEMON_API_H
 #define FANOUT_DAEMON_API_H
@@ -65,6 +69,7 @@ unsigned api_streams(const struct api *a);
 struct api_batch {
 	struct store_batch row; /* .options is NULL */
 	bool chain;             /* all its jobs are one chain */
+	struct rate rate;       /* of its own; count 0: none */
 };
 /* Reads the batch, answers 404 when there is none or it is another's, else goes on with `then`, for as long as the
  * batch's copy lives. `job`: 0, or the job that the 404 has to name. */
@@ -72,15 +77,23 @@ void api_with_batch(struct http_request *r, uint32_t batch, uint64_t job,
 		    void (*then)(struct http_request *r, const struct api_batch *b));
 
 void api_reply_json(struct http_request *r, int status, json_t *json); /* takes the reference */
-void api_reply_batch(struct http_request *r, const struct store_batch *b);
+void api_reply_batch(struct http_request *r, const struct api_batch *b);
 /* As render_batch and render_result, but a job whose attempt was opened ahead of its turn waits. */
-json_t *api_render_batch(const struct api *a, const struct store_batch *b);
+json_t *api_render_batch(const struct api *a, const struct store_batch *b, const struct rate *rate);
+struct rate api_batch_rate(const struct store_batch *b);
+/* The forecast, of what is shown (api_shown_batch): by the speed so far, or by the limits that it waits for. */
+int64_t api_eta_us(const struct api *a, const struct store_batch *shown, const struct rate *rate);
+struct store_batch api_shown_batch(const struct api *a, const struct store_batch *b);
 json_t *api_render_result(const struct api *a, const struct store_result *row);
 enum job_state api_shown_state(const struct api *a, const struct store_result *row);
 /* Refuses (503) while draining; true when it did. */
 bool api_refuse_draining(struct http_request *r);
 /* The same for reads, when the store is being closed. */
 bool api_refuse_stopped(struct http_request *r);
+/* Refuses (403) who may not change limits; true when it did. */
+bool api_refuse_others(struct http_request *r);
+/* The query's host, as a limit key ("a.example:443"); "" where it was not given. */
+int api_query_host(struct http_request *r, char *key, struct err *e);
 /* A whole number of the query, or `missing`. */
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e);
@@ -106,6 +119,13 @@ void api_job_attempts(struct http_request *r);
 void api_job_body(struct http_request *r);
 void api_job_cancel(struct http_request *r);
 void api_job_retry(struct http_request *r);
+void api_batch_explain(struct http_request *r);
+void api_job_explain(struct http_request *r);
+void api_limits_get(struct http_request *r);
+void api_limits_resume(struct http_request *r);
+void api_limit_put(struct http_request *r);
+void api_limit_delete(struct http_request *r);
+void api_audit(struct http_request *r);
 void api_health(struct http_request *r);
 void api_stats(struct http_request *r);
 void api_metrics(struct http_request *r);

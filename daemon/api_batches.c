@@ -16,7 +16,7 @@
 
 static void reply_batch(struct http_request *r, const struct api_batch *b)
 {
-	api_reply_batch(r, &b->row);
+	api_reply_batch(r, b);
 }
 
 void api_batch_get(struct http_request *r)
@@ -36,12 +36,14 @@ struct listing {
 static void on_listed(struct store_batch_list *list, const struct store_batch *b)
 {
 	struct listing *l = (struct listing *)list;
+	struct rate rate;
 
 	if (json_array_size(l->batches) == l->wanted) {
 		l->more = true;
 		return;
 	}
-	json_array_append_new(l->batches, api_render_batch(http_arg(l->r), b));
+	rate = api_batch_rate(b);
+	json_array_append_new(l->batches, api_render_batch(http_arg(l->r), b, &rate));
 	l->last = b->id;
 }
 
@@ -250,7 +252,7 @@ static void begin_wait(struct http_request *r, const struct api_batch *b)
 		return;
 	}
 	if (b->row.ended_us || us == 0) {
-		api_reply_batch(r, &b->row);
+		api_reply_batch(r, b);
 		return;
 	}
 	if (!api_stream_enter(a, &e)) {

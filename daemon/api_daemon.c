@@ -36,6 +36,63 @@ static int64_t resident_bytes(void)
 	return pages * sysconf(_SC_PAGESIZE);
 }
 
+/* ---- what the limits say ---- */
+
+struct limits {
+	struct metrics_limit *limits;
+	struct metrics_host *hosts;
+	unsigned limit_count, host_count;
+	int64_t now_us; /* CLOCK_BOOTTIME */
+};
+
+static void on_rule(void *arg, const struct rule *rule)
+{
+	(void)arg;
+	(void)rule;
+}
+
+static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting)
+{
+	struct limits *l = arg;
+	struct metrics_limit *m = &l->limits[l->limit_count];
+
+	if (l->limit_count == METRICS_LIMITS_MAX)
+		return;
+	l->limit_count++;
+	snprintf(m->name, sizeof m->name, "%s", rule->name);
+	snprintf(m->host, sizeof m->host, "%s", host);
+	m->in_flight = limit_in_flight(state);
+	m->waiting = waiting;
+	m->window_count = limit_windows(state, l->now_us, m->windows);
+}
+
+static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle)
+{
+	struct limits *l = arg;
+	struct metrics_host *m = &l->hosts[l->host_count];
+	int64_t until = limit_paused_until_us(state, l->now_us);
+
+	if (l->host_count == METRICS_LIMITS_MAX || (!until && !throttle->hits))
+		return;
+	l->host_count++;
+	snprintf(m->host, sizeof m->host, "%s", host);
+	m->paused_us = until > l->now_us ? until - l->now_us : 0;
+	m->refusals = throttle->hits;
+}
+
+static struct limits collect_limits(struct api *a)
+{
+	struct limits l = {.limits = api_alloc(METRICS_LIMITS_MAX * sizeof *l.limits),
+			   .hosts = api_alloc(METRICS_LIMITS_MAX * sizeof *l.hosts),
+			   .now_us = clock_boot_us()};
+	struct engine_limits_visitor v = {.arg = &l, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
+
+	engine_limits_visit(api_engine(a), NULL, &v);
+	return l;
+}
+
+/* ---- numbers ---- */
+
 /* The caller frees `workers`. */
 static struct pool_worker_info *collect(struct api *a, struct metrics *m)
 {
@@ -77,9 +134,16 @@ void api_metrics(struct http_request *r)
 	struct evbuffer *out = evbuffer_new();
 	struct metrics m;
 	struct pool_worker_info *workers = collect(http_arg(r), &m);
+	struct limits l = collect_limits(http_arg(r));
 
+	m.limits = l.limits;
+	m.limit_count = l.limit_count;
+	m.hosts = l.hosts;
+	m.host_count = l.host_count;
 	metrics_write(out, &m);
 	http_reply(r, 200, "text/plain; version=0.0.4", out);
 	evbuffer_free(out);
 	free(workers);
+	free(l.limits);
+	free(l.hosts);
 }

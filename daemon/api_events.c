@@ -125,10 +125,11 @@ static void on_event(struct store_events *op, uint64_t event, const struct store
 static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 {
 	struct events *v = OF(g, get);
+	const struct rate none = {0}; /* nothing is forecast of a batch that has ended */
 
 	if (!b->ended_us)
 		return;
-	add_event(v, "batch", api_render_batch(v->api, b));
+	add_event(v, "batch", api_render_batch(v->api, b, &none));
 	v->over = true;
 }
 

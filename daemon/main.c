@@ -65,12 +65,6 @@ static int load_conf(struct options *o, struct conf *c, struct err *e)
 	return conf_load(c, o->conf, e);
 }
 
-static void log_conf(const struct conf *c)
-{
-	if (c->limit_count)
-		log_warn("limits accepted, not yet enforced", "count=%u", c->limit_count);
-}
-
 /* ---- the end ---- */
 
 static void on_drain_over(evutil_socket_t fd, short what, void *arg)
@@ -146,13 +140,16 @@ static bool needs_restart(const struct conf *a, const struct conf *b)
 
 static void take_new_conf(struct daemon *d, struct conf *fresh)
 {
+	struct err e;
+
+	if (engine_set_conf_rules(d->engine, fresh->limits, fresh->limit_count, &e))
+		log_error("limits not reloaded", "why=\"%s\"", e.what);
 	engine_set_defaults(d->engine, &fresh->defaults, fresh->concurrency);
 	store_set_retention(engine_store(d->engine), fresh->retention_results_us, fresh->retention_store_bytes);
 	log_set_level(fresh->log_level);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): err_set() is -1, which the analyzer cannot see */
 	if (needs_restart(fresh, &d->conf))
 		log_warn("some changes need a restart", "keys=\"socket socket_mode state_dir workers network\"");
-	log_conf(fresh);
 }
 
 static void on_reload_signal(evutil_socket_t fd, short what, void *arg)
@@ -227,6 +224,8 @@ static unsigned worker_count(const struct conf *c)
 
 static void fill_worker_settings(struct daemon *d)
 {
+	const char *ca_file = getenv("SSL_CERT_FILE"); /* the workers forget their environment */
+
 	d->worker = (struct message_settings){
 	    .version = MESSAGE_VERSION,
 	    .log_level = (uint32_t)d->conf.log_level,
@@ -234,6 +233,7 @@ static void fill_worker_settings(struct daemon *d)
 	    .capacity_max = WORKER_IN_FLIGHT,
 	    .deny_count = d->conf.deny_count,
 	    .user_agent = "fanout/" FANOUT_VERSION,
+	    .ca_file = ca_file ? ca_file : "",
 	};
 	for (unsigned i = 0; i < d->conf.deny_count; i++)
 		d->worker.deny[i] = d->conf.deny[i];
@@ -258,7 +258,9 @@ static int start_engine(struct daemon *d, struct err *e)
 	};
 	d->watch = watch_create();
 	d->engine = engine_create(d->base, &set, d->watch, on_fatal, d, e);
-	return d->engine ? 0 : -1;
+	if (!d->engine)
+		return -1;
+	return engine_set_conf_rules(d->engine, d->conf.limits, d->conf.limit_count, e);
 }
 
 static int start_http(struct daemon *d, struct err *e)
@@ -325,7 +327,6 @@ static int start(struct daemon *d, struct err *e)
 	if (start_engine(d, e) || start_http(d, e))
 		return -1;
 	start_events(d);
-	log_conf(&d->conf);
 	log_info("ready", "version=%s socket=%s state_dir=%s workers=%u", FANOUT_VERSION, d->conf.socket,
 		 d->conf.state_dir, worker_count(&d->conf));
 	return 0;

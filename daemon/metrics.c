@@ -118,6 +118,74 @@ static void write_workers(struct evbuffer *out, const struct metrics *m)
 				    (unsigned long long)m->workers[i].starts);
 }
 
+/* A label's value: three bytes have to be escaped. */
+static void label(struct evbuffer *out, const char *name, const char *text)
+{
+	evbuffer_add_printf(out, "%s=\"", name);
+	for (const char *p = text; *p; p++) {
+		if (*p == '"' || *p == '\\' || *p == '\n')
+			evbuffer_add(out, "\\", 1);
+		evbuffer_add(out, *p == '\n' ? "n" : p, 1);
+	}
+	evbuffer_add(out, "\"", 1);
+}
+
+static void limit_labels(struct evbuffer *out, const char *name, const struct metrics_limit *l)
+{
+	evbuffer_add_printf(out, "%s{", name);
+	label(out, "limit", l->name);
+	evbuffer_add(out, ",", 1);
+	label(out, "host", l->host);
+}
+
+static void write_windows(struct evbuffer *out, const struct metrics *m, const char *name, bool used)
+{
+	char rate[RENDER_RATE_SIZE];
+
+	for (unsigned i = 0; i < m->limit_count; i++)
+		for (unsigned k = 0; k < m->limits[i].window_count; k++) {
+			const struct limit_window *w = &m->limits[i].windows[k];
+
+			limit_labels(out, name, &m->limits[i]);
+			evbuffer_add_printf(out, ",window=\"%s\"} %lld\n", render_rate(rate, &w->rate),
+					    (long long)(used ? w->used : w->rate.count));
+		}
+}
+
+static void write_limits(struct evbuffer *out, const struct metrics *m)
+{
+	head(out, "fanout_limit_in_flight", "gauge", "requests under way under a limit");
+	for (unsigned i = 0; i < m->limit_count; i++) {
+		limit_labels(out, "fanout_limit_in_flight", &m->limits[i]);
+		evbuffer_add_printf(out, "} %u\n", m->limits[i].in_flight);
+	}
+	head(out, "fanout_limit_waiting", "gauge", "jobs in memory that wait for a limit");
+	for (unsigned i = 0; i < m->limit_count; i++) {
+		limit_labels(out, "fanout_limit_waiting", &m->limits[i]);
+		evbuffer_add_printf(out, "} %u\n", m->limits[i].waiting);
+	}
+	head(out, "fanout_limit_used", "gauge", "requests that count in a limit's window");
+	write_windows(out, m, "fanout_limit_used", true);
+	head(out, "fanout_limit_size", "gauge", "requests that a limit's window allows");
+	write_windows(out, m, "fanout_limit_size", false);
+}
+
+static void write_hosts(struct evbuffer *out, const struct metrics *m)
+{
+	head(out, "fanout_host_paused_seconds", "gauge", "how much longer a host is left alone");
+	for (unsigned i = 0; i < m->host_count; i++) {
+		evbuffer_add_printf(out, "fanout_host_paused_seconds{");
+		label(out, "host", m->hosts[i].host);
+		evbuffer_add_printf(out, "} %.6f\n", (double)m->hosts[i].paused_us / 1e6);
+	}
+	head(out, "fanout_host_refusals", "gauge", "refusals of a host in a row");
+	for (unsigned i = 0; i < m->host_count; i++) {
+		evbuffer_add_printf(out, "fanout_host_refusals{");
+		label(out, "host", m->hosts[i].host);
+		evbuffer_add_printf(out, "} %u\n", m->hosts[i].refusals);
+	}
+}
+
 void metrics_write(struct evbuffer *out, const struct metrics *m)
 {
 	head(out, "fanout_build_info", "gauge", "the version");
@@ -128,6 +196,8 @@ void metrics_write(struct evbuffer *out, const struct metrics *m)
 	for (size_t i = 0; i < NUMBERS; i++)
 		write_number(out, m, &numbers[i]);
 	write_workers(out, m);
+	write_limits(out, m);
+	write_hosts(out, m);
 }
 
 /* ---- JSON ---- */

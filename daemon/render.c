@@ -1,7 +1,7 @@
 /* Structs to JSON. One row of results is what a client reads most of, so it is built without formats to parse. */
 #define _GNU_SOURCE 1
 
-#include "daemon/render.h"
+#include "daemon/render_private.h"
 
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "lib/clock.h"
 #include "lib/err.h"
 
-static void set(json_t *o, const char *name, json_t *value)
+void render_set(json_t *o, const char *name, json_t *value)
 {
 	if (json_object_set_new_nocheck(o, name, value))
 		BUG("out of memory for an answer");
@@ -61,14 +61,14 @@ void render_add_body(json_t *result, const void *body, size_t n)
 	char *base64;
 
 	if (text) {
-		set(result, "body", text);
+		render_set(result, "body", text);
 		return;
 	}
 	base64 = malloc(BASE64_SIZE(n));
 	if (!base64)
 		BUG("out of memory for an answer");
 	base64_encode(base64, body, n);
-	set(result, "body_base64", json_string_nocheck(base64));
+	render_set(result, "body_base64", json_string_nocheck(base64));
 	free(base64);
 }
 
@@ -80,6 +80,7 @@ const char *render_batch_state(const struct store_batch *b)
 	    [STORE_SWEEP_CANCEL] = "cancelling",
 	    [STORE_SWEEP_RETRY] = "retrying",
 	    [STORE_SWEEP_REMOVE] = "removing",
+	    [STORE_SWEEP_FAIL] = "failing",
 	};
 
 	if (b->sweep != STORE_SWEEP_NONE)
@@ -109,27 +110,27 @@ static json_t *counts(const int64_t *n)
 	json_t *o = json_object();
 
 	for (int s = 0; s < JOB_STATES; s++)
-		set(o, job_state_name((enum job_state)s), json_integer(n[s]));
+		render_set(o, job_state_name((enum job_state)s), json_integer(n[s]));
 	return o;
 }
 
-json_t *render_batch(const struct store_batch *b, int64_t now_us)
+json_t *render_batch(const struct store_batch *b, int64_t eta_us)
 {
 	json_t *o = json_object();
 
-	set(o, "batch", json_integer(b->id));
-	set(o, "name", render_text(b->name));
-	set(o, "key", render_text(b->key));
-	set(o, "state", json_string_nocheck(render_batch_state(b)));
-	set(o, "uid", json_integer(b->uid));
-	set(o, "priority", json_integer(b->priority));
-	set(o, "concurrency", number_or_null(b->concurrency));
-	set(o, "paused", json_boolean(b->paused));
-	set(o, "closed", json_boolean(b->closed));
-	set(o, "counts", counts(b->counts));
-	set(o, "submitted_at", render_time(b->submitted_us));
-	set(o, "ended_at", render_time(b->ended_us));
-	set(o, "eta", render_time(render_eta_us(b, now_us)));
+	render_set(o, "batch", json_integer(b->id));
+	render_set(o, "name", render_text(b->name));
+	render_set(o, "key", render_text(b->key));
+	render_set(o, "state", json_string_nocheck(render_batch_state(b)));
+	render_set(o, "uid", json_integer(b->uid));
+	render_set(o, "priority", json_integer(b->priority));
+	render_set(o, "concurrency", number_or_null(b->concurrency));
+	render_set(o, "paused", json_boolean(b->paused));
+	render_set(o, "closed", json_boolean(b->closed));
+	render_set(o, "counts", counts(b->counts));
+	render_set(o, "submitted_at", render_time(b->submitted_us));
+	render_set(o, "ended_at", render_time(b->ended_us));
+	render_set(o, "eta", render_time(eta_us));
 	return o;
 }
 
@@ -153,15 +154,15 @@ static json_t *timings(int64_t queued_us, int64_t limited_us, const struct timin
 {
 	json_t *o = json_object();
 
-	set(o, "queued_us", json_integer(queued_us));
-	set(o, "limited_us", json_integer(limited_us));
-	set(o, "dns_us", json_integer(t->dns_us));
-	set(o, "connect_us", json_integer(t->connect_us));
-	set(o, "tls_us", json_integer(t->tls_us));
-	set(o, "send_us", json_integer(t->send_us));
-	set(o, "wait_us", json_integer(t->wait_us));
-	set(o, "receive_us", json_integer(t->receive_us));
-	set(o, "total_us", json_integer(t->total_us));
+	render_set(o, "queued_us", json_integer(queued_us));
+	render_set(o, "limited_us", json_integer(limited_us));
+	render_set(o, "dns_us", json_integer(t->dns_us));
+	render_set(o, "connect_us", json_integer(t->connect_us));
+	render_set(o, "tls_us", json_integer(t->tls_us));
+	render_set(o, "send_us", json_integer(t->send_us));
+	render_set(o, "wait_us", json_integer(t->wait_us));
+	render_set(o, "receive_us", json_integer(t->receive_us));
+	render_set(o, "total_us", json_integer(t->total_us));
 	return o;
 }
 
@@ -170,26 +171,26 @@ json_t *render_result(const struct store_result *row)
 	char job[JOBID_TEXT_SIZE];
 	json_t *o = json_object();
 
-	set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
-	set(o, "batch", json_integer(jobid_batch(row->job)));
-	set(o, "seq", json_integer(jobid_seq(row->job)));
-	set(o, "chain", render_text(row->chain));
-	set(o, "tag", render_text(row->tag));
-	set(o, "method", render_text(row->method));
-	set(o, "url", render_text(row->url));
-	set(o, "state", json_string_nocheck(job_state_name(row->state)));
-	set(o, "reason", row->reason ? json_string_nocheck(job_reason_name(row->reason)) : json_null());
-	set(o, "status", number_or_null(row->status));
-	set(o, "attempts", json_integer(row->attempts));
-	set(o, "size", json_integer(row->size_bytes));
-	set(o, "content_type", render_text(row->content_type));
-	set(o, "remote_ip", render_text(row->remote_ip));
-	set(o, "http_version", http_version(row->http_version));
-	set(o, "submitted_at", render_time(row->submitted_us));
-	set(o, "started_at", render_time(row->started_us));
-	set(o, "ended_at", render_time(row->ended_us));
-	set(o, "error", render_text(row->error));
-	set(o, "timings", timings(row->queued_us, row->limited_us, &row->timings));
+	render_set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
+	render_set(o, "batch", json_integer(jobid_batch(row->job)));
+	render_set(o, "seq", json_integer(jobid_seq(row->job)));
+	render_set(o, "chain", render_text(row->chain));
+	render_set(o, "tag", render_text(row->tag));
+	render_set(o, "method", render_text(row->method));
+	render_set(o, "url", render_text(row->url));
+	render_set(o, "state", json_string_nocheck(job_state_name(row->state)));
+	render_set(o, "reason", row->reason ? json_string_nocheck(job_reason_name(row->reason)) : json_null());
+	render_set(o, "status", number_or_null(row->status));
+	render_set(o, "attempts", json_integer(row->attempts));
+	render_set(o, "size", json_integer(row->size_bytes));
+	render_set(o, "content_type", render_text(row->content_type));
+	render_set(o, "remote_ip", render_text(row->remote_ip));
+	render_set(o, "http_version", http_version(row->http_version));
+	render_set(o, "submitted_at", render_time(row->submitted_us));
+	render_set(o, "started_at", render_time(row->started_us));
+	render_set(o, "ended_at", render_time(row->ended_us));
+	render_set(o, "error", render_text(row->error));
+	render_set(o, "timings", timings(row->queued_us, row->limited_us, &row->timings));
 	return o;
 }
 
@@ -197,21 +198,21 @@ json_t *render_attempt(const struct store_attempt *a)
 {
 	json_t *o = json_object();
 
-	set(o, "attempt", json_integer(a->n));
-	set(o, "cause", a->ended_us ? json_string_nocheck(cause_name(a->cause)) : json_null());
-	set(o, "status", number_or_null(a->status));
-	set(o, "http_version", http_version(a->http_version));
-	set(o, "url", render_text(a->url));
-	set(o, "remote_ip", render_text(a->remote_ip));
-	set(o, "started_at", render_time(a->started_us));
-	set(o, "first_byte_at", render_time(a->first_byte_us));
-	set(o, "ended_at", render_time(a->ended_us));
-	set(o, "size", json_integer(a->size_bytes));
-	set(o, "wire_size", json_integer(a->wire_bytes));
-	set(o, "content_type", render_text(a->content_type));
-	set(o, "error", render_text(a->error));
-	set(o, "headers", render_text(a->headers));
-	set(o, "timings", timings(a->queued_us, a->limited_us, &a->timings));
+	render_set(o, "attempt", json_integer(a->n));
+	render_set(o, "cause", a->ended_us ? json_string_nocheck(cause_name(a->cause)) : json_null());
+	render_set(o, "status", number_or_null(a->status));
+	render_set(o, "http_version", http_version(a->http_version));
+	render_set(o, "url", render_text(a->url));
+	render_set(o, "remote_ip", render_text(a->remote_ip));
+	render_set(o, "started_at", render_time(a->started_us));
+	render_set(o, "first_byte_at", render_time(a->first_byte_us));
+	render_set(o, "ended_at", render_time(a->ended_us));
+	render_set(o, "size", json_integer(a->size_bytes));
+	render_set(o, "wire_size", json_integer(a->wire_bytes));
+	render_set(o, "content_type", render_text(a->content_type));
+	render_set(o, "error", render_text(a->error));
+	render_set(o, "headers", render_text(a->headers));
+	render_set(o, "timings", timings(a->queued_us, a->limited_us, &a->timings));
 	return o;
 }
 

@@ -6,18 +6,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/rules.h"
 #include "daemon/store.h"
+#include "daemon/throttle.h"
 
 struct evbuffer;
 
 /* All return a new reference. */
-json_t *render_batch(const struct store_batch *b, int64_t now_us);
+json_t *render_batch(const struct store_batch *b, int64_t eta_us);
 json_t *render_result(const struct store_result *row);
 json_t *render_attempt(const struct store_attempt *a);
 /* RFC 3339, or null for 0. */
 json_t *render_time(int64_t wall_us);
 /* null for "" and NULL; bytes that are not UTF-8 are shown as "?". */
 json_t *render_text(const char *s);
+
+/* Limits. Their times are of CLOCK_BOOTTIME, and shown as wall time by how both clocks stand. */
+struct render_now {
+	int64_t boot_us, wall_us;
+};
+#define RENDER_RATE_SIZE 48
+const char *render_rate(char *out, const struct rate *rate);             /* "100/1min"; `out` has RENDER_RATE_SIZE */
+json_t *render_boot_time(int64_t boot_us, const struct render_now *now); /* null for 0 and CLOCK_NEVER */
+json_t *render_rule(const struct rule *rule);                            /* with an empty "state" */
+json_t *render_rule_state(const char *host, const struct limit *state, unsigned waiting, const struct render_now *now);
+/* NULL where there is nothing to tell: no pause, no refusal, nothing learned. */
+json_t *render_limited_host(const char *host, const struct limit *state, const struct throttle *throttle,
+			    const struct render_now *now);
 
 /* Adds "body", or "body_base64" where it is not UTF-8 or has a NUL. */
 void render_add_body(json_t *result, const void *body, size_t n);

@@ -45,6 +45,9 @@ struct spec_policy {
 };
 void spec_template_policy(const struct spec_template *t, struct spec_policy *out);
 
+/* The same from what store_batch.options holds. */
+void spec_batch_policy(const char *options, struct spec_policy *out);
+
 /* `options` is what store_batch.options holds (canonical JSON made by spec_parse_batch). */
 struct spec_template *spec_template_create(const char *options, struct err *e);
 void spec_template_free(struct spec_template *t);

@@ -166,6 +166,14 @@ struct spec_policy spec_options_policy(const json_t *o)
 	};
 }
 
+void spec_batch_policy(const char *options, struct spec_policy *out)
+{
+	json_t *o = json_loads(options, 0, NULL);
+
+	*out = spec_options_policy(o);
+	json_decref(o);
+}
+
 bool spec_options_chain(const char *options)
 {
 	json_t *o = json_loads(options, 0, NULL);

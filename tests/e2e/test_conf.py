@@ -54,6 +54,8 @@ def test_a_good_configuration_is_checked_and_nothing_is_started(fanoutd, make_da
         ('workers = "2";\n', 1, "whole number"),
         ("defaults = {\n  timeout = \"soon\";\n};\n", 2, "timeout"),
         ('limits = (\n  { match = "a"; rate = "fast"; }\n);\n', 2, "rate"),
+        ('limits = (\n  { match = "a"; rate = "1/s"; },\n  { match = "a"; rate = "2/s"; }\n);\n', 3, "two limits called"),
+        ('limits = (\n\n  { match = "http://a/"; rate = "1/s"; }\n);\n', 3, "is a URL"),
         ("workers = 1\nsocket = {{\n", 2, "syntax error"),
         ("socket_mode = 0660;\n", 1, "in quotes"),
     ],
@@ -86,11 +88,6 @@ def test_usage(fanoutd):
     assert fanoutd("-V").out.startswith("fanoutd ")
     for args in (["-x"], ["--conf"], ["stray"], ["--idle", "soon", "--local"]):
         assert fanoutd(*args, check=USAGE).err
-
-
-def test_limits_are_named_in_the_log_as_long_as_they_are_not_kept(make_daemon):
-    daemon = make_daemon(limits=[{"match": "h", "rate": "1/s"}])
-    assert "limits accepted, not yet enforced" in daemon.log()
 
 
 # ---- What stands in the way ----

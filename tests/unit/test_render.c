@@ -31,6 +31,8 @@ static void a_batchs_state_is_told_by_what_matters_most(void **state)
 	assert_string_equal(render_batch_state(&b), "cancelling");
 	b.sweep = STORE_SWEEP_RETRY;
 	assert_string_equal(render_batch_state(&b), "retrying");
+	b.sweep = STORE_SWEEP_FAIL;
+	assert_string_equal(render_batch_state(&b), "failing");
 	b.sweep = STORE_SWEEP_NONE;
 	b.ended_us = 5;
 	b.counts[JOB_DONE] = 3;
@@ -146,6 +148,95 @@ static void an_object_can_be_left_open(void **state)
 	free(text);
 }
 
+/* ---- limits ---- */
+
+static void a_rate_is_written_in_the_largest_unit_that_fits(void **state)
+{
+	static const struct {
+		struct rate rate;
+		const char *text;
+	} rates[] = {
+	    {{100, 60 * SECOND}, "100/1min"},
+	    {{100, 6 * SECOND}, "100/6s"},
+	    {{1, 90 * SECOND}, "1/90s"},
+	    {{5000, 3600 * SECOND}, "5000/1h"},
+	    {{7, 14 * 86400 * SECOND}, "7/2w"},
+	    {{1, 1500000}, "1/1500ms"},
+	    {{100000, 86400 * SECOND}, "100000/1d"},
+	    {{3, 7}, "3/7us"},
+	};
+	char text[RENDER_RATE_SIZE];
+	struct rate back;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+		assert_string_equal(render_rate(text, &rates[i].rate), rates[i].text);
+		assert_int_equal(units_parse_rate(text, &back, NULL), 0);
+		assert_int_equal(back.count, rates[i].rate.count);
+		assert_int_equal(back.window_us, rates[i].rate.window_us);
+	}
+}
+
+static void a_time_of_this_boot_is_shown_as_wall_time(void **state)
+{
+	const struct render_now now = {.boot_us = 100 * SECOND, .wall_us = 1000 * SECOND};
+	json_t *t = render_boot_time(105 * SECOND, &now);
+
+	(void)state;
+	assert_string_equal(json_string_value(t), "1970-01-01T00:16:45.000000Z");
+	json_decref(t);
+	assert_true(json_is_null(render_boot_time(0, &now)));
+	assert_true(json_is_null(render_boot_time(INT64_MAX, &now)));
+}
+
+static void a_rule_is_shown_with_what_it_counts(void **state)
+{
+	const struct render_now now = {.boot_us = 100 * SECOND, .wall_us = 1000 * SECOND};
+	struct rule rule = {.name = "cats",
+			    .match = "catfact.ninja",
+			    .source = RULE_RUNTIME,
+			    .limit = {.rates = {{2, 60 * SECOND}}, .rate_count = 1, .pace = false}};
+	struct limit *l = limit_create(&rule.limit);
+	json_t *o = render_rule(&rule);
+	char *text;
+
+	(void)state;
+	limit_grant(l, 90 * SECOND);
+	limit_end(l, 91 * SECOND, 90 * SECOND, 91 * SECOND);
+	limit_grant(l, 95 * SECOND);
+	json_array_append_new(json_object_get(o, "state"), render_rule_state("catfact.ninja:443", l, 5, &now));
+	text = written(o, false);
+	assert_string_equal(
+	    text, "{\"name\":\"cats\",\"match\":\"catfact.ninja\",\"source\":\"runtime\",\"rates\":[\"2/1min\"],"
+		  "\"concurrency\":null,\"pace\":false,\"shadowed\":false,\"state\":[{\"host\":\"catfact.ninja:443\","
+		  "\"in_flight\":1,\"windows\":[{\"rate\":\"2/1min\",\"used\":2,"
+		  "\"free_at\":\"1970-01-01T00:17:31.000000Z\"}],\"waiting\":5}]}\n");
+	free(text);
+	limit_free(l);
+}
+
+static void a_host_is_shown_with_its_pause_and_what_it_told(void **state)
+{
+	const struct render_now now = {.boot_us = 100 * SECOND, .wall_us = 1000 * SECOND};
+	const struct limit_rule nothing = {0};
+	const struct rate told = {10, SECOND};
+	const struct throttle throttle = {.hits = 3};
+	struct limit *l = limit_create(&nothing);
+	char *text;
+
+	(void)state;
+	assert_null(render_limited_host("h:80", l, NULL, &now));
+	limit_pause(l, 130 * SECOND);
+	limit_learn_rate(l, &told, 100 * SECOND, 200 * SECOND);
+	text = written(render_limited_host("h:80", l, &throttle, &now), false);
+	assert_string_equal(text,
+			    "{\"host\":\"h:80\",\"paused_until\":\"1970-01-01T00:17:10.000000Z\",\"probing\":true,"
+			    "\"refusals\":3,\"learned\":{\"rate\":\"10/1s\","
+			    "\"expires_at\":\"1970-01-01T00:18:20.000000Z\"}}\n");
+	free(text);
+	limit_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +246,10 @@ int main(void)
 	    cmocka_unit_test(remote_text_is_always_utf8),
 	    cmocka_unit_test(a_row_of_results_has_every_member),
 	    cmocka_unit_test(an_object_can_be_left_open),
+	    cmocka_unit_test(a_rate_is_written_in_the_largest_unit_that_fits),
+	    cmocka_unit_test(a_time_of_this_boot_is_shown_as_wall_time),
+	    cmocka_unit_test(a_rule_is_shown_with_what_it_counts),
+	    cmocka_unit_test(a_host_is_shown_with_its_pause_and_what_it_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,263 @@
+/* The record of one host as NDJSON: every attempt that was sent, read from the store in steps, each when the client has
+ * taken the one before. */
+#define _GNU_SOURCE 1
+
+#include <ctype.h>
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/api.h"
+#include "daemon/engine.h"
+#include "daemon/render.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/units.h"
+#include "lib/url.h"
+
+#define STEP_ROWS   2000
+#define RULES_SHOWN 64
+
+struct audit {
+	struct store_audit op;
+	struct http_request *r; /* NULL: the client went away while the store was reading */
+	struct api *api;
+	struct evbuffer *out;
+	char host[URL_KEY_SIZE];
+	bool reading, begun;
+	bool named; /* who asks may know of all jobs */
+};
+
+static void step(struct http_request *r);
+
+/* ---- life ---- */
+
+static void audit_free(struct audit *v)
+{
+	evbuffer_free(v->out);
+	api_stream_leave(v->api);
+	free(v);
+}
+
+static void on_gone(struct http_request *r)
+{
+	struct audit *v = http_state(r);
+
+	v->r = NULL;
+	if (!v->reading)
+		audit_free(v);
+	http_stream_end(r);
+}
+
+static void end(struct audit *v)
+{
+	struct http_request *r = v->r;
+
+	audit_free(v);
+	http_stream_end(r);
+}
+
+static void fail(struct audit *v, const struct err *e)
+{
+	struct http_request *r = v->r;
+	bool begun = v->begun;
+
+	audit_free(v);
+	http_on_gone(r, NULL);
+	if (!begun) {
+		http_problem(r, e);
+		return;
+	}
+	log_warn("audit broken off", "why=\"%s\"", e->what);
+	http_stream_break(r);
+}
+
+/* ---- rows ---- */
+
+/* The URL's path and query, as they are sent. */
+static char *target_of(const char *url)
+{
+	const char *p = strstr(url, "://");
+	char *target;
+	size_t n;
+
+	p = p ? p + 3 : url;
+	p += strcspn(p, "/?#");
+	n = strcspn(p, "#");
+	if (asprintf(&target, "%s%.*s", *p == '/' ? "" : "/", (int)n, p) < 0)
+		BUG("out of memory for a URL");
+	return target;
+}
+
+static json_t *rules_of(const struct audit *v, const char *url)
+{
+	const struct rules *rules = engine_rules(api_engine(v->api));
+	char *target = target_of(url);
+	unsigned which[RULES_SHOWN], n = rules_select(rules, v->host, target, which, RULES_SHOWN);
+	json_t *names = json_array();
+
+	for (unsigned i = 0; i < n && i < RULES_SHOWN; i++)
+		json_array_append_new(names, render_text(rules_get(rules, which[i])->name));
+	free(target);
+	return names;
+}
+
+static void set(json_t *o, const char *name, json_t *value)
+{
+	if (json_object_set_new_nocheck(o, name, value))
+		BUG("out of memory for an answer");
+}
+
+static void on_row(struct store_audit *op, const struct store_audit_row *row)
+{
+	struct audit *v = (struct audit *)op;
+	bool open = row->counted_boot_us == INT64_MAX;
+	char job[JOBID_TEXT_SIZE];
+	json_t *o = json_object();
+
+	set(o, "job", v->named ? json_string_nocheck(jobid_format(job, row->job)) : json_null());
+	set(o, "attempt", json_integer(row->n));
+	set(o, "boot", json_integer(row->boot));
+	set(o, "sent_us", json_integer(row->sent_boot_us));
+	set(o, "counted_us", open ? json_null() : json_integer(row->counted_boot_us));
+	set(o, "sent_at", render_time(row->sent_us));
+	set(o, "status", row->status ? json_integer(row->status) : json_null());
+	set(o, "limits", rules_of(v, row->url));
+	render_write(v->out, o, true);
+}
+
+static void go(struct http_request *r)
+{
+	struct audit *v = http_state(r);
+
+	if (evbuffer_get_length(v->out))
+		http_stream_chunk(r, v->out, go);
+	else if (v->op.more)
+		step(r);
+	else
+		end(v);
+}
+
+static void on_step(struct store_op *op, const struct err *e)
+{
+	struct audit *v = (struct audit *)op;
+
+	v->reading = false;
+	if (!v->r) {
+		audit_free(v);
+		return;
+	}
+	if (e) {
+		fail(v, e);
+		return;
+	}
+	if (!v->begun)
+		http_stream_begin(v->r, "application/x-ndjson");
+	v->begun = true;
+	v->op.after = v->op.last;
+	if (http_head(v->r))
+		end(v);
+	else
+		http_defer(v->r, go); /* the store may have called back at once: no recursion from step to step */
+}
+
+static void step(struct http_request *r)
+{
+	struct audit *v = http_state(r);
+
+	v->reading = true;
+	store_audit(api_store(v->api), &v->op);
+}
+
+/* ---- the request ---- */
+
+/* Behind the date and time: a fraction, and Z or an offset (RFC 3339, section 5.6). */
+static int read_rest(const char *p, int64_t *fraction_us, int64_t *offset_us)
+{
+	int64_t unit = 100000;
+	unsigned hours, minutes;
+	int used = 0;
+
+	*fraction_us = *offset_us = 0;
+	if (*p == '.' && isdigit((unsigned char)p[1]))
+		for (p++; isdigit((unsigned char)*p); p++, unit /= 10)
+			*fraction_us += (*p - '0') * unit;
+	if (strcmp(p, "Z") == 0 || strcmp(p, "z") == 0)
+		return 0;
+	if ((*p != '+' && *p != '-') || sscanf(p + 1, "%2u:%2u%n", &hours, &minutes, &used) != 2 || used != 5 || p[6])
+		return -1;
+	*offset_us = (int64_t)(hours * 60 + minutes) * 60000000 * (*p == '-' ? -1 : 1);
+	return 0;
+}
+
+static int parse_time(const char *text, int64_t *wall_us)
+{
+	struct tm tm = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	int64_t fraction, offset;
+
+	if (!rest || read_rest(rest, &fraction, &offset))
+		return -1;
+	*wall_us = (int64_t)timegm(&tm) * 1000000 + fraction - offset;
+	return 0;
+}
+
+/* A time, or a duration back from now. */
+static int read_when(struct http_request *r, const char *name, int64_t missing, int64_t *wall_us, struct err *e)
+{
+	const char *text = http_query(r, name);
+	int64_t back;
+
+	*wall_us = missing;
+	if (!text || parse_time(text, wall_us) == 0)
+		return 0;
+	if (units_parse_duration_us(text, &back, NULL))
+		return err_set(e, ERR_INPUT, "write 2026-01-02T03:04:05Z, or 2h for two hours ago",
+			       "%s=%.60s is neither a time nor a duration", name, text);
+	*wall_us = clock_wall_us() - back;
+	return 0;
+}
+
+static int read_span(struct http_request *r, struct audit *v, struct err *e)
+{
+	if (api_query_host(r, v->host, e) || read_when(r, "since", 0, &v->op.from_us, e) ||
+	    read_when(r, "until", INT64_MAX, &v->op.until_us, e))
+		return -1;
+	if (!v->host[0])
+		return err_set(e, ERR_INPUT, "add ?host=HOST:PORT", "the host is missing");
+	if (v->op.from_us >= v->op.until_us)
+		return err_set(e, ERR_INPUT, NULL, "since is not before until");
+	return 0;
+}
+
+void api_audit(struct http_request *r)
+{
+	struct audit *v;
+	struct err e;
+
+	if (api_refuse_stopped(r))
+		return;
+	v = api_alloc(sizeof *v);
+	if (read_span(r, v, &e) || !api_stream_enter(http_arg(r), &e)) {
+		http_problem(r, &e);
+		free(v);
+		return;
+	}
+	v->op.op.done = on_step;
+	v->op.host = v->host;
+	v->op.limit = STEP_ROWS;
+	v->op.on_row = on_row;
+	v->r = r;
+	v->api = http_arg(r);
+	v->out = evbuffer_new();
+	v->named = api_admin(v->api, http_uid(r));
+	http_set_state(r, v);
+	if (http_gone(r)) {
+		on_gone(r);
+		return;
+	}
+	http_on_gone(r, on_gone);
+	step(r);
+}

@@ -1,0 +1,126 @@
+/* Why a batch or a job waits, and until when: the engine's reasons, and a forecast. */
+#define _GNU_SOURCE 1
+
+#include <stdlib.h>
+
+#include "daemon/api.h"
+#include "daemon/engine.h"
+#include "daemon/render.h"
+
+#define WAITS_MAX 100
+
+static void set(json_t *o, const char *name, json_t *value)
+{
+	if (json_object_set_new_nocheck(o, name, value))
+		BUG("out of memory for an answer");
+}
+
+static json_t *render_waits(const struct engine_wait *waits, unsigned n)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n; i++) {
+		json_t *o = json_object();
+
+		set(o, "why", json_string_nocheck(waits[i].why));
+		set(o, "limit", render_text(waits[i].limit));
+		set(o, "host", render_text(waits[i].host));
+		set(o, "until", render_time(waits[i].until_us));
+		set(o, "text", render_text(waits[i].text));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *explanation(const char *state, const struct engine_wait *waits, unsigned n, int64_t eta_us)
+{
+	json_t *o = json_object();
+
+	set(o, "state", json_string_nocheck(state));
+	set(o, "waits", render_waits(waits, n));
+	set(o, "eta", render_time(eta_us));
+	return o;
+}
+
+/* ---- a batch ---- */
+
+static void explain_batch(struct http_request *r, const struct api_batch *b)
+{
+	struct api *a = http_arg(r);
+	struct store_batch shown = api_shown_batch(a, &b->row);
+	struct engine_wait *waits = api_alloc(WAITS_MAX * sizeof *waits);
+	unsigned n = shown.ended_us ? 0 : engine_explain_batch(api_engine(a), &shown, waits, WAITS_MAX);
+
+	api_reply_json(r, 200, explanation(render_batch_state(&shown), waits, n, api_eta_us(a, &shown, &b->rate)));
+	free(waits);
+}
+
+void api_batch_explain(struct http_request *r)
+{
+	api_with_batch(r, (uint32_t)http_id(r), 0, explain_batch);
+}
+
+/* ---- a job ---- */
+
+struct explaining {
+	struct store_job_get get;
+	struct http_request *r;
+	struct api *api;
+	struct store_batch batch; /* as shown; without its strings */
+	struct rate rate;
+	json_t *answer;
+};
+
+/* Its own end cannot be told: its batch's is when it will have ended at the latest. */
+static void on_job(struct store_job_get *g, const struct store_result *row)
+{
+	struct explaining *x = (struct explaining *)g;
+	struct store_result shown = *row;
+	struct engine_wait wait;
+	unsigned n = 0;
+
+	shown.state = api_shown_state(x->api, row);
+	if (shown.state == JOB_BLOCKED || shown.state == JOB_QUEUED)
+		n = engine_explain_job(api_engine(x->api), &shown, &x->batch, &wait);
+	x->answer = explanation(job_state_name(shown.state), &wait, n,
+				job_state_final(shown.state) ? 0 : api_eta_us(x->api, &x->batch, &x->rate));
+}
+
+static void on_explained(struct store_op *op, const struct err *e)
+{
+	struct explaining *x = (struct explaining *)op;
+	char name[JOBID_TEXT_SIZE];
+	struct err missing;
+
+	if (e && e->code != ERR_NOT_FOUND) {
+		http_problem(x->r, e);
+	} else if (e || !x->answer) {
+		err_set(&missing, ERR_NOT_FOUND, "fanoutctl results lists a batch's jobs", "there is no job %s",
+			jobid_format(name, x->get.job));
+		http_problem(x->r, &missing);
+	} else {
+		api_reply_json(x->r, 200, json_incref(x->answer));
+	}
+	json_decref(x->answer);
+	free(x);
+}
+
+static void explain_job(struct http_request *r, const struct api_batch *b)
+{
+	struct explaining *x = api_alloc(sizeof *x);
+
+	x->api = http_arg(r);
+	x->get.op.done = on_explained;
+	x->get.job = http_id(r);
+	x->get.on_row = on_job;
+	x->r = r;
+	x->batch = api_shown_batch(x->api, &b->row);
+	x->batch.name = x->batch.key = "";
+	x->rate = b->rate;
+	store_job_get(api_store(x->api), &x->get);
+}
+
+void api_job_explain(struct http_request *r)
+{
+	api_with_batch(r, jobid_batch(http_id(r)), http_id(r), explain_job);
+}

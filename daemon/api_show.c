@@ -1,0 +1,203 @@
+/* Batches and results as the API shows them. Two things are added to what the store has: a job whose attempt was opened
+ * ahead of its turn waits, to everybody else; and what a batch waits for has a say in when it will end. */
+#define _GNU_SOURCE 1
+
+#include <event2/buffer.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/api.h"
+#include "daemon/engine.h"
+#include "daemon/forecast.h"
+#include "daemon/render.h"
+#include "daemon/spec.h"
+#include "lib/clock.h"
+
+#define WAITS_LOOKED_AT 16
+
+void api_reply_json(struct http_request *r, int status, json_t *json)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	render_write(body, json, true);
+	http_reply(r, status, "application/json", body);
+	evbuffer_free(body);
+}
+
+/* ---- forecasts ---- */
+
+struct rate api_batch_rate(const struct store_batch *b)
+{
+	struct spec_policy policy = {0};
+
+	if (b->options && strstr(b->options, "\"rate\""))
+		spec_batch_policy(b->options, &policy);
+	return policy.rate;
+}
+
+/* What the limits of one host say of the jobs that wait for it. */
+struct outlook {
+	const struct engine_wait *waits;
+	unsigned wait_count;
+	int64_t jobs, now_us;  /* CLOCK_BOOTTIME */
+	int64_t last_start_us; /* 0: nothing holds them back */
+};
+
+static void look_at(struct outlook *o, const struct forecast_window *w)
+{
+	int64_t us = forecast_last_start_us(w, o->jobs, o->now_us);
+
+	if (us > o->last_start_us)
+		o->last_start_us = us;
+}
+
+static void look_at_all(struct outlook *o, const struct limit *state, bool pace)
+{
+	struct limit_window w[LIMIT_WINDOWS_MAX];
+	unsigned n = limit_windows(state, o->now_us, w);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct forecast_window f = {w[i].rate.count, w[i].rate.window_us, w[i].used, w[i].free_us, pace};
+
+		look_at(o, &f);
+	}
+}
+
+static const struct engine_wait *wait_for(const struct outlook *o, const char *limit)
+{
+	for (unsigned i = 0; i < o->wait_count; i++)
+		if (strcmp(o->waits[i].limit, limit) == 0)
+			return &o->waits[i];
+	return NULL;
+}
+
+/* Which of the jobs a path matches is not known: such a rule counts where it is what they wait for. */
+static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting)
+{
+	struct outlook *o = arg;
+
+	(void)host;
+	(void)waiting;
+	if (!rule->parsed.path[0] || wait_for(o, rule->name))
+		look_at_all(o, state, rule->limit.pace);
+}
+
+static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle)
+{
+	(void)host;
+	(void)throttle;
+	look_at_all(arg, state, false);
+}
+
+static void on_rule(void *arg, const struct rule *rule)
+{
+	(void)arg;
+	(void)rule;
+}
+
+/* Of the batch's own rate only this is known: how many of its requests have been made, and what it waits for. */
+static void look_at_own(struct outlook *o, const struct store_batch *b, const struct rate *rate)
+{
+	int64_t made = b->counts[JOB_RUNNING] + b->counts[JOB_DONE] + b->counts[JOB_FAILED];
+	struct forecast_window f = {.count = rate->count, .window_us = rate->window_us, .used = made};
+	const struct engine_wait *wait;
+	char name[32];
+
+	snprintf(name, sizeof name, "batch %u", b->id);
+	wait = wait_for(o, name);
+	if (wait && wait->until_us) {
+		f.used = rate->count;
+		f.free_us = o->now_us + (wait->until_us - clock_wall_us());
+	}
+	look_at(o, &f);
+}
+
+/* When the last of those that wait for one host can begin; wall, 0 where no rate holds them back. */
+static int64_t last_start_us(const struct api *a, const struct store_batch *b, const struct rate *rate,
+			     const struct engine_wait *waits, unsigned n)
+{
+	struct outlook o = {.waits = waits,
+			    .wait_count = n,
+			    .jobs = b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED],
+			    .now_us = clock_boot_us()};
+	struct engine_limits_visitor v = {.arg = &o, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
+
+	engine_limits_visit(api_engine(a), waits[0].host, &v);
+	look_at_own(&o, b, rate);
+	return o.last_start_us ? clock_wall_us() + (o.last_start_us - o.now_us) : 0;
+}
+
+static bool is_rate(const char *why)
+{
+	return strcmp(why, "rate") == 0 || strcmp(why, "pace") == 0 || strcmp(why, "learned") == 0;
+}
+
+static int64_t later(int64_t x, int64_t y)
+{
+	return x > y ? x : y;
+}
+
+/* With jobs for several hosts it is not known how many are for which: then only the speed so far is there to go by. */
+int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struct rate *rate)
+{
+	int64_t past = render_eta_us(b, clock_wall_us()), until = 0, last = 0;
+	struct engine_wait waits[WAITS_LOOKED_AT];
+	bool rated = false, one_host = true;
+	unsigned n;
+
+	if (b->ended_us || b->paused || (b->held && !b->closed) || !(b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED]))
+		return past;
+	n = engine_explain_batch(api_engine(a), b, waits, WAITS_LOOKED_AT);
+	for (unsigned i = 0; i < n; i++) {
+		until = later(until, waits[i].until_us);
+		rated |= is_rate(waits[i].why);
+		one_host &= strcmp(waits[i].host, waits[0].host) == 0;
+	}
+	if (n && one_host && waits[0].host[0])
+		last = last_start_us(a, b, rate, waits, n);
+	if (last && rated)
+		return later(last, until);
+	return past || last ? later(later(past, last), until) : 0;
+}
+
+/* ---- what is shown ---- */
+
+struct store_batch api_shown_batch(const struct api *a, const struct store_batch *b)
+{
+	int64_t staged = engine_batch_staged(api_engine(a), b->id);
+	struct store_batch shown = *b;
+
+	if (staged > shown.counts[JOB_RUNNING])
+		staged = shown.counts[JOB_RUNNING];
+	shown.counts[JOB_RUNNING] -= staged;
+	shown.counts[JOB_QUEUED] += staged;
+	return shown;
+}
+
+json_t *api_render_batch(const struct api *a, const struct store_batch *b, const struct rate *rate)
+{
+	struct store_batch shown = api_shown_batch(a, b);
+
+	return render_batch(&shown, api_eta_us(a, &shown, rate));
+}
+
+void api_reply_batch(struct http_request *r, const struct api_batch *b)
+{
+	api_reply_json(r, 200, api_render_batch(http_arg(r), &b->row, &b->rate));
+}
+
+enum job_state api_shown_state(const struct api *a, const struct store_result *row)
+{
+	bool ahead = row->state == JOB_RUNNING && engine_job_staged(api_engine(a), row->job);
+
+	return ahead ? JOB_QUEUED : row->state;
+}
+
+json_t *api_render_result(const struct api *a, const struct store_result *row)
+{
+	struct store_result shown = *row;
+
+	shown.state = api_shown_state(a, row);
+	shown.attempts += shown.state == JOB_RUNNING; /* the one that is open */
+	return render_result(&shown);
+}

@@ -1,0 +1,450 @@
+"""Limits, explanations and audits as the API shows them: docs/API.md, section Limits. That limits are kept is
+test_limits.py's to show."""
+
+import datetime
+import json
+import os
+import re
+import signal
+import urllib.parse
+
+import pytest
+
+from harness.process import wait_until
+from test_api import NOBODY, as_user, problem, submit, wait
+
+CATS = {"name": "cats", "match": "catfact.ninja", "rates": ["100/min", "5000/h"], "concurrency": 7, "pace": True}
+
+
+def name(text):
+    return urllib.parse.quote(text, safe="")
+
+
+def limits(daemon, query=""):
+    answer = daemon.api.get(f"/v1/limits{query}")
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+def put(daemon, limit, **members):
+    answer = daemon.api.request("PUT", f"/v1/limits/{name(limit)}", members)
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+def host_of(apisim):
+    return urllib.parse.urlsplit(apisim.url).netloc
+
+
+# ---- Rules ----
+
+
+def test_rules_of_the_configuration_are_listed_by_name_or_match(make_daemon):
+    daemon = make_daemon(limits=[CATS, {"match": "*.example.org:8443/v1/*", "concurrency": 2}])
+    assert limits(daemon) == {
+        "limits": [
+            {
+                "name": "cats",
+                "match": "catfact.ninja",
+                "source": "conf",
+                "rates": ["100/1min", "5000/1h"],
+                "concurrency": 7,
+                "pace": True,
+                "shadowed": False,
+                "state": [],
+            },
+            {
+                "name": "*.example.org:8443/v1/*",
+                "match": "*.example.org:8443/v1/*",
+                "source": "conf",
+                "rates": [],
+                "concurrency": 2,
+                "pace": False,
+                "shadowed": False,
+                "state": [],
+            },
+        ],
+        "hosts": [],
+    }
+
+
+def test_a_host_chooses_the_rules_that_match_it(make_daemon):
+    daemon = make_daemon(limits=[{"match": "a.example", "rate": "1/s"}, {"match": "*", "rate": "2/s"}])
+    assert [r["name"] for r in limits(daemon, "?host=a.example:443")["limits"]] == ["a.example", "*"]
+    assert [r["name"] for r in limits(daemon, "?host=B.example:80")["limits"]] == ["*"]
+    for wrong in ("a.example", "a.example:", "http://a.example:80", "a%20b:80", ":80", "a:80/x"):
+        assert "host=" in problem(daemon.api.get(f"/v1/limits?host={wrong}"), 400, "input")
+
+
+def test_a_rule_can_be_set_replaced_and_removed(daemon):
+    assert put(daemon, "a.example", rate="10/s") == {
+        "name": "a.example",
+        "match": "a.example",
+        "source": "runtime",
+        "rates": ["10/1s"],
+        "concurrency": None,
+        "pace": False,
+        "shadowed": False,
+        "state": [],
+    }
+    replaced = put(daemon, "a.example", match="*.a.example", rates=["90/90s", "7/week"], concurrency=3, pace=True)
+    assert (replaced["match"], replaced["rates"]) == ("*.a.example", ["90/90s", "7/1w"])
+    assert (replaced["concurrency"], replaced["pace"]) == (3, True)
+    assert limits(daemon)["limits"] == [replaced]
+    removed = daemon.api.delete("/v1/limits/a.example")
+    assert (removed.status, removed.json()) == (200, {"name": "a.example", "removed": True})
+    assert limits(daemon)["limits"] == []
+    assert "no limit a.example" in problem(daemon.api.delete("/v1/limits/a.example"), 404, "not_found")
+
+
+def test_a_rule_that_was_set_outlives_the_daemon(daemon):
+    put(daemon, "api.example/v1/*", rates=["100/6s", "5000/h"], concurrency=4)
+    before = limits(daemon)
+    daemon.restart()
+    assert limits(daemon) == before
+    assert daemon.api.delete(f"/v1/limits/{name('api.example/v1/*')}").status == 200
+    daemon.restart()
+    assert limits(daemon)["limits"] == []
+
+
+def test_a_rule_that_is_set_shadows_one_of_the_configuration(make_daemon):
+    daemon = make_daemon(limits=[CATS])
+    put(daemon, "cats", match="catfact.ninja", rate="1/s")
+    assert [(r["source"], r["shadowed"]) for r in limits(daemon)["limits"]] == [("conf", True), ("runtime", False)]
+    assert daemon.api.delete("/v1/limits/cats").status == 200
+    assert [(r["source"], r["shadowed"]) for r in limits(daemon)["limits"]] == [("conf", False)]
+    assert "configuration" in problem(daemon.api.delete("/v1/limits/cats"), 409, "conflict")
+
+
+def test_names_come_percent_encoded(daemon):
+    for odd in ("*.a.example:8080", "a.example/v1/*", "50 % of it?", "kätzchen"):
+        assert put(daemon, odd, match="a.example", rate="1/s")["name"] == odd
+    assert len(limits(daemon)["limits"]) == 4
+    for wrong in ("%", "%0", "%00", "a%0Ab", "%ff"):
+        problem(daemon.api.request("PUT", f"/v1/limits/{wrong}", {"match": "a", "rate": "1/s"}), 400, "input")
+    problem(daemon.api.request("PUT", f"/v1/limits/{'a' * 101}", {"match": "a", "rate": "1/s"}), 400, "input")
+    problem(daemon.api.request("PUT", f"/v1/limits/{'a' * 400}", {"match": "a", "rate": "1/s"}), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "body, word",
+    [
+        ({}, "limits nothing"),
+        ({"match": "https://a.example", "rate": "1/s"}, "URL"),
+        ({"match": "a b", "rate": "1/s"}, "space"),
+        ({"match": 7, "rate": "1/s"}, '"match"'),
+        ({"rate": "1"}, '"rate"'),
+        ({"rate": 1}, '"rate"'),
+        ({"rates": "1/s"}, '"rates"'),
+        ({"rates": ["1/s"] * 5}, "at most 4"),
+        ({"rate": "1/s", "concurrency": 0}, '"concurrency"'),
+        ({"rate": "1/s", "concurrency": 10001}, '"concurrency"'),
+        ({"rate": "1/s", "pace": 1}, '"pace"'),
+        ({"concurrency": 1, "pace": True}, "pace without a rate"),
+        ({"rate": "1/s", "burst": 3}, '"burst" is no member'),
+        ('{"rate":"1/s","rate":"2/s"}', "JSON"),
+        ("[]", "object"),
+        ("", "JSON"),
+    ],
+)
+def test_what_makes_no_rule_is_refused_with_the_reason(daemon, body, word):
+    assert word in problem(daemon.api.request("PUT", "/v1/limits/a.example", body), 400, "input")
+    assert limits(daemon)["limits"] == []
+
+
+def test_paths_of_limits_have_their_methods(daemon):
+    for method, path, allow in (
+        ("GET", "/v1/limits/x", "PUT, DELETE"),
+        ("PUT", "/v1/limits", "GET, HEAD"),
+        ("GET", "/v1/limits/resume", "POST, PUT, DELETE"),
+        ("POST", "/v1/audit", "GET, HEAD"),
+    ):
+        answer = daemon.api.request(method, path, b"")
+        problem(answer, 405, "usage")
+        assert answer.headers["Allow"] == allow, path
+    problem(daemon.api.request("PUT", "/v1/limits/a/b", {"rate": "1/s"}), 404, "not_found")
+    assert daemon.api.request("PUT", "/v1/limits/resume", {"match": "a", "rate": "1/s"}).status == 200
+    no_length = daemon.api.connect()
+    with no_length:
+        no_length.sendall(b"PUT /v1/limits/x HTTP/1.1\r\nHost: fanout\r\n\r\n")
+        assert b" 411 " in no_length.recv(4096)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_others_may_read_limits_and_not_change_them(make_daemon):
+    daemon = make_daemon(socket_mode="0666", limits=[CATS])
+    daemon.dir.chmod(0o755)
+    body = '{"rate":"1/s"}'
+    answers = as_user(
+        daemon,
+        NOBODY,
+        [("GET", "/v1/limits", None), ("PUT", "/v1/limits/cats", body), ("DELETE", "/v1/limits/cats", None)]
+        + [("POST", "/v1/limits/resume?host=a.example:80", "")],
+    )
+    assert answers[0][0] == 200 and answers[0][1]["limits"][0]["name"] == "cats"
+    for status, refused in answers[1:]:
+        assert (status, refused["code"]) == (403, "permission")
+        assert "fanout-admin" in refused["detail"] and refused["hint"]
+    assert [r["source"] for r in limits(daemon)["limits"]] == ["conf"]
+
+
+def test_a_host_that_is_not_paused_cannot_be_resumed(daemon):
+    assert "a.example:80 is not paused" in problem(
+        daemon.api.post("/v1/limits/resume?host=a.example:80"), 404, "not_found"
+    )
+    problem(daemon.api.post("/v1/limits/resume"), 400, "input")
+    problem(daemon.api.post("/v1/limits/resume?host=a.example"), 400, "input")
+
+
+def test_a_reload_changes_the_rules(make_daemon):
+    daemon = make_daemon(limits=[CATS])
+    daemon.configure(limits=[{"match": "dogs.example", "rate": "3/s"}])
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: [r["name"] for r in limits(daemon)["limits"]] == ["dogs.example"], 10, "the new rule is in force")
+    daemon.configure(limits=[{"match": "dogs.example:x", "rate": "3/s"}])
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: "configuration not reloaded" in daemon.log(), 10, "the bad one is refused")
+    assert [r["name"] for r in limits(daemon)["limits"]] == ["dogs.example"]
+
+
+# ---- State ----
+
+
+def limited(make_daemon, apisim, rate="3/10s", jobs=10, **members):
+    """A daemon that may ask `apisim` three times in 10 s, and a batch whose first three jobs are done."""
+    daemon = make_daemon(limits=[{"name": "slow", "match": host_of(apisim), "rate": rate}])
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * jobs, **members)
+    wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] == 3, 10, "three are done")
+    return daemon, batch
+
+
+def seconds(later, earlier):
+    return (datetime.datetime.fromisoformat(later[:-1]) - datetime.datetime.fromisoformat(earlier[:-1])).total_seconds()
+
+
+def test_a_rule_shows_what_each_host_has_used_of_it(make_daemon, apisim):
+    daemon, batch = limited(make_daemon, apisim)
+    (rule,) = limits(daemon)["limits"]
+    (state,) = rule["state"]
+    assert (state["host"], state["in_flight"]) == (host_of(apisim), 0)
+    (window,) = state["windows"]
+    assert (window["rate"], window["used"]) == ("3/10s", 3)
+    started = daemon.api.get(f"/v1/jobs/{batch}.1").json()["started_at"]
+    assert 10 <= seconds(window["free_at"], started) < 12
+    assert limits(daemon, f"?host={host_of(apisim)}")["limits"] == [rule]
+    assert limits(daemon, "?host=other.example:80")["limits"] == []
+    text = daemon.api.get("/metrics").body.decode()
+    labels = f'limit="slow",host="{host_of(apisim)}"'
+    assert f"fanout_limit_in_flight{{{labels}}} 0\n" in text
+    assert f'fanout_limit_used{{{labels},window="3/10s"}} 3\n' in text
+    assert f'fanout_limit_size{{{labels},window="3/10s"}} 3\n' in text
+
+
+def test_a_host_that_refused_is_shown_with_its_pause_and_can_be_resumed(make_daemon, apisim):
+    daemon = make_daemon()
+    strict = apisim.limit("strict", n=1, window=30)
+    batch = submit(daemon, [{"url": f"{strict.url}/json"}] * 3, concurrency=1)
+    wait_until(lambda: limits(daemon)["hosts"], 10, "the host is paused")
+    (host,) = limits(daemon)["hosts"]
+    assert host["host"] == host_of(apisim) and host["refusals"] == 1
+    assert seconds(host["paused_until"], daemon.api.get(f"/v1/jobs/{batch}.1").json()["ended_at"]) > 20
+    text = daemon.api.get("/metrics").body.decode()
+    assert f'fanout_host_refusals{{host="{host_of(apisim)}"}} 1\n' in text
+    assert re.search(rf'^fanout_host_paused_seconds{{host="{re.escape(host_of(apisim))}"}} [123]\d\.\d+$', text, re.M), text
+    (why,) = daemon.api.get(f"/v1/batches/{batch}/explain").json()["waits"]
+    assert (why["why"], why["until"]) == ("pause", host["paused_until"])
+    resumed = daemon.api.post(f"/v1/limits/resume?host={host_of(apisim)}")
+    assert (resumed.status, resumed.json()) == (200, {"host": host_of(apisim), "resumed": True})
+    daemon.api.post(f"/v1/batches/{batch}/cancel")
+
+
+# ---- Explanations ----
+
+
+def explain(daemon, path):
+    answer = daemon.api.get(f"/v1/{path}/explain")
+    assert answer.status == 200, answer
+    body = answer.json()
+    assert set(body) == {"state", "waits", "eta"}, body
+    for why in body["waits"]:
+        assert set(why) == {"why", "limit", "host", "until", "text"} and why["text"], why
+    return body
+
+
+def test_a_batch_and_its_jobs_tell_which_rate_they_wait_for_and_until_when(make_daemon, apisim):
+    daemon, batch = limited(make_daemon, apisim)
+    started = daemon.api.get(f"/v1/jobs/{batch}.1").json()["started_at"]
+    for path, state in ((f"batches/{batch}", "running"), (f"jobs/{batch}.9", "queued")):
+        told = explain(daemon, path)
+        assert told["state"] == state
+        (why,) = told["waits"]
+        assert (why["why"], why["limit"], why["host"]) == ("rate", "slow", host_of(apisim))
+        assert "slow" in why["text"]
+        assert 10 <= seconds(why["until"], started) < 12
+        # 7 are left, 3 go at a time: the last one begins after three windows.
+        assert 30 <= seconds(told["eta"], started) < 34, told
+    assert daemon.api.get(f"/v1/batches/{batch}").json()["eta"] is not None
+    assert explain(daemon, f"jobs/{batch}.1") == {"state": "done", "waits": [], "eta": None}
+
+
+def test_a_batchs_own_rate_is_told_and_forecast_too(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 6, rate="2/20s")
+    wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] == 2, 10, "two are done")
+    told = explain(daemon, f"batches/{batch}")
+    started = daemon.api.get(f"/v1/jobs/{batch}.1").json()["started_at"]
+    (why,) = told["waits"]
+    assert (why["why"], why["limit"]) == ("rate", f"batch {batch}")
+    assert 40 <= seconds(told["eta"], started) < 43, told
+    daemon.api.post(f"/v1/batches/{batch}/cancel")
+    assert explain(daemon, f"batches/{batch}")["waits"] == []
+
+
+def test_what_else_can_hold_a_job_back_is_told(daemon, apisim):
+    url = f"{apisim.url}/delay/5"
+    batch = submit(daemon, [{"url": url, "chain": "a"}, {"url": url, "chain": "a"}, {"url": url}, {"url": url}], concurrency=1)
+    running = f"/v1/batches/{batch}"
+    wait_until(lambda: daemon.api.get(running).json()["counts"]["running"] == 1, 10, "one runs")
+    states = {n: explain(daemon, f"jobs/{batch}.{n}") for n in (1, 2, 3, 4)}
+    assert (states[1]["state"], states[1]["waits"]) == ("running", [])
+    assert [w["why"] for w in states[2]["waits"]] == ["chain"] and states[2]["state"] == "blocked"
+    assert [w["why"] for w in states[4]["waits"]] == ["batch_concurrency"]
+    daemon.api.post(f"{running}/pause")
+    told = explain(daemon, f"batches/{batch}")
+    assert ([w["why"] for w in told["waits"]], told["eta"]) == (["paused"], None)
+    held = submit(daemon, [{"url": url}], hold=True, close=False)
+    assert [w["why"] for w in explain(daemon, f"jobs/{held}.1")["waits"]] == ["held"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_anothers_batch_is_not_explained(make_daemon, apisim):
+    daemon = make_daemon(socket_mode="0666")
+    daemon.dir.chmod(0o755)
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}])
+    paths = [f"/v1/batches/{batch}/explain", f"/v1/jobs/{batch}.1/explain", "/v1/batches/99/explain"]
+    assert [status for status, _ in as_user(daemon, NOBODY, [("GET", p, None) for p in paths])] == [404] * 3
+    problem(daemon.api.get(f"/v1/jobs/{batch}.2/explain"), 404, "not_found")
+
+
+# ---- Audits ----
+
+
+def audit(daemon, query):
+    answer = daemon.api.get(f"/v1/audit?{query}")
+    assert answer.status == 200 and answer.headers["Content-Type"] == "application/x-ndjson", answer
+    return answer.rows()
+
+
+def test_an_audit_tells_every_request_with_its_times_and_rules(make_daemon, apisim):
+    host = host_of(apisim)
+    rules = [
+        {"name": "all", "match": host, "rate": "1000/min"},
+        {"name": "path", "match": f"{host}/status/*", "rate": "500/min"},
+        {"name": "query", "match": f"{host}/*x=1*", "concurrency": 9},
+        {"name": "other", "match": "other.example", "rate": "1/s"},
+    ]
+    daemon = make_daemon(limits=rules)
+    urls = [f"{apisim.url}/uuid", f"{apisim.url}/status/204", f"{apisim.url}/uuid?x=1#status", f"{apisim.url}/status/404"]
+    batch = submit(daemon, [{"url": u} for u in urls])
+    wait(daemon, batch)
+    rows = sorted(audit(daemon, f"host={host}"), key=lambda row: int(row["job"].split(".")[1]))
+    assert [(r["job"], r["attempt"], r["status"], r["limits"]) for r in rows] == [
+        (f"{batch}.1", 1, 200, ["all"]),
+        (f"{batch}.2", 1, 204, ["all", "path"]),
+        (f"{batch}.3", 1, 200, ["all", "query"]),
+        (f"{batch}.4", 1, 404, ["all", "path"]),
+    ]
+    for row in rows:
+        assert set(row) == {"job", "attempt", "boot", "sent_us", "counted_us", "sent_at", "status", "limits"}
+        assert 0 < row["sent_us"] <= row["counted_us"]
+    assert len({row["boot"] for row in rows}) == 1
+    assert audit(daemon, "host=other.example:80") == []
+
+
+def test_an_open_attempt_is_in_the_audit_and_not_counted_yet(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/delay/5"}])
+    wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["running"] == 1, 10, "it runs")
+    (row,) = audit(daemon, f"host={host_of(apisim)}")
+    assert (row["job"], row["counted_us"], row["status"]) == (f"{batch}.1", None, None)
+
+
+def test_an_audits_span_is_given_by_times_or_durations(daemon, apisim):
+    host = host_of(apisim)
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}])
+    wait(daemon, batch)
+    (row,) = audit(daemon, f"host={host}")
+    sent = row["sent_at"]
+    at = datetime.datetime.fromisoformat(sent[:-1]).replace(tzinfo=datetime.timezone.utc)
+    before, after = at - datetime.timedelta(seconds=1), at + datetime.timedelta(seconds=1)
+
+    def text(time, zone=0):
+        return name(time.astimezone(datetime.timezone(datetime.timedelta(hours=zone))).isoformat())
+
+    for span, rows in (
+        ("since=1h", 1),
+        ("until=1h", 0),
+        (f"since={name(sent)}", 1),
+        (f"until={name(sent)}", 0),
+        (f"since={text(before)}&until={text(after)}", 1),
+        (f"since={text(before, 5)}&until={text(after, -3)}", 1),
+        (f"since={text(after)}", 0),
+    ):
+        assert len(audit(daemon, f"host={host}&{span}")) == rows, span
+    for wrong in ("since=yesterday", "until=2026-13-01T00:00:00Z", "since=2026-01-02", "since=2026-01-02T03:04:05", "since=1h&until=2h"):
+        assert "since" in problem(daemon.api.get(f"/v1/audit?host={host}&{wrong}"), 400, "input") or "until" in wrong
+    problem(daemon.api.get("/v1/audit"), 400, "input")
+    problem(daemon.api.get("/v1/audit?host=nowhere"), 400, "input")
+
+
+def test_a_long_audit_streams_step_by_step(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 1000)
+    daemon.api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/uuid"}] * 1000})
+    more = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 1000)
+    wait(daemon, batch)
+    wait(daemon, more)
+    rows = audit(daemon, f"host={host_of(apisim)}")
+    assert len(rows) == len({r["job"] for r in rows}) == 3000
+    head = daemon.api.request("HEAD", f"/v1/audit?host={host_of(apisim)}")
+    assert (head.status, head.body) == (200, b"")
+    connection, response = daemon.api.stream(f"/v1/audit?host={host_of(apisim)}")
+    response.read(100)
+    connection.close()
+    wait_until(lambda: daemon.api.get("/v1/stats").json()["http"]["streams"] == 0, 10, "the stream is over")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_an_audit_for_others_names_no_jobs(make_daemon, apisim):
+    daemon = make_daemon(socket_mode="0666")
+    daemon.dir.chmod(0o755)
+    wait(daemon, submit(daemon, [{"url": f"{apisim.url}/uuid"}]))
+    ((status, row),) = as_user(daemon, NOBODY, [("GET", f"/v1/audit?host={host_of(apisim)}", None)])
+    assert status == 200 and row["job"] is None and row["sent_us"] > 0
+
+
+# ---- Members of batches and jobs ----
+
+
+@pytest.mark.parametrize(
+    "members, word",
+    [
+        ({"rate": 100}, '"rate"'),
+        ({"rate": "100"}, '"rate"'),
+        ({"on_limit": "retry"}, '"on_limit"'),
+        ({"deadline": "0.5s"}, "1 s and at most 30 days"),
+        ({"deadline": "31d"}, "1 s and at most 30 days"),
+        ({"fail_if": 1}, '"fail_if"'),
+        ({"max_redirects": 51}, '"max_redirects"'),
+        ({"idempotency_key": "one"}, '"auto"'),
+    ],
+)
+def test_what_limits_and_redirects_are_told_strictly(daemon, members, word):
+    assert word in problem(daemon.api.post("/v1/batches", members), 400, "input")
+
+
+def test_an_idempotency_key_is_made_for_each_job(daemon, apisim):
+    url = f"{apisim.url}/echo"
+    batch = submit(daemon, [{"url": url, "method": "POST"}, {"url": url}, {"url": url, "idempotency_key": "own"}], idempotency_key="auto")
+    wait(daemon, batch)
+    rows = daemon.api.get(f"/v1/batches/{batch}/results?body=1").rows()
+    keys = [{k.lower(): v for k, v in json.loads(r["body"])["headers"].items()}["idempotency-key"] for r in rows]
+    assert re.fullmatch(rf"fanout-[0-9a-f]+-{batch}\.1", keys[0]) and re.fullmatch(rf"fanout-[0-9a-f]+-{batch}\.2", keys[1])
+    assert keys[2] == "own"
