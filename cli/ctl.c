@@ -11,6 +11,7 @@
 
 #include "cli/client.h"
 #include "cli/local.h"
+#include "cli/verbs.h"
 #include "lib/jobid.h"
 #include "lib/paths.h"
 
@@ -77,6 +78,13 @@ int ctl_connect(struct ctl *ctl, struct err *e)
 		return client_unreachable(socket, ENAMETOOLONG, e);
 	ctl->client = client_create(socket);
 	return 0;
+}
+
+int ctl_refuse_format(const struct ctl *ctl, const char *why, struct err *e)
+{
+	if (!ctl->args.format_name)
+		return 0;
+	return err_set(e, ERR_USAGE, NULL, " %s: -f has no use here: %s", ctl->verb->name, why);
 }
 
 #define STOPPED (-1)

@@ -57,9 +57,9 @@ struct args {
 	/* what is done with it */
 	bool print_id, wait, follow;
 	const char *output;
-	bool remove;
+	bool remove, create_dirs;
 	/* reading */
-	const char *state, *after, *limit;
+	const char *states, *after, *limit;
 	bool body, all, headers_only;
 	/* what is left */
 	char **operands;
@@ -80,6 +80,9 @@ void ctl_note(const struct ctl *ctl, const char *fmt, ...) __attribute__((format
 
 /* Opens ctl->client (once). Returns 0, or -1 with `e` filled in. */
 int ctl_connect(struct ctl *ctl, struct err *e);
+
+/* -f where there is nothing that it could be the form of: ERR_USAGE, with why. */
+int ctl_refuse_format(const struct ctl *ctl, const char *why, struct err *e);
 
 /* Set by SIGINT and SIGTERM: whoever waits looks at it and comes back. */
 bool ctl_interrupted(void);

@@ -107,10 +107,26 @@ static int check_state(const char *prefix, const char *text, struct err *e)
 		return 0;
 	for (int s = 0; s < JOB_STATES; s++)
 		closest_offer(&near, job_state_name((enum job_state)s));
-	err_set(e, ERR_USAGE, "states are blocked, queued, running, done, failed and cancelled",
+	err_set(e, ERR_USAGE, "states are blocked, queued, running, done, failed and cancelled; several: done,failed",
 		"%s: there is no state \"%.40s\"%s%s%s", prefix, text, near.name ? "; did you mean " : "",
 		near.name ? near.name : "", near.name ? "?" : "");
 	return -1;
+}
+
+static int check_states(const char *prefix, const char *text, struct err *e)
+{
+	char word[64];
+
+	for (;; text++) {
+		size_t len = strcspn(text, ",");
+
+		snprintf(word, sizeof word, "%.*s", (int)len, text);
+		if (check_state(prefix, word, e) < 0)
+			return -1;
+		text += len;
+		if (!*text)
+			return 0;
+	}
 }
 
 static int check_value(struct args *args, const struct opt *o, const char *prefix, const char *text, struct err *e)
@@ -134,8 +150,8 @@ static int check_value(struct args *args, const struct opt *o, const char *prefi
 		return err_set(e, ERR_USAGE, why.hint, "%s: --%s: %s", prefix, o->name, why.what);
 	case OPT_FORMAT:
 		return check_format(args, prefix, text, e);
-	case OPT_STATE:
-		return check_state(prefix, text, e);
+	case OPT_STATES:
+		return check_states(prefix, text, e);
 	default:
 		return 0;
 	}

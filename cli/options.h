@@ -16,7 +16,7 @@ enum opt_kind {
 	OPT_DURATION, /* const char *, checked: "30s" */
 	OPT_BYTES,    /* const char *, checked: "64M" */
 	OPT_FORMAT,   /* const char *, and args.format */
-	OPT_STATE,    /* const char *, checked: a job's state */
+	OPT_STATES,   /* const char *, checked: states of jobs, with commas */
 };
 
 struct opt {

@@ -1,4 +1,4 @@
-/* results, show and get: what the jobs brought. */
+/* results and show: what the jobs brought. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -7,7 +7,6 @@
 
 #include "cli/client.h"
 #include "cli/layouts.h"
-#include "cli/output.h"
 #include "cli/verbs.h"
 #include "lib/jobid.h"
 
@@ -54,7 +53,7 @@ static void results_path(const struct args *a, uint32_t batch, struct text *path
 	const struct {
 		const char *name, *value;
 	} parameters[] = {
-	    {"state", a->state}, {"after", a->after}, {"limit", a->limit}, {"body", a->body ? "1" : NULL}};
+	    {"state", a->states}, {"after", a->after}, {"limit", a->limit}, {"body", a->body ? "1" : NULL}};
 
 	for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
 		if (!parameters[i].value)
@@ -185,30 +184,4 @@ int verb_show(struct ctl *ctl)
 	rc = ctl->args.format == FORMAT_TABLE ? show_table(j, &e) : rows_object(ctl->args.format, j, &layout_job, &e);
 	json_decref(j);
 	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
-}
-
-/* ---- get ---- */
-
-static int on_bytes(void *arg, const char *data, size_t len, struct err *e)
-{
-	return output_write(arg, data, len, e);
-}
-
-int verb_get(struct ctl *ctl)
-{
-	char name[JOBID_TEXT_SIZE], path[sizeof name + 32];
-	struct output o;
-	struct call call = {.path = path, .on_data = on_bytes, .arg = &o};
-	uint64_t job;
-	struct err e;
-
-	if (ctl_parse_job(ctl->args.operands[0], &job, &e) < 0 || ctl_connect(ctl, &e) < 0 ||
-	    output_open(&o, ctl->args.output, &e) < 0)
-		return ctl_report(&e);
-	snprintf(path, sizeof path, "/v1/jobs/%s/body", jobid_format(name, job));
-	if (client_call(ctl->client, &call, &e) < 0) {
-		output_discard(&o);
-		return ctl_report(&e);
-	}
-	return output_commit(&o, &e) < 0 ? ctl_report(&e) : STATUS_FINE;
 }

@@ -11,9 +11,12 @@
 
 static const struct field {
 	const char *name;
-	bool number, distinct;
+	bool number;
+	bool distinct; /* each job has its own */
+	bool same;     /* all jobs of a batch have the same */
 } fields[] = {
-    {"seq", true, true}, {"batch", true, false}, {"job", false, true}, {"tag", false, false}, {"host", false, false},
+    {"seq", true, true, false},   {"batch", true, false, true},  {"job", false, true, false},
+    {"tag", false, false, false}, {"host", false, false, false},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
@@ -54,20 +57,34 @@ static int refuse(const char *p, struct err *e)
 		       near.name ? near.name : "", near.name ? "}?" : "");
 }
 
+/* Whether the number of a job ends here for sure: no digit and no other field may run into it. */
+static bool apart(char neighbour)
+{
+	return neighbour != '{' && neighbour != '}' && (neighbour < '0' || neighbour > '9');
+}
+
+/* A job's own number tells names apart where it can be read back out of the name: where it is the first or the last of
+ * the fields that differ, and stands apart. ({seq}{tag} is "111" for 1 with "11" and for 11 with "1".) */
 int template_check(const char *template, bool *distinct, struct err *e)
 {
 	const struct field *field;
+	bool first = false, last = false;
+	unsigned differ = 0;
 	int width;
 
-	*distinct = false;
 	for (const char *p = strchr(template, '{'); p; p = strchr(p, '{')) {
 		size_t len = read_field(p, &field, &width);
 
 		if (!len)
 			return refuse(p, e);
-		*distinct = *distinct || field->distinct;
+		if (!field->same) {
+			first = first || (differ == 0 && field->distinct && apart(p[len]));
+			last = field->distinct && (differ == 0 || apart(p[-1]));
+			differ++;
+		}
 		p += len;
 	}
+	*distinct = first || last;
 	return 0;
 }
 

@@ -48,6 +48,7 @@ static const struct opt submit_options[] = {
 static const struct opt fetch_options[] = {
     VALUE('o', "output", OPT_TEXT, output, "TEMPLATE",
 	  "write bodies to files: {seq} {batch} {job} {tag} {host}; {seq:4}"),
+    FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
     FLAG(0, "rm", remove, "remove the batch when everything was written"),
     {0},
 };
@@ -64,7 +65,7 @@ static const struct opt wait_options[] = {
 };
 
 static const struct opt results_options[] = {
-    VALUE(0, "state", OPT_STATE, state, "STATE", "only jobs in this state"),
+    VALUE(0, "state", OPT_STATES, states, "STATE,...", "only jobs in this state, or in one of these"),
     NUMBER(0, "after", after, "SEQ", 0, JOBID_SEQ_MAX, "only jobs behind the SEQth"),
     NUMBER(0, "limit", limit, "N", 1, JOBID_SEQ_MAX, "at most N of them"),
     FLAG(0, "body", body, "with the bodies (not in tables)"),
@@ -72,7 +73,10 @@ static const struct opt results_options[] = {
 };
 
 static const struct opt get_options[] = {
-    VALUE('o', "output", OPT_TEXT, output, "FILE", "write to FILE, whole or not at all"),
+    VALUE('o', "output", OPT_TEXT, output, "FILE",
+	  "write to FILE, whole or not at all; for a BATCH a template as fetch's"),
+    FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
+    VALUE(0, "state", OPT_STATES, states, "STATE,...", "of a BATCH, the bodies of jobs in these states (default done)"),
     {0},
 };
 
@@ -123,7 +127,14 @@ const struct verb verbs[] = {
     {"follow", "BATCH", "one line as each job ends, the past first", NULL, verb_follow, 1, 1, {NULL}},
     {"results", "BATCH", "one row a job", NULL, verb_results, 1, 1, {results_options}},
     {"show", "JOB", "all about a job: its attempts, headers and phases", NULL, verb_show, 1, 1, {NULL}},
-    {"get", "JOB", "the bytes of a job's body", NULL, verb_get, 1, 1, {get_options}},
+    {"get",
+     "JOB|BATCH",
+     "the bytes of a job's body, or with -o of all bodies of a batch",
+     "Of a batch, with -o TEMPLATE, the bodies of the jobs that are done are written to files named as fetch does.",
+     verb_get,
+     1,
+     1,
+     {get_options}},
     {"cancel", "BATCH|JOB...", "end what has not ended", NULL, verb_cancel, 1, ANY, {NULL}},
     {"retry", "BATCH|JOB...", "queue again what failed or was cancelled", NULL, verb_retry, 1, ANY, {NULL}},
     {"rm", "BATCH...", "remove ended batches with their results", NULL, verb_rm, 1, ANY, {NULL}},

@@ -1,5 +1,6 @@
 """fanoutctl --local: a private daemon, started where none runs."""
 
+import contextlib
 import os
 import pathlib
 import signal
@@ -19,7 +20,8 @@ def home(scratch):
     env = {"XDG_RUNTIME_DIR": str(scratch / "run"), "HOME": str(scratch / "home")}
     yield env
     for pid in daemons(env):
-        os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not alive(pid), 20, "the private daemon ends")
 
 

@@ -338,7 +338,7 @@ def test_a_body_that_breaks_off_leaves_no_file(play, ctl, scratch):
         handler.wfile.write(b"half")
         handler.close_connection = True
 
-    play({("GET", "/v1/jobs/7.1/body"): [half]})
+    play({("GET", "/v1/jobs/7.1"): [(200, {"job": "7.1", "state": "done"})], ("GET", "/v1/jobs/7.1/body"): [half]})
     (scratch / "out").write_text("before")
     ctl("get", "7.1", "-o", scratch / "out", check=3)
     assert (scratch / "out").read_text() == "before"

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import time
 
 import pytest
 
-from harness.process import BUILD, ROOT, environment, spawn, wait_until
+from harness.process import BUILD, ROOT, on_terminal, spawn, wait_until
 
 RESULT = (
     "job batch seq chain tag method url state reason status attempts size content_type remote_ip http_version "
@@ -185,33 +184,6 @@ def test_a_cancelled_batch_is_its_own_exit_status(ctl, apisim):
 
 def test_quiet_says_nothing(ctl, mixed):
     assert ctl("wait", mixed, "-q", check=1).err == ""
-
-
-def on_terminal(argv, columns=100, env=None, timeout=30):
-    """Runs a program on a terminal of its own; what it showed, and its exit status."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(str(argv[0]), [str(a) for a in argv], env or environment(TERM="xterm"))
-    out = b""
-    end = time.monotonic() + timeout
-    try:
-        import fcntl
-        import struct
-        import termios
-
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        while time.monotonic() < end:
-            try:
-                piece = os.read(fd, 65536)
-            except OSError:
-                break
-            if not piece:
-                break
-            out += piece
-    finally:
-        os.close(fd)
-    _, status = os.waitpid(pid, 0)
-    return out.decode(errors="replace"), os.waitstatus_to_exitcode(status)
 
 
 def test_progress_moves_on_a_terminal_and_is_wiped(daemon, apisim):

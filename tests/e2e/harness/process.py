@@ -1,11 +1,15 @@
 """Child processes that do not outlive the tests, and waiting for conditions."""
 
 import ctypes
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -78,3 +82,26 @@ def memory_kib(pid, field="VmRSS"):
 def sanitized():
     """True when the programs under test were built with a sanitizer (they are slower and larger then)."""
     return b"__asan_init" in (BUILD / "fanoutd").read_bytes()
+
+
+def on_terminal(argv, columns=100, env=None, timeout=30):
+    """Runs a program on a terminal of its own; what it showed, and its exit status."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(str(argv[0]), [str(a) for a in argv], env or environment(TERM="xterm"))
+    out = b""
+    end = time.monotonic() + timeout
+    try:
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        while time.monotonic() < end:
+            try:
+                piece = os.read(fd, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            out += piece
+    finally:
+        os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    return out.decode(errors="replace"), os.waitstatus_to_exitcode(status)
