@@ -107,9 +107,8 @@ static int64_t bucket_reset_us(struct window *w, int64_t now_us)
 
 static int64_t open_left(struct window *w, int64_t now_us)
 {
-	(void)w;
 	(void)now_us;
-	return INT32_MAX;
+	return w->n;
 }
 
 static void open_take(struct window *w, int64_t now_us, bool taken)
