@@ -1,29 +1,21 @@
-/* One rule and what it remembers. It must not know keys, jobs, the network, or what time it is.
- *
- * Per window the times at which ended requests were counted, in a binary heap, the earliest on top: they arrive out of
- * order (an aborted request is counted later than one that ended after it), and only the earliest matters. The heap is
- * bounded by the rule: every entry held a slot when it was granted, so in-flight and remembered requests never exceed
- * `count`. 100 000 a day cost 800 kB at most, and 17 comparisons. Requests that it did not grant may be more: of these
- * the latest LIMIT_SEEN_MAX are kept, and that is exact for every rule that allows no more. */
+/* One rule and what it remembers: its windows (daemon/limit_window), what is in flight, and what the server said. It
+ * must not know keys, jobs, the network, or what time it is. */
 #include "daemon/limit.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/limit_window.h"
 #include "lib/clock.h"
 #include "lib/err.h"
-
-struct window {
-	struct rate rate;
-	int64_t *counted_us; /* a heap */
-	size_t count, capacity;
-};
 
 /* The windows of the rule, and behind them the learned one. */
 enum { LEARNED = LIMIT_RATES_MAX };
 
+/* Laid out so that a grant and an end touch few cache lines: a scheduler may have ten thousand of these. */
 struct limit {
-	struct window *windows; /* behind this struct: apart, so that asking may forget what has expired */
+	struct window *windows; /* in the same memory; a pointer so that asking may forget what has expired */
 	unsigned window_count;  /* of the rule */
 	unsigned concurrency;
 	unsigned in_flight;
@@ -33,91 +25,12 @@ struct limit {
 	int64_t learned_until_us;              /* 0: nothing learned */
 	int64_t pace_us;                       /* 0: not paced */
 	int64_t granted_us, granted_before_us; /* the last grants; INT64_MIN: none */
+	struct window memory[LIMIT_WINDOWS_MAX];
 	struct limit_rule rule;
 };
-
-static int64_t add_us(int64_t a, int64_t b)
-{
-	return a > INT64_MAX - b ? CLOCK_NEVER : a + b;
-}
-
-/* ---- the heap of counted times ---- */
-
-static void window_reserve(struct window *w)
-{
-	size_t capacity = w->capacity ? 2 * w->capacity : 16;
-	int64_t *p;
-
-	if (w->count < w->capacity)
-		return;
-	p = realloc(w->counted_us, capacity * sizeof(*p));
-	if (!p)
-		BUG("out of memory for a limit of %zu requests", capacity);
-	w->counted_us = p;
-	w->capacity = capacity;
-}
-
-static void window_drop_earliest(struct window *w)
-{
-	int64_t last = w->counted_us[--w->count];
-	size_t i = 0;
-
-	for (size_t child; (child = 2 * i + 1) < w->count; i = child) {
-		if (child + 1 < w->count && w->counted_us[child + 1] < w->counted_us[child])
-			child++;
-		if (last <= w->counted_us[child])
-			break;
-		w->counted_us[i] = w->counted_us[child];
-	}
-	if (w->count > 0)
-		w->counted_us[i] = last;
-}
-
-static bool window_is_crammed(const struct window *w)
-{
-	return w->count >= LIMIT_SEEN_MAX && w->count >= (size_t)w->rate.count;
-}
-
-static void window_add(struct window *w, int64_t counted_us)
-{
-	size_t i;
-
-	if (window_is_crammed(w)) {
-		if (counted_us <= w->counted_us[0])
-			return;
-		window_drop_earliest(w);
-	}
-	window_reserve(w);
-	for (i = w->count++; i > 0 && counted_us < w->counted_us[(i - 1) / 2]; i = (i - 1) / 2)
-		w->counted_us[i] = w->counted_us[(i - 1) / 2];
-	w->counted_us[i] = counted_us;
-}
-
-static int64_t window_frees_us(const struct window *w)
-{
-	return add_us(w->counted_us[0], w->rate.window_us);
-}
-
-static void window_forget(struct window *w, int64_t now_us)
-{
-	while (w->count > 0 && window_frees_us(w) <= now_us)
-		window_drop_earliest(w);
-}
+_Static_assert(offsetof(struct limit, memory) + offsetof(struct window, in_heap) < 128, "two cache lines");
 
 /* ---- the rule ---- */
-
-/* THE RULE: grant only when #{ i : in flight, or counted_i > now - W } < N. */
-static int64_t window_ask(struct window *w, unsigned in_flight, int64_t now_us)
-{
-	int64_t taken;
-
-	window_forget(w, now_us);
-	taken = (int64_t)w->count + in_flight;
-	if (taken < w->rate.count)
-		return 0;
-	/* after a stricter rule came more than one slot may have to free: then this is the first of several tries */
-	return w->count > 0 && in_flight < w->rate.count ? window_frees_us(w) : CLOCK_NEVER;
-}
 
 /* What was learned holds until it expires, and no longer. */
 static int64_t learned_ask(const struct limit *l, int64_t now_us)
@@ -188,12 +101,6 @@ static struct window *next_window(const struct limit *l, const struct window *pr
 	return i < LIMIT_WINDOWS_MAX ? &l->windows[i] : NULL;
 }
 
-static void window_clear(struct window *w)
-{
-	free(w->counted_us);
-	*w = (struct window){0};
-}
-
 static void unlearn(struct limit *l)
 {
 	window_clear(&l->windows[LEARNED]);
@@ -215,11 +122,8 @@ void limit_end(struct limit *l, int64_t now_us, int64_t granted_us, int64_t coun
 	leave(l, granted_us);
 	if (l->learned_until_us <= now_us)
 		unlearn(l);
-	for (struct window *w = NULL; (w = next_window(l, w));) {
-		window_forget(w, now_us);
-		if (add_us(counted_us, w->rate.window_us) > now_us)
-			window_add(w, counted_us);
-	}
+	for (struct window *w = NULL; (w = next_window(l, w));)
+		window_end(w, counted_us, now_us);
 }
 
 void limit_refund(struct limit *l, int64_t granted_us)
@@ -238,7 +142,7 @@ void limit_adopt(struct limit *l, unsigned n)
 void limit_seen(struct limit *l, int64_t counted_us)
 {
 	for (struct window *w = NULL; (w = next_window(l, w));)
-		window_add(w, counted_us);
+		window_add(w, counted_us, counted_us);
 }
 
 /* ---- what a server says ---- */
@@ -277,16 +181,6 @@ static const struct window *longest_window(const struct limit *l)
 		if (!longest || w->rate.window_us > longest->rate.window_us)
 			longest = w;
 	return longest;
-}
-
-/* A window that begins with what another remembers. */
-static struct window window_create(const struct rate *rate, const struct window *knows)
-{
-	struct window w = {.rate = *rate};
-
-	for (size_t i = 0; knows && i < knows->count; i++)
-		window_add(&w, knows->counted_us[i]);
-	return w;
 }
 
 void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, int64_t expires_us)
@@ -349,11 +243,13 @@ void limit_change(struct limit *l, const struct limit_rule *rule)
 
 struct limit *limit_create(const struct limit_rule *rule)
 {
-	struct limit *l = calloc(1, sizeof(*l) + LIMIT_WINDOWS_MAX * sizeof(struct window));
+	size_t bytes = (sizeof(struct limit) + 63) & ~(size_t)63;
+	struct limit *l = aligned_alloc(64, bytes);
 
 	if (!l)
 		BUG("out of memory for a limit");
-	l->windows = (struct window *)(void *)(l + 1);
+	memset(l, 0, bytes);
+	l->windows = l->memory;
 	l->granted_us = l->granted_before_us = INT64_MIN;
 	limit_change(l, rule);
 	return l;
@@ -418,7 +314,8 @@ unsigned limit_windows(const struct limit *l, int64_t now_us, struct limit_windo
 		    .learned = learned,
 		    .expires_us = learned ? l->learned_until_us : CLOCK_NEVER,
 		};
-		out[n++].used = (int64_t)w->count + l->in_flight;
+		window_forget(w, now_us);
+		out[n++].used = window_count(w) + l->in_flight;
 	}
 	return n;
 }

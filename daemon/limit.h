@@ -49,6 +49,13 @@ enum limit_hold {
 int64_t limit_ask_why(const struct limit *l, int64_t now_us, enum limit_hold *why);
 const char *limit_hold_name(enum limit_hold h); /* "free", "concurrency", "rate", ... */
 
+/* It will be asked soon: has it brought from memory meanwhile. */
+static inline void limit_prefetch(const struct limit *l)
+{
+	__builtin_prefetch(l, 1);
+	__builtin_prefetch((const char *)l + 64, 1);
+}
+
 /* Takes one slot; only after limit_ask said 0 for the same `now_us`. */
 void limit_grant(struct limit *l, int64_t now_us);
 

@@ -200,6 +200,7 @@ static struct sched_job *grant(struct sched *s, struct sched_lane *l, int64_t no
 	j->granted_us = now_us;
 	j->limited_us += key_limited_us(k, now_us);
 	grants_take(j, k, now_us);
+	grants_prefetch_next(s);
 	count_in_flight(s, l, 1);
 	k->ticket = 0;
 	if (batch_queue(l->batch) == QUEUE_DEFAULT) {

@@ -194,6 +194,7 @@ void key_leave_host_line(struct sched *s, struct sched_key *k);
 /* sched_limit.c: limits, which keys have them, and which jobs they granted */
 void limits_free(struct sched *s);
 void key_detach_limits(struct sched *s, struct sched_key *k);
+void grants_prefetch_next(const struct sched *s);
 void grants_take(struct sched_job *j, struct sched_key *k, int64_t now_us);
 void grants_end(struct sched *s, struct sched_job *j, int64_t now_us, int64_t counted_us);
 void grants_refund(struct sched *s, struct sched_job *j);
