@@ -78,13 +78,13 @@ void api_with_batch(struct http_request *r, uint32_t batch, uint64_t job,
 
 void api_reply_json(struct http_request *r, int status, json_t *json); /* takes the reference */
 void api_reply_batch(struct http_request *r, const struct api_batch *b);
-/* As render_batch and render_result, but a job whose attempt was opened ahead of its turn waits. */
+/* As render_batch and as stored, but a job whose attempt was opened ahead of its turn waits. */
 json_t *api_render_batch(const struct api *a, const struct store_batch *b, const struct rate *rate);
 struct rate api_batch_rate(const struct store_batch *b);
 /* The forecast, of what is shown (api_shown_batch): by the speed so far, or by the limits that it waits for. */
 int64_t api_eta_us(const struct api *a, const struct store_batch *shown, const struct rate *rate);
 struct store_batch api_shown_batch(const struct api *a, const struct store_batch *b);
-json_t *api_render_result(const struct api *a, const struct store_result *row);
+struct store_result api_shown_result(const struct api *a, const struct store_result *row);
 enum job_state api_shown_state(const struct api *a, const struct store_result *row);
 /* Refuses (503) while draining; true when it did. */
 bool api_refuse_draining(struct http_request *r);

@@ -107,19 +107,13 @@ static void beat(struct http_request *r)
 
 /* ---- reading ---- */
 
-static void add_event(struct events *v, const char *name, json_t *data)
-{
-	evbuffer_add_printf(v->out, "event: %s\ndata: ", name);
-	render_write(v->out, data, true);
-	evbuffer_add(v->out, "\n", 1);
-}
-
 static void on_event(struct store_events *op, uint64_t event, const struct store_result *row)
 {
 	struct events *v = OF(op, op);
 
-	evbuffer_add_printf(v->out, "id: %llu\n", (unsigned long long)event);
-	add_event(v, "job", render_result(row));
+	evbuffer_add_printf(v->out, "id: %llu\nevent: job\ndata: ", (unsigned long long)event);
+	render_row(v->out, row);
+	evbuffer_add(v->out, "\n", 1);
 }
 
 static void on_batch(struct store_batch_get *g, const struct store_batch *b)
@@ -129,7 +123,9 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 
 	if (!b->ended_us)
 		return;
-	add_event(v, "batch", api_render_batch(v->api, b, &none));
+	evbuffer_add_printf(v->out, "event: batch\ndata: ");
+	render_write(v->out, api_render_batch(v->api, b, &none), true);
+	evbuffer_add(v->out, "\n", 1);
 	v->over = true;
 }
 

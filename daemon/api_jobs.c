@@ -41,8 +41,10 @@ static void on_row(struct store_job_get *g, const struct store_result *row)
 {
 	struct reading *v = (struct reading *)g;
 
-	v->result = api_render_result(v->api, row);
-	v->staged = api_shown_state(v->api, row) != row->state;
+	struct store_result shown = api_shown_result(v->api, row);
+
+	v->result = render_result(&shown);
+	v->staged = shown.state != row->state;
 }
 
 /* They come newest first, and are shown oldest first. */

@@ -202,20 +202,21 @@ static void go(struct http_request *r)
 static void on_row(struct store_results *op, const struct store_result *row)
 {
 	struct results *v = (struct results *)op;
-	json_t *json;
+	struct store_result shown;
 	struct segment *s;
 
 	if (v->left == 0 || (v->states && !(v->states & 1u << api_shown_state(v->api, row))))
 		return;
 	v->left--;
-	json = api_render_result(v->api, row);
+	shown = api_shown_result(v->api, row);
 	if (!v->with_body || !job_state_final(row->state)) {
-		render_write(v->out, json, true);
+		render_row(v->out, &shown);
 	} else if (!row->body_in_file) {
-		render_add_body(json, row->body, row->body_bytes);
-		render_write(v->out, json, true);
+		render_row_open(v->out, &shown);
+		render_row_body(v->out, row->body, row->body_bytes);
 	} else {
-		render_write_open(v->out, json, ",\"body_base64\":\"");
+		render_row_open(v->out, &shown);
+		evbuffer_add_printf(v->out, ",\"body_base64\":\"");
 		cut(v);
 		s = segment_add(v);
 		jobid_body_path(s->path, row->job, row->attempts);

@@ -193,11 +193,11 @@ enum job_state api_shown_state(const struct api *a, const struct store_result *r
 	return ahead ? JOB_QUEUED : row->state;
 }
 
-json_t *api_render_result(const struct api *a, const struct store_result *row)
+struct store_result api_shown_result(const struct api *a, const struct store_result *row)
 {
 	struct store_result shown = *row;
 
 	shown.state = api_shown_state(a, row);
 	shown.attempts += shown.state == JOB_RUNNING; /* the one that is open */
-	return render_result(&shown);
+	return shown;
 }

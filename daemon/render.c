@@ -1,4 +1,4 @@
-/* Structs to JSON. One row of results is what a client reads most of, so it is built without formats to parse. */
+/* Structs to JSON: batches and attempts. */
 #define _GNU_SOURCE 1
 
 #include "daemon/render_private.h"
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/base64.h"
 #include "lib/clock.h"
 #include "lib/err.h"
 
@@ -53,23 +52,6 @@ json_t *render_text(const char *s)
 		return json_null();
 	text = json_string(s);
 	return text ? text : repaired(s);
-}
-
-void render_add_body(json_t *result, const void *body, size_t n)
-{
-	json_t *text = n && memchr(body, '\0', n) ? NULL : json_stringn(n ? body : "", n);
-	char *base64;
-
-	if (text) {
-		render_set(result, "body", text);
-		return;
-	}
-	base64 = malloc(BASE64_SIZE(n));
-	if (!base64)
-		BUG("out of memory for an answer");
-	base64_encode(base64, body, n);
-	render_set(result, "body_base64", json_string_nocheck(base64));
-	free(base64);
 }
 
 /* ---- batches ---- */
@@ -134,20 +116,11 @@ json_t *render_batch(const struct store_batch *b, int64_t eta_us)
 	return o;
 }
 
-/* ---- results and attempts ---- */
+/* ---- attempts ---- */
 
-static json_t *http_version(int v)
+const char *render_http_version(int v)
 {
-	switch (v) {
-	case 10:
-		return json_string_nocheck("1.0");
-	case 11:
-		return json_string_nocheck("1.1");
-	case 20:
-		return json_string_nocheck("2");
-	default:
-		return json_null();
-	}
+	return v == 10 ? "1.0" : v == 11 ? "1.1" : v == 20 ? "2" : NULL;
 }
 
 static json_t *timings(int64_t queued_us, int64_t limited_us, const struct timings *t)
@@ -166,34 +139,6 @@ static json_t *timings(int64_t queued_us, int64_t limited_us, const struct timin
 	return o;
 }
 
-json_t *render_result(const struct store_result *row)
-{
-	char job[JOBID_TEXT_SIZE];
-	json_t *o = json_object();
-
-	render_set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
-	render_set(o, "batch", json_integer(jobid_batch(row->job)));
-	render_set(o, "seq", json_integer(jobid_seq(row->job)));
-	render_set(o, "chain", render_text(row->chain));
-	render_set(o, "tag", render_text(row->tag));
-	render_set(o, "method", render_text(row->method));
-	render_set(o, "url", render_text(row->url));
-	render_set(o, "state", json_string_nocheck(job_state_name(row->state)));
-	render_set(o, "reason", row->reason ? json_string_nocheck(job_reason_name(row->reason)) : json_null());
-	render_set(o, "status", number_or_null(row->status));
-	render_set(o, "attempts", json_integer(row->attempts));
-	render_set(o, "size", json_integer(row->size_bytes));
-	render_set(o, "content_type", render_text(row->content_type));
-	render_set(o, "remote_ip", render_text(row->remote_ip));
-	render_set(o, "http_version", http_version(row->http_version));
-	render_set(o, "submitted_at", render_time(row->submitted_us));
-	render_set(o, "started_at", render_time(row->started_us));
-	render_set(o, "ended_at", render_time(row->ended_us));
-	render_set(o, "error", render_text(row->error));
-	render_set(o, "timings", timings(row->queued_us, row->limited_us, &row->timings));
-	return o;
-}
-
 json_t *render_attempt(const struct store_attempt *a)
 {
 	json_t *o = json_object();
@@ -201,7 +146,7 @@ json_t *render_attempt(const struct store_attempt *a)
 	render_set(o, "attempt", json_integer(a->n));
 	render_set(o, "cause", a->ended_us ? json_string_nocheck(cause_name(a->cause)) : json_null());
 	render_set(o, "status", number_or_null(a->status));
-	render_set(o, "http_version", http_version(a->http_version));
+	render_set(o, "http_version", render_text(render_http_version(a->http_version)));
 	render_set(o, "url", render_text(a->url));
 	render_set(o, "remote_ip", render_text(a->remote_ip));
 	render_set(o, "started_at", render_time(a->started_us));
@@ -246,13 +191,4 @@ void render_write(struct evbuffer *out, json_t *json, bool newline)
 	if (newline)
 		text[n++] = '\n';
 	evbuffer_add(out, text, n);
-}
-
-void render_write_open(struct evbuffer *out, json_t *object, const char *tail)
-{
-	size_t n;
-	const char *text = dump(object, &n);
-
-	evbuffer_add(out, text, n - 1);
-	evbuffer_add(out, tail, strlen(tail));
 }

@@ -34,8 +34,12 @@ json_t *render_rule_state(const char *host, const struct limit *state, unsigned 
 json_t *render_limited_host(const char *host, const struct limit *state, const struct throttle *throttle,
 			    const struct render_now *now);
 
-/* Adds "body", or "body_base64" where it is not UTF-8 or has a NUL. */
-void render_add_body(json_t *result, const void *body, size_t n);
+/* A result as a line of text, the way that bulk goes out; render_result() is a tree of the same. An open one lacks its
+ * closing brace: a body and the brace, or some other end, have to follow. */
+void render_row(struct evbuffer *out, const struct store_result *row);
+void render_row_open(struct evbuffer *out, const struct store_result *row);
+/* "body", or "body_base64" where it is not UTF-8 or has a NUL; and the end of the line. */
+void render_row_body(struct evbuffer *out, const void *body, size_t n);
 
 /* "open", "running", ... of docs/API.md. */
 const char *render_batch_state(const struct store_batch *b);
@@ -44,7 +48,5 @@ int64_t render_eta_us(const struct store_batch *b, int64_t now_us);
 
 /* Appends the JSON (and a newline, where asked for), and drops the reference. */
 void render_write(struct evbuffer *out, json_t *json, bool newline);
-/* The same, but the object stays open: `tail` stands in place of its closing brace. */
-void render_write_open(struct evbuffer *out, json_t *object, const char *tail);
 
 #endif

@@ -1,4 +1,5 @@
-/* What the rooms of daemon/render.h share: render.c (batches, results, attempts), render_limits.c. */
+/* What the rooms of daemon/render.h share: render.c (batches, attempts), render_row.c (results),
+ * render_limits.c. */
 #ifndef FANOUT_DAEMON_RENDER_PRIVATE_H
 #define FANOUT_DAEMON_RENDER_PRIVATE_H
 
@@ -6,5 +7,7 @@
 
 /* Sets a member that is not there yet; takes the reference. */
 void render_set(json_t *o, const char *name, json_t *value);
+
+const char *render_http_version(int v); /* NULL where it is not known */
 
 #endif
