@@ -143,7 +143,8 @@ static int probe_run(struct store *st)
 /* The disk was full. A commit of some size, and its way into the file, say that it is not any more. */
 static void probe(struct store *st)
 {
-	if (st->tx || probe_run(st) != SQLITE_OK)
+	/* What failed is told before that there is room again: who hears it the other way round waits for ever. */
+	if (st->tx || st->delivered || probe_run(st) != SQLITE_OK)
 		return;
 	st->trouble = false;
 	st->wal_pages = 0;
