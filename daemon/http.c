@@ -340,6 +340,16 @@ void http_stop_listening(struct http *h)
 	h->bound = NULL;
 }
 
+/* The loop has ended: what was answered last goes out here, as far as the socket takes it at once. */
+static void flush_answer(struct http_connection *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	evbuffer_unfreeze(out, 1); /* a bufferevent lets nobody else take from it */
+	evbuffer_write(out, bufferevent_getfd(c->bev));
+	evbuffer_freeze(out, 1);
+}
+
 void http_close(struct http *h)
 {
 	struct http_connection *c, *next;
@@ -347,6 +357,8 @@ void http_close(struct http *h)
 	if (!h)
 		return;
 	http_stop_listening(h);
+	for (c = h->connections; c; c = c->hh.next)
+		flush_answer(c);
 	evhttp_free(h->server);
 	HASH_ITER (hh, h->connections, c, next) {
 		connection_drop(c); /* those that never asked anything */

@@ -1,0 +1,75 @@
+"""What the daemon does when its disk or its workers fail it."""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+import harness.daemon
+from harness.daemon import BUILD
+from harness.process import wait_until
+
+FAILING_SYNC = r"""
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int fdatasync(int fd)
+{
+	if (access(getenv("FAILING_SYNC"), F_OK) == 0) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+"""
+
+CHATTERING_WORKER = r"""#!/usr/bin/python3
+import socket, time
+channel = socket.socket(fileno=3)
+while True:
+    channel.sendall(b"\x01\0\0\0\x44")  # ALIVE, and never HELLO
+    time.sleep(0.2)
+"""
+
+
+def failing_sync(directory):
+    """Environment of a daemon whose syncs fail with EIO once the file `directory`/fail is there."""
+    shim = directory / "shim.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim], input=FAILING_SYNC.encode(), check=True)
+    asan = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": str(shim), "FAILING_SYNC": str(directory / "fail"), "ASAN_OPTIONS": asan}
+
+
+def test_a_client_hears_that_its_outcome_is_unknown_when_the_disk_fails(make_daemon, scratch):
+    daemon = make_daemon(env=failing_sync(scratch))
+    (scratch / "fail").touch()
+    daemon.may_end = True
+    answer = daemon.api.post("/v1/batches", {"jobs": [{"url": "http://127.0.0.1:9/"}], "hold": True})
+    assert (answer.status, answer.json()["code"]) == (503, "unknown"), answer
+    assert daemon.wait() == 74
+    (scratch / "fail").unlink()
+    daemon.start()
+
+
+def test_workers_end_by_themselves_when_the_daemon_is_told_to_end(daemon):
+    """A worker that is killed instead has told nothing of what it leaked, and may leave work undone."""
+    wait_until(lambda: all(w["ready"] for w in daemon.api.get("/v1/stats").json()["workers"]), 20, "workers are ready")
+    daemon.stop()
+    ends = [line for line in daemon.log().splitlines() if "worker ended" in line]
+    assert len(ends) == 2 and all("status=0" in line for line in ends), ends
+
+
+def test_a_worker_that_never_says_hello_is_replaced(make_daemon, scratch, monkeypatch):
+    for program in ("fanoutd", "fanoutctl"):
+        shutil.copy(BUILD / program, scratch / program)
+    worker = pathlib.Path(scratch / "fanout-worker")
+    worker.write_text(CHATTERING_WORKER)
+    worker.chmod(0o755)
+    monkeypatch.setattr(harness.daemon, "BUILD", scratch)
+    daemon = make_daemon(workers=1)
+    wait_until(lambda: "silent for too long" in daemon.log(), 20, "the worker is given up")
+    daemon.kill(signal.SIGTERM)
+    daemon.kill(signal.SIGTERM)  # it will not end when it is asked to
+    assert daemon.wait() == 0
