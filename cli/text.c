@@ -123,6 +123,14 @@ void text_add_base64(struct text *t, const void *data, size_t len)
 	t->len += base64_encode(t->data + t->len, data, len);
 }
 
+/* They take no column, and turn the direction of what stands around them, or end its line: text from a server could be
+ * made to read as something else. */
+static bool is_deceptive(wchar_t c)
+{
+	return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+	       c == 0xfeff;
+}
+
 /* One character of `s` as it is shown, and the columns it takes. Returns the bytes taken. */
 static size_t shown(const char *s, char *out, size_t size, unsigned *columns)
 {
@@ -131,7 +139,7 @@ static size_t shown(const char *s, char *out, size_t size, unsigned *columns)
 	size_t n = mbrtowc(&wide, s, strlen(s), &state);
 	int width = n == (size_t)-1 || n == (size_t)-2 ? -1 : wcwidth(wide);
 
-	if (width < 0) {
+	if (width < 0 || is_deceptive(wide)) {
 		/* The bytes of a broken or unprintable character, each by itself. */
 		*columns = (unsigned)snprintf(out, size, "\\x%02x", (unsigned)(unsigned char)*s);
 		return 1;

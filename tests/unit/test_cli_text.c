@@ -122,6 +122,17 @@ static void terminals_never_see_control_bytes(void **arg)
 	      0, "\\xc2\\x9b1m", 10); /* CSI as one character */
 }
 
+static void text_that_turns_its_direction_is_shown_as_bytes(void **arg)
+{
+	(void)arg;
+	shown("a\xe2\x80\xae"
+	      "b",
+	      0, "a\\xe2\\x80\\xaeb", 14); /* right-to-left override */
+	shown("\xe2\x81\xa6", 0, "\\xe2\\x81\\xa6", 12);
+	shown("\xe2\x80\xa8", 0, "\\xe2\\x80\\xa8", 12); /* line separator */
+	shown("e\xcc\x81", 0, "e\xcc\x81", 1);           /* a combining accent is none of these */
+}
+
 static void long_text_is_cut_by_columns_not_bytes(void **arg)
 {
 	(void)arg;
@@ -199,6 +210,7 @@ int main(void)
 	    cmocka_unit_test(csv_quotes_where_rfc_4180_wants_it),
 	    cmocka_unit_test(base64_is_that_of_rfc_4648),
 	    cmocka_unit_test(terminals_never_see_control_bytes),
+	    cmocka_unit_test(text_that_turns_its_direction_is_shown_as_bytes),
 	    cmocka_unit_test(long_text_is_cut_by_columns_not_bytes),
 	    cmocka_unit_test(templates_name_files),
 	    cmocka_unit_test(what_comes_from_outside_names_no_other_directory),
