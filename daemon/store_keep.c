@@ -1,5 +1,6 @@
 /* Keeping house: how long results stay, how large the log and the file grow, and whether a full disk has room again. */
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/store_sqlite.h"
 #include "lib/clock.h"
@@ -152,6 +153,21 @@ static void probe(struct store *st)
 		st->listener.on_trouble(st->listener.arg, NULL);
 }
 
+/* Somebody removed the state directory: what is acknowledged from here on would be gone with this process. */
+static bool files_gone(struct store *st)
+{
+	struct stat log;
+
+	if (st->wal_fd < 0 || fstat(st->wal_fd, &log) < 0 || log.st_nlink > 0)
+		return false;
+	st->dead = true;
+	err_set(&st->dead_err, ERR_UNKNOWN, "restore the state directory, then start fanoutd again",
+		"the database below %.200s was removed", st->state_dir);
+	if (st->listener.on_trouble)
+		st->listener.on_trouble(st->listener.arg, &st->dead_err);
+	return true;
+}
+
 /* ---- steps ---- */
 
 static bool give_back(struct store *st)
@@ -169,6 +185,8 @@ static bool give_back(struct store *st)
 
 static bool keep(struct store *st, int64_t now_us)
 {
+	if (files_gone(st))
+		return false;
 	store_pages_refresh(st);
 	if (close_idle(st, now_us) || expire_one(st, now_us))
 		return true;
@@ -190,7 +208,7 @@ static bool keep_step(struct store *st, bool quiet)
 		return false;
 	if (now >= st->next_keep_us)
 		more = keep(st, now);
-	if (!quiet || st->tx)
+	if (!quiet || st->tx || st->dead)
 		return more;
 	if (st->wal_pages > WAL_PAGES_QUIET && store_checkpoint(st) < 0)
 		return more;
@@ -206,7 +224,7 @@ bool store_step(struct store *st)
 	if (st->dead)
 		return false;
 	more = keep_step(st, quiet);
-	if (st->trouble)
+	if (st->trouble || st->dead)
 		return false;
 	more |= store_sweep_step(st);
 	return store_bodies_step(st) || more;

@@ -53,6 +53,14 @@ def test_a_client_hears_that_its_outcome_is_unknown_when_the_disk_fails(make_dae
     daemon.start()
 
 
+def test_a_daemon_whose_database_was_removed_ends_instead_of_taking_jobs_that_are_nowhere(daemon):
+    assert daemon.api.post("/v1/batches", {"jobs": [{"url": "http://127.0.0.1:9/"}], "hold": True}).status == 201
+    daemon.may_end = True
+    shutil.rmtree(daemon.state)
+    assert daemon.wait(20) == 74  # it looks every ten seconds
+    assert "was removed" in daemon.log()
+
+
 def test_workers_end_by_themselves_when_the_daemon_is_told_to_end(daemon):
     """A worker that is killed instead has told nothing of what it leaked, and may leave work undone."""
     wait_until(lambda: all(w["ready"] for w in daemon.api.get("/v1/stats").json()["workers"]), 20, "workers are ready")
