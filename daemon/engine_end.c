@@ -192,13 +192,20 @@ static void log_transition(const struct engine_job *j, const struct message_outc
 
 /* ---- recording it ---- */
 
-static void mark_done(struct engine_job *j, const struct err *e)
+void engine_job_mark_done(struct engine_job *j, const struct err *e)
 {
 	struct store_job_mark *m = j->mark;
 
 	j->mark = NULL;
 	if (m)
 		m->op.done(&m->op, e);
+}
+
+void engine_job_unsettled(struct engine_job *j, bool undo)
+{
+	engine_job_phase(j, PHASE_UNSETTLED);
+	j->undo = undo;
+	TAILQ_INSERT_TAIL(&j->en->unsettled, j, unsettled);
 }
 
 static void on_ended(struct store_op *op, const struct err *e)
@@ -208,8 +215,7 @@ static void on_ended(struct store_op *op, const struct err *e)
 
 	en->ending--;
 	if (e && e->code == ERR_NO_SPACE) {
-		engine_job_phase(j, PHASE_UNSETTLED);
-		TAILQ_INSERT_TAIL(&en->unsettled, j, unsettled);
+		engine_job_unsettled(j, false);
 	} else {
 		if (e)
 			log_error("outcome not stored", "job=%u.%u why=\"%s\"", jobid_batch(j->sched.id),
@@ -218,7 +224,7 @@ static void on_ended(struct store_op *op, const struct err *e)
 			en->stats.by_state[j->op.end.next]++;
 		else
 			en->stats.retries++;
-		mark_done(j, e);
+		engine_job_mark_done(j, e);
 		engine_job_free(j);
 	}
 	engine_check_drained(en);
@@ -360,6 +366,9 @@ void engine_settle_unsettled(struct engine *en)
 
 	while ((j = TAILQ_FIRST(&en->unsettled))) {
 		TAILQ_REMOVE(&en->unsettled, j, unsettled);
-		engine_settle(j, CAUSE_STORAGE, true);
+		if (j->undo)
+			engine_job_undo(j);
+		else
+			engine_settle(j, CAUSE_STORAGE, true);
 	}
 }

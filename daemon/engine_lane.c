@@ -58,6 +58,7 @@ void engine_job_phase(struct engine_job *j, enum engine_phase phase)
 static void job_drop(struct engine_job *j)
 {
 	engine_job_phase(j, PHASE_LOADED);
+	engine_job_opened(j);
 	engine_job_drop_frame(j);
 	free(j->url);
 	HASH_DEL(j->en->jobs, j);

@@ -59,8 +59,10 @@ struct engine_job {
 	unsigned tries, deaths, max_attempts;
 	bool fresh; /* loaded by the lane's cursor, not by its due time */
 	bool repeatable;
-	bool cancel; /* the owner's word came while it was opening or running */
-	bool picked; /* sched counts it as in flight */
+	bool cancel;   /* the owner's word came while it was opening or running */
+	bool picked;   /* sched counts it as in flight */
+	bool undo;     /* unsettled: its attempt is to be taken back, it was not sent */
+	bool unopened; /* counted in its lane */
 	char method[ENGINE_METHOD_SIZE];
 	char *url; /* what was asked for; kept once it is picked or staged */
 	int64_t ready_wall_us;
@@ -93,10 +95,12 @@ struct engine_lane {
 	struct engine_batch *batch;
 	LIST_ENTRY(engine_lane) of_batch;
 	bool rated; /* a rate holds it back: nothing is staged, so that a crash leaves little that counts as sent */
-	uint64_t cursor; /* fresh jobs up to here have been loaded */
-	uint64_t head;   /* and up to here started, on disk */
-	bool fresh;      /* there may be more of them */
-	bool rewound;    /* cursor went back: `head` is not told any more */
+	uint64_t cursor;   /* fresh jobs up to here have been loaded */
+	uint64_t head;     /* and up to here started, on disk */
+	uint64_t top;      /* the last that is started; jobs before it may be loaded and not opened */
+	unsigned unopened; /* fresh jobs that are: loaded or being opened, and not ahead of their turn */
+	bool fresh;        /* there may be more of them */
+	bool rewound;      /* cursor went back: `head` is not told any more */
 	bool loading;
 	bool unstaged;       /* a request here may not be repeated: nothing of this lane is staged any more */
 	unsigned staging;    /* of the last load, attempts not committed yet */
@@ -247,6 +251,8 @@ void engine_job_stage(struct engine_job *j);
 /* Takes back what was opened ahead of its turn (STAGED, or STAGING that has just been committed). */
 void engine_job_unstage(struct engine_job *j);
 void engine_batch_unstage(struct engine_batch *b);
+void engine_job_undo(struct engine_job *j);   /* its attempt is on disk, and is not to be sent */
+void engine_job_opened(struct engine_job *j); /* or gone: not among the unopened of its lane any more */
 void engine_pump(struct engine *en);
 
 /* engine_end.c */
@@ -254,6 +260,10 @@ void engine_on_outcome(void *arg, const struct message_outcome *o);
 void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
 /* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */
 void engine_settle(struct engine_job *j, enum cause cause, bool sent);
+/* The disk is full: what is to be committed for it waits for room. */
+void engine_job_unsettled(struct engine_job *j, bool undo);
 void engine_settle_unsettled(struct engine *en);
+/* Answers the owner who waits for this job, if one does. */
+void engine_job_mark_done(struct engine_job *j, const struct err *e);
 
 #endif

@@ -16,11 +16,18 @@ static void on_undone(struct store_op *op, const struct err *e)
 	struct store_job_mark *m = j->mark;
 
 	en->ending--;
+	if (j->picked)
+		sched_refund(en->sched, &j->sched, clock_boot_us());
+	j->picked = false;
+	if (e && e->code == ERR_NO_SPACE) {
+		engine_job_unsettled(j, true);
+		engine_job_mark_done(j, e);
+		engine_check_drained(en);
+		return;
+	}
 	if (e)
 		log_error("attempt not taken back", "job=%u.%u why=\"%s\"", jobid_batch(j->sched.id),
 			  jobid_seq(j->sched.id), e->what);
-	if (j->picked)
-		sched_refund(en->sched, &j->sched, clock_boot_us());
 	/* The store has put it off until now, and has told its lane. */
 	engine_job_free(j);
 	if (m)
@@ -29,7 +36,7 @@ static void on_undone(struct store_op *op, const struct err *e)
 }
 
 /* Its attempt is on disk, but its turn will not come, or there is nobody to send it to. */
-static void job_undo(struct engine_job *j)
+void engine_job_undo(struct engine_job *j)
 {
 	j->en->ending++;
 	engine_job_phase(j, PHASE_ENDING);
@@ -41,7 +48,7 @@ void engine_job_unstage(struct engine_job *j)
 {
 	if (j->phase == PHASE_STAGED)
 		sched_take(j->en->sched, j->track->sched, j->sched.id);
-	job_undo(j);
+	engine_job_undo(j);
 }
 
 void engine_batch_unstage(struct engine_batch *b)
@@ -62,7 +69,7 @@ static void job_send(struct engine_job *j)
 	if (!en->pool)
 		return;
 	if (!pool_assign(en->pool, j->lane->host, j->sched.id, j->n, j->frame, j->frame_bytes)) {
-		job_undo(j);
+		engine_job_undo(j);
 		return;
 	}
 	engine_job_drop_frame(j);
@@ -71,11 +78,34 @@ static void job_send(struct engine_job *j)
 	en->stats.attempts++;
 }
 
-/* An attempt is on disk: a restart finds the job by it, and not by the lane's cursor. */
-static void lane_started(struct engine_job *j)
+void engine_job_opened(struct engine_job *j)
 {
-	if (j->fresh && j->lane->head < j->sched.id)
-		j->lane->head = j->sched.id;
+	j->lane->unopened -= j->unopened;
+	j->unopened = false;
+}
+
+static void head_set(struct engine_lane *lane, uint64_t job)
+{
+	if (lane->head < job)
+		lane->head = job;
+}
+
+/* An attempt is on disk: a restart finds the job by it, and not by the lane's cursor. What is staged may overtake what
+ * is loaded and not opened yet, and so may what is on another track: the head stays behind those. Those of one track
+ * are opened in order. */
+static void lane_started(struct engine_job *j, bool staged)
+{
+	struct engine_lane *lane = j->lane;
+
+	engine_job_opened(j);
+	if (!j->fresh)
+		return;
+	if (lane->top < j->sched.id)
+		lane->top = j->sched.id;
+	if (!staged && !lane->tracks->next)
+		head_set(lane, j->sched.id);
+	if (lane->unopened == 0)
+		head_set(lane, lane->top);
 }
 
 /* The attempt could not be opened, and the job is out of memory. Where the store refused it, it is not queued any more;
@@ -88,6 +118,7 @@ static void job_not_opened(struct engine_job *j, const struct err *e)
 	if (e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND) {
 		if (j->mark)
 			store_job_mark(en->store, j->mark);
+		j->mark = NULL;
 	} else if (j->fresh) {
 		if (lane->cursor >= j->sched.id)
 			lane->cursor = j->sched.id - 1;
@@ -95,6 +126,7 @@ static void job_not_opened(struct engine_job *j, const struct err *e)
 	} else {
 		lane->next_due_us = clock_wall_us();
 	}
+	engine_job_mark_done(j, e);
 	if (j->picked)
 		sched_refund(en->sched, &j->sched, clock_boot_us());
 	engine_lane_refresh(lane);
@@ -111,12 +143,12 @@ static void on_opened(struct store_op *op, const struct err *e)
 	if (e) {
 		job_not_opened(j, e);
 	} else if (j->cancel) {
-		lane_started(j);
+		lane_started(j, false);
 		sched_refund(en->sched, &j->sched, clock_boot_us());
 		j->picked = false;
 		engine_settle(j, CAUSE_CANCELLED, false);
 	} else {
-		lane_started(j);
+		lane_started(j, false);
 		job_send(j);
 	}
 	engine_check_drained(en);
@@ -189,7 +221,20 @@ static void job_open(struct engine_job *j, void (*done)(struct store_op *op, con
 void engine_job_push(struct engine_job *j, enum engine_phase phase, int64_t now_us)
 {
 	engine_job_phase(j, phase);
+	j->unopened = phase == PHASE_LOADED && j->fresh;
+	j->lane->unopened += j->unopened;
 	sched_push(j->en->sched, j->track->sched, &j->sched, now_us);
+}
+
+/* It was not opened after all: the owner's word is the store's business again. */
+static void mark_loaded(struct engine_job *j)
+{
+	struct store_job_mark *m = j->mark;
+
+	j->mark = NULL;
+	j->cancel = false;
+	if (m)
+		store_job_mark(j->en->store, m);
 }
 
 static void on_staged(struct store_op *op, const struct err *e)
@@ -210,8 +255,9 @@ static void on_staged(struct store_op *op, const struct err *e)
 		job_not_opened(j, e);
 	} else if (j->n == 0) {
 		engine_job_push(j, PHASE_LOADED, clock_boot_us());
+		mark_loaded(j);
 	} else {
-		lane_started(j);
+		lane_started(j, true);
 		if (j->cancel || engine_batch_stopped(lane->batch) || en->draining)
 			engine_job_unstage(j);
 		else
@@ -264,7 +310,7 @@ static void job_drop_limited(struct engine_job *j, int64_t until_us)
 	if (j->phase == PHASE_STAGED) {
 		/* Only what is not open can be marked. Both are in the same turn, in this order. */
 		engine_job_phase(j, PHASE_OPENING);
-		job_undo(j);
+		engine_job_undo(j);
 		store_job_mark(j->en->store, m);
 		return;
 	}

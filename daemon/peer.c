@@ -14,9 +14,11 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-#define PEER_BLAME_MAX  8
-#define PEER_READ_BYTES (256u << 10)
-#define PEER_READS_MAX  4 /* reads per turn, so that one worker does not keep the loop */
+/* A worker that has said nothing for this many heartbeats hangs. */
+#define PEER_SILENCE_BEATS 10
+#define PEER_BLAME_MAX     8
+#define PEER_READ_BYTES    (256u << 10)
+#define PEER_READS_MAX     4 /* reads per turn, so that one worker does not keep the loop */
 
 static void channel_close(struct peer *w)
 {
@@ -38,6 +40,17 @@ void peer_kill(struct peer *w, const char *why)
 	/* Nothing that it says from here on counts. */
 	channel_close(w);
 	w->state = PEER_DYING;
+}
+
+/* Beats of our own timer, not time: while the machine sleeps nobody can speak, and nobody is to blame. */
+void peer_beat(struct peer *w)
+{
+	if (++w->quiet_beats <= PEER_SILENCE_BEATS)
+		return;
+	if (w->state == PEER_DYING)
+		kill(w->pid, SIGKILL); /* it closed its channel and does not end */
+	else
+		peer_kill(w, "it was silent for too long");
 }
 
 /* ---- frames in ---- */
@@ -174,15 +187,18 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 			 * send. One that was told to stop is on its way out, and is left to it. */
 			if (!pool_stopping(w->pool))
 				kill(w->pid, SIGKILL);
+			w->quiet_beats = 0;
 			channel_close(w);
 			w->state = PEER_DYING;
 			return;
 		}
-		w->heard_us = clock_boot_us();
 		if (take_frames(w) < 0) {
 			peer_kill(w, "it sent a frame that does not fit");
 			return;
 		}
+		/* Whatever it says before its hello is no sign of life. */
+		if (w->state == PEER_UP)
+			w->quiet_beats = 0;
 		if (w->in_len == 0 && (size_t)n < PEER_READ_BYTES)
 			return;
 	}
@@ -318,7 +334,8 @@ void peer_start(struct peer *w)
 		return;
 	}
 	w->state = PEER_STARTING;
-	w->started_us = w->heard_us = clock_boot_us();
+	w->started_us = clock_boot_us();
+	w->quiet_beats = 0;
 	w->starts++;
 	w->outcomes = 0;
 	w->in_len = w->out.len = w->out_taken = 0;

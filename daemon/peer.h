@@ -51,7 +51,8 @@ struct peer {
 
 	struct peer_attempt *attempts;
 	unsigned in_flight, capacity;
-	int64_t started_us, heard_us;
+	int64_t started_us;
+	unsigned quiet_beats;      /* since it spoke last */
 	uint64_t outcomes, starts; /* outcomes of this process; starts over all */
 	unsigned young;            /* deaths in a row without an outcome */
 	uint64_t judging;          /* the job whose body it said it is about to judge; 0: none */
@@ -75,6 +76,8 @@ void peer_assign(struct peer *w, struct peer_attempt *a, const void *frame, size
 /* False when it has no such attempt. */
 bool peer_cancel(struct peer *w, uint64_t job, uint32_t n);
 void peer_stop(struct peer *w);
+/* Once a heartbeat: one that has been silent for too many is killed. */
+void peer_beat(struct peer *w);
 /* Ends a worker that can't be trusted any more. */
 void peer_kill(struct peer *w, const char *why);
 /* Its process was reaped: takes what it still said, then tells of what it lost. */

@@ -12,9 +12,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* A worker that has said nothing for this many heartbeats hangs. */
-#define POOL_SILENCE_BEATS 10
-
 struct pool {
 	struct event_base *base;
 	struct pool_settings set;
@@ -124,13 +121,11 @@ static void on_sigchld(evutil_socket_t fd, short what, void *arg)
 static void on_watch(evutil_socket_t fd, short what, void *arg)
 {
 	struct pool *p = arg;
-	int64_t bound = clock_boot_us() - (int64_t)p->set.settings->heartbeat_ms * 1000 * POOL_SILENCE_BEATS;
 	(void)fd;
 	(void)what;
 
 	for (unsigned i = 0; i < p->set.workers; i++)
-		if (p->peers[i].heard_us < bound)
-			peer_kill(&p->peers[i], "it was silent for too long");
+		peer_beat(&p->peers[i]);
 }
 
 /* ---- public ---- */
