@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/explain.h"
 #include "cli/layouts.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
@@ -94,6 +95,27 @@ static void add_sums(json_t *batch)
 	text_clear(&t);
 }
 
+/* Which limit holds up what is queued; a daemon that cannot say leaves it out. */
+static void add_limited(struct ctl *ctl, json_t *batch, uint32_t number)
+{
+	const char *state = json_string_value(json_object_get(batch, "state"));
+	struct text t = {0};
+	json_t *answer;
+	const json_t *wait;
+
+	if (!state || (strcmp(state, "running") != 0 && strcmp(state, "open") != 0) ||
+	    json_integer_value(rows_member(batch, "counts.queued")) == 0)
+		return;
+	answer = client_get_json(ctl->client, NULL, "/v1/batches/%" PRIu32 "/explain", number);
+	wait = explain_limited(answer);
+	if (wait) {
+		explain_wait(wait, clock_wall_us(), &t);
+		set_text(batch, "limited", &t);
+	}
+	text_clear(&t);
+	json_decref(answer);
+}
+
 int verb_status(struct ctl *ctl)
 {
 	uint32_t batch = 0;
@@ -109,8 +131,10 @@ int verb_status(struct ctl *ctl)
 	j = client_get_json(ctl->client, &e, "/v1/batches/%" PRIu32, batch);
 	if (!j)
 		return ctl_report(&e);
-	if (ctl->args.format == FORMAT_TABLE)
+	if (ctl->args.format == FORMAT_TABLE) {
 		add_sums(j);
+		add_limited(ctl, j, batch);
+	}
 	rc = rows_object(ctl->args.format, j, &layout_batch, &e);
 	json_decref(j);
 	return rc < 0 ? ctl_report(&e) : STATUS_FINE;

@@ -130,8 +130,9 @@ static struct curl_slist *set_request(struct client *c, const struct call *call)
 		BUG("out of memory");
 	curl_easy_setopt(c->curl, CURLOPT_URL, url);
 	free(url);
-	if (call->method && strcmp(call->method, "POST") == 0) {
+	if (call->method && (strcmp(call->method, "POST") == 0 || call->body)) {
 		curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
+		curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, call->method);
 		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
 		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_bytes);
 		snprintf(line, sizeof line, "Content-Type: %s",
@@ -290,6 +291,18 @@ json_t *client_get_json(struct client *c, struct err *e, const char *path, ...)
 json_t *client_post_json(struct client *c, const char *body, size_t len, struct err *e, const char *path, ...)
 {
 	struct call call = {.method = "POST", .body = body, .body_bytes = len};
+	va_list ap;
+	json_t *j;
+
+	va_start(ap, path);
+	j = vcall_json(c, &call, e, path, ap);
+	va_end(ap);
+	return j;
+}
+
+json_t *client_put_json(struct client *c, const char *body, size_t len, struct err *e, const char *path, ...)
+{
+	struct call call = {.method = "PUT", .body = body, .body_bytes = len};
 	va_list ap;
 	json_t *j;
 

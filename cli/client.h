@@ -46,6 +46,8 @@ bool client_sent(const struct client *c);
 json_t *client_get_json(struct client *c, struct err *e, const char *path, ...) __attribute__((format(printf, 3, 4)));
 json_t *client_post_json(struct client *c, const char *body, size_t len, struct err *e, const char *path, ...)
     __attribute__((format(printf, 5, 6)));
+json_t *client_put_json(struct client *c, const char *body, size_t len, struct err *e, const char *path, ...)
+    __attribute__((format(printf, 5, 6)));
 json_t *client_delete(struct client *c, struct err *e, const char *path, ...) __attribute__((format(printf, 3, 4)));
 
 /* Whether something accepts connections at `socket`: 0, or an errno. */

@@ -53,14 +53,19 @@ struct args {
 	const char *timeout, *connect_timeout, *max_body;
 	struct opt_list headers, data;
 	const char *repeat, *concurrency, *priority, *max_attempts;
-	bool globoff, chain, hold;
+	const char *rate, *on_limit, *deadline, *fail_if, *max_redirects, *idempotency_key;
+	bool globoff, chain, hold, retry_unsafe;
 	/* what is done with it */
 	bool print_id, wait, follow;
 	const char *output;
 	bool remove, create_dirs;
 	/* reading */
 	const char *states, *after, *limit;
-	bool body, all, headers_only;
+	bool body, all;
+	/* limits and audits */
+	struct opt_list rates;
+	const char *match, *since, *until;
+	bool pace;
 	/* what is left */
 	char **operands;
 	size_t operand_count;

@@ -45,13 +45,19 @@ static void explain(const struct verb *v)
 int verb_help(struct ctl *ctl)
 {
 	const struct verb *v = ctl->args.help ? ctl->verb : NULL;
+	int count = (int)ctl->args.operand_count, used;
 	struct err e;
 
-	if (!v && ctl->args.operand_count) {
+	if (!v && count) {
 		const char *word = ctl->args.operands[0];
 		struct closest near = {.word = word};
 
-		v = verb_find(word);
+		v = verb_match(count, ctl->args.operands, &used);
+		if (v && used < count) {
+			err_set(&e, ERR_USAGE, NULL, " help: \"%.60s\" is too much (usage: fanoutctl help [VERB])",
+				ctl->args.operands[used]);
+			return ctl_report(&e);
+		}
 		if (!v) {
 			for (const struct verb *i = verbs; i->name; i++)
 				closest_offer(&near, i->name);
@@ -80,11 +86,56 @@ static void complete_options(const struct verb *v)
 	const struct opt *groups[OPT_GROUPS_MAX + 2];
 
 	verb_groups(v, groups);
-	printf("\t%s) options=\"", v->name);
+	printf("\t'%s') options=\"", v->name);
 	for (size_t g = 0; groups[g]; g++)
 		for (const struct opt *o = groups[g]; o->name; o++)
 			printf("%s--%s", g || o != groups[0] ? " " : "", o->name);
 	printf("\" ;;\n");
+}
+
+/* What may follow an option whose values are words. */
+static void complete_choices(void)
+{
+	printf("\t-f|--format) COMPREPLY=($(compgen -W 'table json ndjson csv' -- \"$word\")); return ;;\n"
+	       "\t--state) COMPREPLY=($(compgen -W 'blocked queued running done failed cancelled' -- \"$word\")); "
+	       "return ;;\n"
+	       "\t-i|--input|-o|--output|-S|--socket) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n");
+	for (const struct opt *o = verb_find("submit")->options[0]; o->name; o++)
+		if (o->choices)
+			printf("\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", o->name, o->choices);
+}
+
+/* The words of one place in verbs: all first words, or the second ones behind `first`. */
+static void list_words(const char *first)
+{
+	size_t n = first ? strlen(first) : 0;
+	const char *separator = "";
+
+	for (const struct verb *v = verbs; v->name; v++) {
+		bool two = strchr(v->name, ' ') != NULL;
+
+		if (first ? !two || strncmp(v->name, first, n) != 0 || v->name[n] != ' ' : two)
+			continue;
+		printf("%s%s", separator, first ? v->name + n + 1 : v->name);
+		separator = " ";
+	}
+}
+
+/* Where the word behind a verb may be its second. */
+static void complete_second_words(void)
+{
+	for (const struct verb *v = verbs; v->name; v++) {
+		const struct verb *next = v + 1;
+
+		if (strchr(v->name, ' ') || !next->name || !strchr(next->name, ' '))
+			continue;
+		printf("\tif [[ $verb = %s ]]; then\n\t\tsecond=\"", v->name);
+		list_words(v->name);
+		printf("\"\n\t\tcase \" $second \" in *\" ${COMP_WORDS[at+1]} \"*) ((at + 1 < COMP_CWORD)) && "
+		       "verb=\"$verb ${COMP_WORDS[at+1]}\" ;; esac\n"
+		       "\t\t((at + 1 == COMP_CWORD)) && [[ $word != -* ]] && COMPREPLY=($(compgen -W \"$second\" -- "
+		       "\"$word\")) && return\n\tfi\n");
+	}
 }
 
 int verb_completion(struct ctl *ctl)
@@ -96,19 +147,18 @@ int verb_completion(struct ctl *ctl)
 			ctl->args.operands[0]);
 		return ctl_report(&e);
 	}
-	printf("_fanoutctl()\n{\n\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb= "
-	       "options= i\n"
-	       "\tlocal verbs=\"");
-	for (const struct verb *v = verbs; v->name; v++)
-		printf("%s%s", v == verbs ? "" : " ", v->name);
-	printf("\"\n\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
-	       "\t\tcase \" $verbs \" in *\" ${COMP_WORDS[i]} \"*) verb=${COMP_WORDS[i]}; break ;; esac\n\tdone\n"
-	       "\tcase $before in\n\t-f|--format) COMPREPLY=($(compgen -W 'table json ndjson csv' -- \"$word\")); "
-	       "return ;;\n"
-	       "\t--state) COMPREPLY=($(compgen -W 'blocked queued running done failed cancelled' -- \"$word\")); "
-	       "return ;;\n"
-	       "\t-i|--input|-o|--output|-S|--socket) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n"
-	       "\thelp) COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\")); return ;;\n\tesac\n\tcase $verb in\n");
+	printf(
+	    "_fanoutctl()\n{\n\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} verb= second= "
+	    "options= at\n"
+	    "\tlocal verbs=\"");
+	list_words(NULL);
+	printf("\"\n\tfor ((at = 1; at < COMP_CWORD; at++)); do\n"
+	       "\t\tcase \" $verbs \" in *\" ${COMP_WORDS[at]} \"*) verb=${COMP_WORDS[at]}; break ;; esac\n\tdone\n"
+	       "\tcase $before in\n");
+	complete_choices();
+	printf("\thelp) COMPREPLY=($(compgen -W \"$verbs\" -- \"$word\")); return ;;\n\tesac\n");
+	complete_second_words();
+	printf("\tcase $verb in\n");
 	for (const struct verb *v = verbs; v->name; v++)
 		complete_options(v);
 	printf("\t*) COMPREPLY=($(compgen -W \"$verbs --socket --local --format --help --version\" -- \"$word\")); "

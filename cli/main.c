@@ -29,6 +29,23 @@ static int unknown_verb(const char *word)
 	return ctl_report(&e);
 }
 
+/* An operand may have been meant as the second word of a verb. */
+static int too_much(const struct ctl *ctl, struct err *e)
+{
+	const struct verb *v = ctl->verb;
+	size_t n = strlen(v->name);
+	struct closest near = {.word = ctl->args.operands[0]};
+
+	for (const struct verb *w = verbs; w->name; w++)
+		if (strncmp(w->name, v->name, n) == 0 && w->name[n] == ' ')
+			closest_offer(&near, w->name + n + 1);
+	if (near.name)
+		return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is unknown; did you mean %s %s?", v->name, near.word,
+			       v->name, near.name);
+	return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is too much (usage: fanoutctl %s%s%s)", v->name,
+		       ctl->args.operands[v->most], v->name, v->operands[0] ? " " : "", v->operands);
+}
+
 static int check_operands(const struct ctl *ctl, struct err *e)
 {
 	const struct verb *v = ctl->verb;
@@ -38,8 +55,7 @@ static int check_operands(const struct ctl *ctl, struct err *e)
 		return err_set(e, ERR_USAGE, NULL, " %s: %s is missing (usage: fanoutctl %s %s)", v->name, v->operands,
 			       v->name, v->operands);
 	if (n > v->most)
-		return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is too much (usage: fanoutctl %s%s%s)", v->name,
-			       ctl->args.operands[v->most], v->name, v->operands[0] ? " " : "", v->operands);
+		return too_much(ctl, e);
 	if (ctl->args.local && ctl->args.socket)
 		return err_set(e, ERR_USAGE, NULL, " %s: --local has a socket of its own; leave --socket away",
 			       v->name);
@@ -67,7 +83,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, first_options};
 	char prefix[40];
 	struct err e;
-	int used;
+	int used, words;
 
 	if (options_parse(&ctl->args, groups, "", argc, argv, true, &used, &e) < 0)
 		return ctl_report(&e);
@@ -77,9 +93,10 @@ static int run(struct ctl *ctl, int argc, char **argv)
 		help_list(ctl->args.help ? stdout : stderr);
 		return ctl->args.help ? STATUS_FINE : STATUS_USAGE;
 	}
-	ctl->verb = verb_find(argv[used]);
+	ctl->verb = verb_match(argc - used, argv + used, &words);
 	if (!ctl->verb)
 		return unknown_verb(argv[used]);
+	used += words - 1;
 	verb_groups(ctl->verb, groups);
 	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
 	if (options_parse(&ctl->args, groups, prefix, argc - used, argv + used, false, &used, &e) < 0)
@@ -104,5 +121,6 @@ int main(int argc, char **argv)
 	client_free(ctl.client);
 	free(ctl.args.headers.values);
 	free(ctl.args.data.values);
+	free(ctl.args.rates.values);
 	return close_stdout(status);
 }

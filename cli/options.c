@@ -3,30 +3,14 @@
 
 #include "cli/options.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/closest.h"
-#include "lib/reason.h"
-#include "lib/units.h"
 
 #define OPTS_MAX 64
 #define LONG_ID  1000 /* what getopt_long returns for the long option i is LONG_ID + i */
-
-static const char *const format_names[] = {
-    [FORMAT_TABLE] = "table",
-    [FORMAT_JSON] = "json",
-    [FORMAT_NDJSON] = "ndjson",
-    [FORMAT_CSV] = "csv",
-};
-_Static_assert(sizeof format_names / sizeof format_names[0] == FORMATS, "every format has a name");
-
-const char *format_name(enum format f)
-{
-	return format_names[f];
-}
 
 /* All tables of a verb laid side by side, in the form getopt_long wants. */
 struct merged {
@@ -72,91 +56,6 @@ static const struct opt *find(const struct merged *m, int id)
 	return NULL;
 }
 
-int options_number(const char *text, int64_t min, int64_t max, int64_t *value)
-{
-	char *end;
-	long long v;
-
-	if (*text < '0' || *text > '9') /* strtoll would take blanks and signs */
-		return -1;
-	errno = 0;
-	v = strtoll(text, &end, 10);
-	if (errno || *end || v < min || v > max)
-		return -1;
-	*value = v;
-	return 0;
-}
-
-static int check_format(struct args *args, const char *prefix, const char *text, struct err *e)
-{
-	for (int f = 0; f < FORMATS; f++) {
-		if (strcmp(text, format_names[f]) == 0) {
-			args->format = (enum format)f;
-			return 0;
-		}
-	}
-	return err_set(e, ERR_USAGE, "-f takes table, json, ndjson or csv", "%s: there is no format \"%.40s\"", prefix,
-		       text);
-}
-
-static int check_state(const char *prefix, const char *text, struct err *e)
-{
-	struct closest near = {.word = text};
-
-	if (job_state_parse(text) >= 0)
-		return 0;
-	for (int s = 0; s < JOB_STATES; s++)
-		closest_offer(&near, job_state_name((enum job_state)s));
-	err_set(e, ERR_USAGE, "states are blocked, queued, running, done, failed and cancelled; several: done,failed",
-		"%s: there is no state \"%.40s\"%s%s%s", prefix, text, near.name ? "; did you mean " : "",
-		near.name ? near.name : "", near.name ? "?" : "");
-	return -1;
-}
-
-static int check_states(const char *prefix, const char *text, struct err *e)
-{
-	char word[64];
-
-	for (;; text++) {
-		size_t len = strcspn(text, ",");
-
-		snprintf(word, sizeof word, "%.*s", (int)len, text);
-		if (check_state(prefix, word, e) < 0)
-			return -1;
-		text += len;
-		if (!*text)
-			return 0;
-	}
-}
-
-static int check_value(struct args *args, const struct opt *o, const char *prefix, const char *text, struct err *e)
-{
-	struct err why;
-	int64_t ignored;
-
-	switch (o->kind) {
-	case OPT_NUMBER:
-		if (options_number(text, o->min, o->max, &ignored) == 0)
-			return 0;
-		return err_set(e, ERR_USAGE, NULL, "%s: --%s takes a whole number from %lld to %lld, not \"%.40s\"",
-			       prefix, o->name, (long long)o->min, (long long)o->max, text);
-	case OPT_DURATION:
-		if (units_parse_duration_us(text, &ignored, &why) == 0)
-			return 0;
-		return err_set(e, ERR_USAGE, why.hint, "%s: --%s: %s", prefix, o->name, why.what);
-	case OPT_BYTES:
-		if (units_parse_bytes(text, &ignored, &why) == 0)
-			return 0;
-		return err_set(e, ERR_USAGE, why.hint, "%s: --%s: %s", prefix, o->name, why.what);
-	case OPT_FORMAT:
-		return check_format(args, prefix, text, e);
-	case OPT_STATES:
-		return check_states(prefix, text, e);
-	default:
-		return 0;
-	}
-}
-
 static void list_add(struct opt_list *list, const struct opt *o, const char *text)
 {
 	struct opt_value *grown = realloc(list->values, (list->count + 1) * sizeof *grown);
@@ -175,9 +74,9 @@ static int store(struct args *args, const struct opt *o, const char *prefix, con
 		*(bool *)field = true;
 		return 0;
 	}
-	if (check_value(args, o, prefix, text, e) < 0)
+	if (values_check(args, o, prefix, text, e) < 0)
 		return -1;
-	if (o->kind == OPT_LIST)
+	if (o->kind == OPT_LIST || o->kind == OPT_RATES)
 		list_add(field, o, text);
 	else
 		*(const char **)field = text;

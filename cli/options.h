@@ -13,10 +13,16 @@ enum opt_kind {
 	OPT_TEXT,     /* const char * */
 	OPT_LIST,     /* struct opt_list, may be given again */
 	OPT_NUMBER,   /* const char *, checked: a whole number from min to max */
-	OPT_DURATION, /* const char *, checked: "30s" */
+	OPT_DURATION, /* const char *, checked: "30s", from min to max where there is a max */
 	OPT_BYTES,    /* const char *, checked: "64M" */
 	OPT_FORMAT,   /* const char *, and args.format */
 	OPT_STATES,   /* const char *, checked: states of jobs, with commas */
+	OPT_CHOICE,   /* const char *, checked: one of `choices` */
+	OPT_RATE,     /* const char *, checked: "100/min" */
+	OPT_RATES,    /* struct opt_list of those, may be given again */
+	OPT_TIME,     /* const char *, checked: a point in time (cli/when.h) */
+	OPT_JQ,       /* const char *, checked: a jq program */
+	OPT_KINDS
 };
 
 struct opt {
@@ -26,7 +32,8 @@ struct opt {
 	size_t offset;   /* in struct args */
 	const char *arg; /* how help calls the value; NULL for flags */
 	const char *help;
-	int64_t min, max; /* OPT_NUMBER */
+	int64_t min, max;    /* OPT_NUMBER, OPT_DURATION (us) */
+	const char *choices; /* OPT_CHOICE: with a space between */
 };
 /* Tables end with a NULL name. Their rows: */
 #define OPT_AT(l, n, k, field, a) \
@@ -42,6 +49,14 @@ struct opt {
 #define NUMBER(l, n, field, a, lo, hi, text)                                                 \
 	{                                                                                    \
 		OPT_AT(l, n, OPT_NUMBER, field, a), .help = (text), .min = (lo), .max = (hi) \
+	}
+#define DURATION(l, n, field, a, lo, hi, text)                                                 \
+	{                                                                                      \
+		OPT_AT(l, n, OPT_DURATION, field, a), .help = (text), .min = (lo), .max = (hi) \
+	}
+#define CHOICE(l, n, field, words, a, text)                                            \
+	{                                                                              \
+		OPT_AT(l, n, OPT_CHOICE, field, a), .help = (text), .choices = (words) \
 	}
 
 #define OPT_GROUPS_MAX 4
@@ -59,5 +74,10 @@ const char *format_name(enum format f);
 
 /* A whole number in [min, max]. Returns 0, or -1. */
 int options_number(const char *text, int64_t min, int64_t max, int64_t *value);
+
+/* ---- the values (cli/values.c) ---- */
+
+/* Whether `text` is a value of that option. */
+int values_check(struct args *args, const struct opt *o, const char *prefix, const char *text, struct err *e);
 
 #endif

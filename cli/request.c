@@ -1,5 +1,5 @@
 /* From options to JSON, and from operands and files to jobs. */
-#define _GNU_SOURCE 1 /* getrandom, strcasestr */
+#define _GNU_SOURCE 1 /* getrandom */
 
 #include "cli/request.h"
 
@@ -13,8 +13,10 @@
 
 #include "cli/feed.h"
 #include "cli/glob.h"
+#include "cli/headers.h"
 #include "cli/input.h"
 #include "cli/options.h"
+#include "cli/password.h"
 #include "cli/text.h"
 
 #define DATA_MAX_BYTES (1u << 20) /* what the daemon takes as a body */
@@ -79,33 +81,6 @@ static int set_body(json_t *batch, const struct text *body)
 	return 0;
 }
 
-/* ---- headers ---- */
-
-static bool has_header(const struct args *a, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < a->headers.count; i++)
-		if (strncasecmp(a->headers.values[i].text, name, n) == 0 && strchr(":;", a->headers.values[i].text[n]))
-			return true;
-	return false;
-}
-
-static json_t *headers_json(const struct args *a, enum data_kind kind)
-{
-	json_t *list = json_array();
-
-	if (a->data.count && !has_header(a, "Content-Type"))
-		json_array_append_new(list, json_string(kind == DATA_JSON
-							    ? "Content-Type: application/json"
-							    : "Content-Type: application/x-www-form-urlencoded"));
-	if (a->data.count && kind == DATA_JSON && !has_header(a, "Accept"))
-		json_array_append_new(list, json_string("Accept: application/json"));
-	for (size_t i = 0; i < a->headers.count; i++)
-		json_array_append_new(list, json_string(a->headers.values[i].text));
-	return list;
-}
-
 /* ---- the batch ---- */
 
 static int set_text(json_t *batch, const char *member, const char *value, struct err *e)
@@ -143,21 +118,65 @@ static int set_key(json_t *batch, const char *given, struct err *e)
 	return set_text(batch, "key", key, e);
 }
 
-static int set_options(json_t *batch, const struct args *a, struct err *e)
+/* Which member of the batch an option is. */
+static const struct {
+	const char *member;
+	size_t offset; /* in struct args */
+	enum { AS_TEXT, AS_NUMBER, AS_FLAG } kind;
+} members[] = {
+#define MEMBER(field, kind)                                \
+	{                                                  \
+#field, offsetof(struct args, field), kind \
+	}
+    MEMBER(name, AS_TEXT),           MEMBER(method, AS_TEXT),
+    MEMBER(timeout, AS_TEXT),        MEMBER(connect_timeout, AS_TEXT),
+    MEMBER(max_body, AS_TEXT),       MEMBER(rate, AS_TEXT),
+    MEMBER(on_limit, AS_TEXT),       MEMBER(deadline, AS_TEXT),
+    MEMBER(fail_if, AS_TEXT),        MEMBER(idempotency_key, AS_TEXT),
+    MEMBER(concurrency, AS_NUMBER),  MEMBER(priority, AS_NUMBER),
+    MEMBER(max_attempts, AS_NUMBER), MEMBER(max_redirects, AS_NUMBER),
+    MEMBER(chain, AS_FLAG),          MEMBER(retry_unsafe, AS_FLAG),
+};
+
+static int set_members(json_t *batch, const struct args *a, struct err *e)
 {
-	if (a->user && !strchr(a->user, ':'))
-		return err_set(e, ERR_USAGE, NULL, "-u takes USER:PASSWORD");
-	if (set_key(batch, a->key, e) < 0 || set_text(batch, "name", a->name, e) < 0 ||
-	    set_text(batch, "method", a->method, e) < 0 || set_text(batch, "user", a->user, e) < 0 ||
-	    set_text(batch, "timeout", a->timeout, e) < 0 ||
-	    set_text(batch, "connect_timeout", a->connect_timeout, e) < 0 ||
-	    set_text(batch, "max_body", a->max_body, e) < 0)
+	for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+		const void *field = (const char *)a + members[i].offset;
+
+		if (members[i].kind == AS_FLAG && *(const bool *)field)
+			json_object_set_new(batch, members[i].member, json_true());
+		else if (members[i].kind == AS_NUMBER)
+			set_number(batch, members[i].member, *(const char *const *)field);
+		else if (members[i].kind == AS_TEXT &&
+			 set_text(batch, members[i].member, *(const char *const *)field, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int set_user(json_t *batch, const struct args *a, struct err *e)
+{
+	char *user = a->user ? password_complete(a->user, e) : NULL;
+	int rc = a->user && !user ? -1 : set_text(batch, "user", user, e);
+
+	free(user);
+	return rc;
+}
+
+static int set_headers(json_t *batch, const struct args *a, enum data_kind kind, struct err *e)
+{
+	json_t *headers = headers_read(a, e);
+
+	if (!headers)
 		return -1;
-	set_number(batch, "concurrency", a->concurrency);
-	set_number(batch, "priority", a->priority);
-	set_number(batch, "max_attempts", a->max_attempts);
-	if (a->chain)
-		json_object_set_new(batch, "chain", json_true());
+	if (a->data.count && kind == DATA_JSON)
+		headers_default(headers, "Accept", "application/json");
+	if (a->data.count)
+		headers_default(headers, "Content-Type",
+				kind == DATA_JSON ? "application/json" : "application/x-www-form-urlencoded");
+	if (json_array_size(headers))
+		json_object_set(batch, "headers", headers);
+	json_decref(headers);
 	return 0;
 }
 
@@ -165,17 +184,15 @@ char *request_options_json(const struct args *a, struct err *e)
 {
 	enum data_kind kind = DATA_FORM;
 	struct text body = {0};
-	json_t *batch = json_object(), *headers;
+	json_t *batch = json_object();
 	char *dumped = NULL;
 
-	if (set_options(batch, a, e) < 0 || gather_data(a, &body, &kind, e) < 0)
+	if (set_key(batch, a->key, e) < 0 || set_members(batch, a, e) < 0 || gather_data(a, &body, &kind, e) < 0)
 		goto out;
 	if (a->data.count)
 		set_body(batch, &body);
-	headers = headers_json(a, kind);
-	if (json_array_size(headers))
-		json_object_set(batch, "headers", headers);
-	json_decref(headers);
+	if (set_headers(batch, a, kind, e) < 0 || set_user(batch, a, e) < 0)
+		goto out;
 	dumped = json_dumps(batch, JSON_COMPACT);
 	if (!dumped)
 		err_set(e, ERR_USAGE, NULL, "an option's value is not valid UTF-8");
@@ -269,6 +286,21 @@ static int add_input(struct feed *f, struct input *in, struct err *e)
 	}
 }
 
+/* There is one standard input. */
+static int check_stdin(const struct args *a, struct err *e)
+{
+	unsigned readers = a->input && strcmp(a->input, "-") == 0;
+
+	for (size_t i = 0; i < a->data.count; i++)
+		readers += strcmp(a->data.values[i].text, "@-") == 0;
+	for (size_t i = 0; i < a->headers.count; i++)
+		readers += strcmp(a->headers.values[i].text, "@-") == 0;
+	if (readers < 2)
+		return 0;
+	return err_set(e, ERR_USAGE, NULL,
+		       "stdin can be one of them: the list (-i -), the data (-d @-), the headers (-H @-)");
+}
+
 static int check_operands(const struct args *a, struct err *e)
 {
 	struct glob *g;
@@ -282,10 +314,7 @@ static int check_operands(const struct args *a, struct err *e)
 			return -1;
 		glob_free(g);
 	}
-	for (size_t i = 0; a->input && strcmp(a->input, "-") == 0 && i < a->data.count; i++)
-		if (strcmp(a->data.values[i].text, "@-") == 0)
-			return err_set(e, ERR_USAGE, NULL, "stdin cannot be both the list (-i -) and the data (@-)");
-	return 0;
+	return check_stdin(a, e);
 }
 
 static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)

@@ -7,42 +7,15 @@
 
 #include "cli/client.h"
 #include "cli/layouts.h"
+#include "cli/lines.h"
 #include "cli/verbs.h"
 #include "lib/jobid.h"
 
 /* ---- results ---- */
 
-struct sink {
-	struct rows *rows;
-	struct text line; /* the beginning of one that is not whole yet */
-};
-
-static int put_line(struct sink *s, const char *line, size_t len, struct err *e)
+static int put_line(void *arg, const char *line, size_t len, struct err *e)
 {
-	return len ? rows_put_text(s->rows, line, len, e) : 0;
-}
-
-static int on_lines(void *arg, const char *data, size_t len, struct err *e)
-{
-	struct sink *s = arg;
-	const char *end = data + len, *newline;
-	int rc = 0;
-
-	for (; rc == 0 && data < end; data = newline + 1) {
-		newline = memchr(data, '\n', (size_t)(end - data));
-		if (!newline) {
-			text_add(&s->line, data, (size_t)(end - data));
-			break;
-		}
-		if (s->line.len == 0) {
-			rc = put_line(s, data, (size_t)(newline - data), e);
-			continue;
-		}
-		text_add(&s->line, data, (size_t)(newline - data));
-		rc = put_line(s, s->line.data, s->line.len, e);
-		s->line.len = 0;
-	}
-	return rc;
+	return rows_put_text(arg, line, len, e);
 }
 
 static void results_path(const struct args *a, uint32_t batch, struct text *path)
@@ -67,8 +40,8 @@ int verb_results(struct ctl *ctl)
 {
 	const struct args *a = &ctl->args;
 	struct text path = {0};
-	struct sink s = {0};
-	struct call call = {.on_data = on_lines, .arg = &s};
+	struct lines lines = {.on_line = put_line};
+	struct call call = {.on_data = lines_feed, .arg = &lines};
 	uint32_t batch;
 	struct err e;
 	int rc;
@@ -81,12 +54,12 @@ int verb_results(struct ctl *ctl)
 		return ctl_report(&e);
 	results_path(a, batch, &path);
 	call.path = path.data;
-	s.rows = rows_open(a->format, a->body ? &layout_results_body : &layout_results, false);
+	lines.arg = rows_open(a->format, a->body ? &layout_results_body : &layout_results, false);
 	rc = client_call(ctl->client, &call, &e);
 	if (rc == 0)
-		rc = put_line(&s, s.line.data, s.line.len, &e);
-	rows_close(s.rows, rc == 0);
-	text_clear(&s.line);
+		rc = lines_end(&lines, &e);
+	rows_close(lines.arg, rc == 0);
+	lines_clear(&lines);
 	text_clear(&path);
 	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
 }

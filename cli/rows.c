@@ -63,6 +63,19 @@ static void raw_cell(struct text *t, const json_t *j)
 	}
 }
 
+/* Below a second in milliseconds: "0.000 s" says nothing. */
+static void add_seconds(struct text *t, int64_t us)
+{
+	if (us < 100)
+		text_printf(t, "%.2f ms", (double)us / 1e3);
+	else if (us < 9950)
+		text_printf(t, "%.1f ms", (double)us / 1e3);
+	else if (us < 999500)
+		text_printf(t, "%.0f ms", (double)us / 1e3);
+	else
+		text_printf(t, "%.3f s", (double)us / 1e6);
+}
+
 void rows_cell(struct text *t, const json_t *row, const struct column *c)
 {
 	const json_t *j = first_member(row, c->path);
@@ -75,7 +88,7 @@ void rows_cell(struct text *t, const json_t *row, const struct column *c)
 		return;
 	switch (c->kind) {
 	case CELL_SECONDS:
-		text_printf(t, "%.3f s", (double)json_integer_value(j) / 1e6);
+		add_seconds(t, json_integer_value(j));
 		break;
 	case CELL_BYTES:
 		text_add_str(t, units_format_bytes(shown, json_integer_value(j)));

@@ -13,7 +13,7 @@
 enum cell {
 	CELL_TEXT,
 	CELL_COUNT,   /* a number, to the right */
-	CELL_SECONDS, /* microseconds, shown as "0.123 s" */
+	CELL_SECONDS, /* microseconds, shown as "1.234 s", "512 ms", "0.4 ms" */
 	CELL_BYTES,
 	CELL_TIME, /* in the user's time zone */
 };

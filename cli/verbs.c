@@ -17,19 +17,31 @@ const struct opt options_common[] = {
 static const struct opt request_options[] = {
     VALUE('i', "input", OPT_TEXT, input, "FILE", "read jobs from FILE (- is stdin): a URL or a JSON object a line"),
     VALUE('X', "request", OPT_TEXT, method, "METHOD", "GET, or POST where there is a body, unless given"),
-    VALUE('H', "header", OPT_LIST, headers, "'NAME: VALUE'", "send this header; may be given again"),
+    VALUE('H', "header", OPT_LIST, headers, "'NAME: VALUE'",
+	  "send this header (@FILE, @-: one a line); may be given again"),
     VALUE('d', "data", OPT_LIST, data, "DATA", "send DATA (@FILE, @-) as a form does; several are joined by &"),
     VALUE(0, "data-binary", OPT_LIST, data, "DATA", "as -d, but bytes of @FILE are sent as they are"),
     VALUE(0, "json", OPT_LIST, data, "DATA", "send DATA (@FILE, @-) as JSON, and accept JSON"),
-    VALUE('u', "user", OPT_TEXT, user, "USER:PASSWORD", "basic authentication"),
+    VALUE('u', "user", OPT_TEXT, user, "USER[:PASSWORD]",
+	  "basic authentication; the password is asked for where it is left away"),
     FLAG('g', "globoff", globoff, "take [] and {} in URLs as they are"),
     NUMBER('n', "repeat", repeat, "COUNT", 1, JOBID_SEQ_MAX, "each job COUNT times"),
     NUMBER(0, "concurrency", concurrency, "K", 1, 1000000, "at most K requests of this batch at a time"),
+    VALUE(0, "rate", OPT_RATE, rate, "RATE", "at most so many requests of this batch to one host, as 100/min"),
+    CHOICE(0, "on-limit", on_limit, "wait drop fail", "wait|drop|fail",
+	   "what a refusal (429) means: wait (default), drop the job, fail all"),
     FLAG(0, "chain", chain, "one after the other, each when the one before is done"),
     NUMBER(0, "priority", priority, "P", 0, 9, "0 to 9 (default 5): a larger share of busy hosts"),
     NUMBER(0, "max-attempts", max_attempts, "N", 1, 100, "tries for each job"),
     VALUE(0, "timeout", OPT_DURATION, timeout, "TIME", "for one attempt, as 30s"),
     VALUE(0, "connect-timeout", OPT_DURATION, connect_timeout, "TIME", "for its connection, as 5s"),
+    DURATION(0, "deadline", deadline, "TIME", 1000000, INT64_C(30) * 86400 * 1000000,
+	     "for all of it: what has not ended by then fails"),
+    VALUE(0, "fail-if", OPT_JQ, fail_if, "JQ", "on the JSON of a 2xx answer: true or a text makes it an error"),
+    NUMBER(0, "max-redirects", max_redirects, "N", 0, 50, "follow so many (default 10)"),
+    VALUE(0, "idempotency-key", OPT_TEXT, idempotency_key, "KEY|auto",
+	  "sent with each job (auto: one for each): a POST may be repeated"),
+    FLAG(0, "retry-unsafe", retry_unsafe, "repeat a POST even though it may have been carried out"),
     VALUE(0, "max-body", OPT_BYTES, max_body, "SIZE", "largest answer to take, as 64M"),
     VALUE(0, "name", OPT_TEXT, name, "NAME", "the batch's name in lists"),
     VALUE(0, "tag", OPT_TEXT, tag, "TAG", "comes back with each result (URLs only, not JSON lines)"),
@@ -77,6 +89,23 @@ static const struct opt get_options[] = {
 	  "write to FILE, whole or not at all; for a BATCH a template as fetch's"),
     FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
     VALUE(0, "state", OPT_STATES, states, "STATE,...", "of a BATCH, the bodies of jobs in these states (default done)"),
+    {0},
+};
+
+static const struct opt limit_options[] = {
+    VALUE(0, "rate", OPT_RATES, rates, "RATE", "at most so many in any such time, as 100/min; up to four of them"),
+    NUMBER(0, "concurrency", concurrency, "K", 1, 1000000, "at most K requests at a time"),
+    FLAG(0, "pace", pace, "spread them evenly"),
+    VALUE(0, "match", OPT_TEXT, match, "GLOB",
+	  "the hosts (and paths) it is for, as '*.example.org:443/search*' (default: NAME)"),
+    {0},
+};
+
+static const struct opt audit_options[] = {
+    VALUE(0, "since", OPT_TIME, since, "T",
+	  "only what was sent since then: 2026-01-02T03:04:05Z, or 2h for two hours ago"),
+    VALUE(0, "until", OPT_TIME, until, "T", "only what was sent before"),
+    VALUE(0, "rate", OPT_RATES, rates, "RATE", "measure this rate too, as 100/min; may be given again"),
     {0},
 };
 
@@ -140,6 +169,51 @@ const struct verb verbs[] = {
     {"rm", "BATCH...", "remove ended batches with their results", NULL, verb_rm, 1, ANY, {NULL}},
     {"pause", "BATCH...", "start nothing new; what runs goes on", NULL, verb_pause, 1, ANY, {NULL}},
     {"resume", "BATCH...", "end a pause", NULL, verb_resume, 1, ANY, {NULL}},
+    {"explain",
+     "JOB|BATCH",
+     "why it waits, and until when",
+     "All that holds it up just now, and when the batch will be done.",
+     verb_explain,
+     1,
+     1,
+     {NULL}},
+    {"limits",
+     "[HOST]",
+     "the limits and their use, hosts that are paused",
+     "HOST may be a URL, HOST or HOST:PORT. A rule counts each host and port by itself; a request counts against every "
+     "rule it\nmatches. limits set, limits rm and limits resume change them.",
+     verb_limits,
+     0,
+     1,
+     {NULL}},
+    {"limits set",
+     "NAME",
+     "make or replace a limit, also after a restart",
+     "NAME is the host, or a word with --match. A rule of fanout.conf with the same name is shadowed by it.",
+     verb_limits_set,
+     1,
+     1,
+     {limit_options}},
+    {"limits rm", "NAME...", "remove limits that were set here", NULL, verb_limits_rm, 1, ANY, {NULL}},
+    {"limits resume",
+     "HOST...",
+     "go on with hosts that are paused because they refused",
+     NULL,
+     verb_limits_resume,
+     1,
+     ANY,
+     {NULL}},
+    {"audit",
+     "HOST",
+     "prove from the record that the limits were kept",
+     "HOST may be a URL, HOST or HOST:PORT. For each rate, the worst window: by the time of sending, by the latest "
+     "time "
+     "at\nwhich the server can have counted (its answer), and at worst: whenever it counted in between. Exits with 0 "
+     "when each rate\nwas kept at worst, 1 when one was not, 4 when nothing is recorded.",
+     verb_audit,
+     1,
+     1,
+     {audit_options}},
     {"stats", "", "what the daemon is doing", NULL, verb_stats, 0, 0, {NULL}},
     {"doctor", "", "is everything in place?", NULL, verb_doctor, 0, 0, {NULL}},
     {"completion",
@@ -150,7 +224,7 @@ const struct verb verbs[] = {
      1,
      1,
      {NULL}},
-    {"help", "[VERB]", "this list, or all about a verb", NULL, verb_help, 0, 1, {NULL}},
+    {"help", "[VERB]", "this list, or all about a verb", NULL, verb_help, 0, 2, {NULL}},
     {"version", "", "print the version", NULL, verb_version, 0, 0, {NULL}},
     {0},
 };
@@ -161,6 +235,22 @@ const struct verb *verb_find(const char *name)
 		if (strcmp(v->name, name) == 0)
 			return v;
 	return NULL;
+}
+
+const struct verb *verb_match(int count, char **words, int *used)
+{
+	char two[60];
+	const struct verb *v = NULL;
+
+	*used = 2;
+	if (count > 1) {
+		snprintf(two, sizeof two, "%.29s %.29s", words[0], words[1]);
+		v = verb_find(two);
+	}
+	if (v)
+		return v;
+	*used = 1;
+	return verb_find(words[0]);
 }
 
 void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2])

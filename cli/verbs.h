@@ -9,7 +9,7 @@
 #include "cli/options.h"
 
 struct verb {
-	const char *name;
+	const char *name;     /* one word, or two: "limits set" */
 	const char *operands; /* as help shows them */
 	const char *line;     /* what it does, in one line */
 	const char *more;     /* further help; NULL: none */
@@ -23,6 +23,8 @@ extern const struct verb verbs[]; /* ends with a NULL name */
 extern const struct opt options_common[];
 
 const struct verb *verb_find(const char *name);
+/* The verb that a command line begins with, and how many of its words make it. NULL where there is none. */
+const struct verb *verb_match(int count, char **words, int *used);
 /* The verb's option tables and the common one. */
 void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2]);
 
@@ -43,6 +45,12 @@ int verb_retry(struct ctl *ctl);
 int verb_rm(struct ctl *ctl);
 int verb_pause(struct ctl *ctl);
 int verb_resume(struct ctl *ctl);
+int verb_explain(struct ctl *ctl);
+int verb_limits(struct ctl *ctl);
+int verb_limits_set(struct ctl *ctl);
+int verb_limits_rm(struct ctl *ctl);
+int verb_limits_resume(struct ctl *ctl);
+int verb_audit(struct ctl *ctl);
 int verb_stats(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
 int verb_help(struct ctl *ctl);

@@ -11,6 +11,7 @@
 #include "cli/chains.h"
 #include "cli/client.h"
 #include "cli/layouts.h"
+#include "cli/lines.h"
 #include "cli/progress.h"
 #include "cli/sse.h"
 #include "cli/verbs.h"
@@ -76,6 +77,50 @@ static int gave_up(uint32_t batch, int64_t timeout_us)
 	return ctl_report(&e);
 }
 
+/* ---- what a limit did ---- */
+
+struct limited {
+	bool found;
+	struct text line; /* "7.101: ..." */
+};
+
+static int find_limited(void *arg, const char *line, size_t len, struct err *e)
+{
+	struct limited *l = arg;
+	json_t *row = l->found ? NULL : json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	const char *reason = json_string_value(json_object_get(row, "reason"));
+	const char *error = json_string_value(json_object_get(row, "error"));
+	const char *job = json_string_value(json_object_get(row, "job"));
+
+	(void)e;
+	if (reason && strcmp(reason, "limited") == 0) {
+		l->found = true;
+		text_printf(&l->line, "%s: ", job ? job : "?");
+		text_add_shown(&l->line, error ? error : "limited", 0);
+	}
+	json_decref(row);
+	return 0;
+}
+
+/* With --on-limit fail or drop it is the limit that a failed batch failed by: its first words say which one. */
+static void tell_limited(struct ctl *ctl, uint32_t batch)
+{
+	struct limited l = {0};
+	struct lines lines = {.on_line = find_limited, .arg = &l};
+	char path[80];
+	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+
+	if (ctl->args.quiet)
+		return;
+	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=1000", batch);
+	if (client_call(ctl->client, &call, NULL) == 0)
+		lines_end(&lines, NULL);
+	if (l.found)
+		ctl_note(ctl, "limited: %s", l.line.data);
+	lines_clear(&lines);
+	text_clear(&l.line);
+}
+
 int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 {
 	int64_t start = clock_boot_us(), left = timeout_us, tick = 0; /* the first answer comes at once */
@@ -109,6 +154,8 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 	}
 	status = watch_ended(ctl, j);
 	json_decref(j);
+	if (status == STATUS_FAILED)
+		tell_limited(ctl, batch);
 	return status;
 }
 

@@ -18,7 +18,11 @@ RESULT = (
     "submitted_at started_at ended_at error"
 ).split()
 TIMINGS = "queued_us limited_us dns_us connect_us tls_us send_us wait_us receive_us total_us".split()
-VERBS = "submit fetch status wait follow results show get cancel retry rm pause resume stats doctor completion help version".split()
+VERBS = (
+    "submit fetch status wait follow results show get cancel retry rm pause resume explain limits limits+set limits+rm limits+resume "
+    "audit stats doctor completion help version"
+).split()
+VERBS = [verb.replace("+", " ") for verb in VERBS]
 
 
 @pytest.fixture
@@ -56,7 +60,7 @@ def test_csv_is_that_of_rfc_4180(ctl, mixed):
 def test_a_table_shows_url_status_and_seconds(ctl, mixed, apisim):
     lines = ctl("results", mixed).lines()
     assert lines[0].split() == ["JOB", "TAG", "STATE", "STATUS", "TIME", "SIZE", "URL", "ERROR"]
-    assert re.match(rf"{mixed}\.1 +done +200 +\d+\.\d\d\d s +\d+ B +{re.escape(apisim.url)}/json *$", lines[1])
+    assert re.match(rf"{mixed}\.1 +done +200 +\d+(\.\d+)? (ms|s) +\d+ B +{re.escape(apisim.url)}/json *$", lines[1])
     assert "404 Not Found" in lines[2]
     assert "2.0 KiB" in lines[3]
 
@@ -414,12 +418,12 @@ def test_a_socket_path_that_no_system_takes_is_told(fanoutctl):
 
 
 def test_help_knows_every_verb_and_each_explains_itself(fanoutctl):
-    listed = re.findall(r"^  ([a-z]+)", fanoutctl("help").out, re.M)
+    listed = re.findall(r"^  ([a-z]+(?: (?:set|rm|resume)\b)?)", fanoutctl("help").out, re.M)
     assert listed == VERBS
     for verb in VERBS:
-        out = fanoutctl("help", verb).out
+        out = fanoutctl("help", *verb.split()).out
         assert out.startswith(f"usage: fanoutctl {verb}")
-        assert fanoutctl(verb, "--help").out == out
+        assert fanoutctl(*verb.split(), "--help").out == out
 
 
 def test_the_manual_page_tells_of_every_verb_and_option(fanoutctl):
@@ -427,7 +431,7 @@ def test_the_manual_page_tells_of_every_verb_and_option(fanoutctl):
     page = re.sub(".\b", "", page)
     for verb in VERBS:
         assert re.search(rf"^     (.*, )?{verb}\b", page, re.M), verb
-        for option in re.findall(r"--[a-z-]+", fanoutctl("help", verb).out):
+        for option in re.findall(r"--[a-z-]+", fanoutctl("help", *verb.split()).out):
             assert re.search(rf"{option}\b", page), f"{verb} {option}"
 
 
@@ -441,7 +445,7 @@ def test_no_verb_and_wrong_verbs_are_usage_errors(fanoutctl):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_wrong_option_is_told_by_every_verb(fanoutctl, verb):
-    r = fanoutctl(verb, "--formta", "json", check=2)
+    r = fanoutctl(*verb.split(), "--formta", "json", check=2)
     assert f"fanoutctl {verb}: unknown option --formta; did you mean --format?" in r.err and r.out == ""
 
 
@@ -449,6 +453,10 @@ def test_missing_and_superfluous_operands_are_told(fanoutctl):
     assert "BATCH is missing" in fanoutctl("wait", check=2).err
     assert '"2" is too much' in fanoutctl("wait", "1", "2", check=2).err
     assert "is too much" in fanoutctl("stats", "x", check=2).err
+    assert "NAME is missing (usage: fanoutctl limits set NAME)" in fanoutctl("limits", "set", check=2).err
+    assert '"sett" is unknown; did you mean limits set?' in fanoutctl("limits", "sett", "x", check=2).err
+    assert '"b.example" is too much (usage: fanoutctl limits [HOST])' in fanoutctl("limits", "a.example", "b.example", check=2).err
+    assert '"x" is too much' in fanoutctl("help", "submit", "x", check=2).err
 
 
 def test_the_version_is_printed(fanoutctl):
@@ -464,6 +472,12 @@ def test_bash_completes_verbs_and_options(fanoutctl, scratch):
         return subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True).stdout.split()
 
     assert complete("fanoutctl", "re") == ["results", "retry", "resume"]
-    assert complete("fanoutctl", "submit", "--max-") == ["--max-attempts", "--max-body"]
+    assert complete("fanoutctl", "submit", "--max-") == ["--max-attempts", "--max-redirects", "--max-body"]
     assert complete("fanoutctl", "-S", "/s", "wait", "--t") == ["--timeout"]
     assert complete("fanoutctl", "status", "-f", "nd") == ["ndjson"]
+    assert complete("fanoutctl", "submit", "--on-limit", "d") == ["drop"]
+    assert complete("fanoutctl", "limits", "r") == ["rm", "resume"]
+    assert complete("fanoutctl", "limits", "set", "h", "--ra") == ["--rate"]
+    assert complete("fanoutctl", "limits", "--ra") == []
+    assert complete("fanoutctl", "limits", "h", "s") == []
+    assert complete("fanoutctl", "audit", "--un") == ["--until"]

@@ -262,11 +262,15 @@ static void files_lose_line_ends_as_forms_and_keep_them_as_binary(void **arg)
 static void numbers_and_texts_take_their_members(void **arg)
 {
 	(void)arg;
+	expect_options(OPTIONS("--concurrency", "3", "--chain", "--priority", "0", "--timeout", "1.5s", "-X", "PUT",
+			       "-u", "a:b", "--name", "n"),
+		       "{\"key\":\"k\",\"name\":\"n\",\"method\":\"PUT\",\"timeout\":\"1.5s\",\"concurrency\":3,"
+		       "\"priority\":0,\"chain\":true,\"user\":\"a:b\"}");
 	expect_options(
-	    OPTIONS("--concurrency", "3", "--chain", "--priority", "0", "--timeout", "1.5s", "-X", "PUT", "-u", "a:b",
-		    "--name", "n"),
-	    "{\"key\":\"k\",\"name\":\"n\",\"method\":\"PUT\",\"user\":\"a:b\",\"timeout\":\"1.5s\",\"concurrency\":3,"
-	    "\"priority\":0,\"chain\":true}");
+	    OPTIONS("--rate", "100/min", "--on-limit", "drop", "--deadline", "2h", "--max-redirects", "0",
+		    "--idempotency-key", "auto", "--retry-unsafe", "--fail-if", ".error"),
+	    "{\"key\":\"k\",\"rate\":\"100/min\",\"on_limit\":\"drop\",\"deadline\":\"2h\",\"fail_if\":\".error\","
+	    "\"idempotency_key\":\"auto\",\"max_redirects\":0,\"retry_unsafe\":true}");
 }
 
 int main(void)

@@ -122,6 +122,38 @@ static void wrong_values_are_refused(void **arg)
 	refused("submit", "--chain=yes x", "--chain takes no value");
 	refused("submit", "x --name", "--name needs a value");
 	refused("submit", "x -n", "--repeat needs a value");
+	refused("submit", "--rate 100 x", "--rate: \"100\" is not a rate");
+	refused("limits set", "--rate 100/min --rate 5/fortnight x", "--rate: \"5/fortnight\" is not a rate");
+	refused("submit", "--on-limit wiat x", "--on-limit takes wait|drop|fail, not \"wiat\"; did you mean wait?");
+	refused("submit", "--deadline 500ms x", "--deadline takes a time from 1.00 s to 30 d 00 h, not \"500ms\"");
+	refused("submit", "--deadline 31d x", "--deadline takes a time from");
+	refused("submit", "--max-redirects 51 x", "--max-redirects takes a whole number from 0 to 50");
+	refused("audit", "--since someday h", "--since: \"someday\" is no time");
+}
+
+static const struct verb *match(const char *line, int *used)
+{
+	static char words[100], *argv[WORDS_MAX];
+	int argc = 0;
+
+	snprintf(words, sizeof words, "%s", line);
+	for (char *w = strtok(words, " "); w && argc < WORDS_MAX; w = strtok(NULL, " "))
+		argv[argc++] = w;
+	return verb_match(argc, argv, used);
+}
+
+static void a_verb_may_have_two_words(void **arg)
+{
+	int used;
+
+	(void)arg;
+	assert_string_equal(match("limits set a", &used)->name, "limits set");
+	assert_int_equal(used, 2);
+	assert_string_equal(match("limits a", &used)->name, "limits");
+	assert_int_equal(used, 1);
+	assert_string_equal(match("limits", &used)->name, "limits");
+	assert_string_equal(match("submit set", &used)->name, "submit");
+	assert_null(match("set limits", &used));
 }
 
 static void distances_count_edits(void **arg)
@@ -165,6 +197,9 @@ static void the_verb_table_is_sound(void **arg)
 		assert_non_null(v->run);
 		assert_true(v->least <= v->most);
 		assert_ptr_equal(verb_find(v->name), v);
+		/* Second words stand behind their first: help and completion read the table in order. */
+		if (strchr(v->name, ' '))
+			assert_true(strncmp(v->name, v[-1].name, strcspn(v->name, " ")) == 0);
 		verb_groups(v, groups);
 		for (size_t g = 0; groups[g]; g++)
 			for (const struct opt *o = groups[g]; o->name; o++) {
@@ -173,6 +208,7 @@ static void the_verb_table_is_sound(void **arg)
 				assert_non_null(o->help);
 				assert_true((o->kind == OPT_FLAG) == (o->arg == NULL));
 				assert_true(o->kind != OPT_NUMBER || o->min < o->max);
+				assert_true((o->kind == OPT_CHOICE) == (o->choices != NULL));
 			}
 	}
 }
@@ -186,6 +222,7 @@ int main(void)
 	    cmocka_unit_test(a_list_keeps_order_and_origin),
 	    cmocka_unit_test(a_wrong_option_is_named_with_the_nearest),
 	    cmocka_unit_test(wrong_values_are_refused),
+	    cmocka_unit_test(a_verb_may_have_two_words),
 	    cmocka_unit_test(distances_count_edits),
 	    cmocka_unit_test(the_nearest_verb_is_found_and_nothing_silly),
 	    cmocka_unit_test(the_verb_table_is_sound),

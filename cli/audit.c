@@ -1,0 +1,266 @@
+/* audit: from the record of what was sent, whether each rate was kept. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/audit.h"
+#include "cli/client.h"
+#include "cli/limits.h"
+#include "cli/lines.h"
+#include "cli/verbs.h"
+#include "cli/when.h"
+#include "lib/clock.h"
+
+struct audit {
+	struct ctl *ctl;
+	struct rows *rows;
+	json_t *broken;    /* the rows of rates that were not kept */
+	uint64_t attempts; /* of all hosts */
+	const char *host;
+	const json_t *rules; /* of that host */
+	const char *names[RECORD_RULES_MAX];
+	size_t name_count;
+	struct record record;
+	struct windows times;
+};
+
+/* ---- the record ---- */
+
+static int on_line(void *arg, const char *line, size_t len, struct err *e)
+{
+	return record_add(arg, line, len, e);
+}
+
+static void add_time(struct text *path, const char *name, const char *given, int64_t now_us)
+{
+	char time[CLOCK_RFC3339_SIZE];
+	int64_t us;
+
+	if (given && when_parse_given(given, now_us, &us, NULL) == 0)
+		text_printf(path, "&%s=%s", name, clock_format_rfc3339(time, us));
+}
+
+static int read_record(struct audit *a, struct err *e)
+{
+	const struct args *args = &a->ctl->args;
+	struct lines lines = {.on_line = on_line, .arg = &a->record};
+	struct call call = {.on_data = lines_feed, .arg = &lines};
+	struct text path = {0};
+	int rc;
+
+	text_add_str(&path, "/v1/audit?host=");
+	hosts_add_query(&path, a->host);
+	add_time(&path, "since", args->since, clock_wall_us());
+	add_time(&path, "until", args->until, clock_wall_us());
+	call.path = path.data;
+	rc = client_call(a->ctl->client, &call, e);
+	if (rc == 0)
+		rc = lines_end(&lines, e);
+	lines_clear(&lines);
+	text_clear(&path);
+	record_sort(&a->record, clock_boot_us());
+	return rc;
+}
+
+/* ---- one rate ---- */
+
+/* Boot by boot: times of different boots cannot be compared, and no window is laid across one. */
+static void measure(struct audit *a, struct audited *rate)
+{
+	const struct record *r = &a->record;
+	struct windows *w = &a->times;
+
+	for (size_t from = 0, to; from < r->count; from = to) {
+		struct fullest found[MEASURES];
+		int64_t allowed;
+
+		to = record_boot_end(r, from);
+		record_select(r, from, to, rate->rule, w);
+		windows_fullest(w->sent, w->count, &rate->rate, &found[MEASURE_SENT]);
+		windows_fullest(w->ends, w->count, &rate->rate, &found[MEASURE_COUNTED]);
+		windows_fullest_at_worst(w, &rate->rate, &found[MEASURE_WORST]);
+		for (int m = 0; m < MEASURES; m++) {
+			if (windows_join(&rate->fullest[m].window, &found[m]))
+				continue;
+			rate->fullest[m].from = from;
+			rate->fullest[m].to = to;
+		}
+		rate->used += (int64_t)w->count;
+		allowed = windows_allowed(w, &rate->rate);
+		if (__builtin_add_overflow(rate->allowed, allowed, &rate->allowed))
+			rate->allowed = INT64_MAX;
+	}
+}
+
+static int put(struct audit *a, const struct audited *rate, struct err *e)
+{
+	json_t *row = audit_row(&a->record, rate);
+	const char *verdict = json_string_value(json_object_get(row, "verdict"));
+	int rc = rows_put(a->rows, row, e);
+
+	if (verdict && strcmp(verdict, "broken") == 0)
+		json_array_append(a->broken, row);
+	json_decref(row);
+	return rc;
+}
+
+static int audit_rate(struct audit *a, struct audited rate, struct err *e)
+{
+	rate.host = a->host;
+	if (rate.rate_text) {
+		if (units_parse_rate(rate.rate_text, &rate.rate, e) < 0)
+			return -1;
+		measure(a, &rate);
+	}
+	return put(a, &rate, e);
+}
+
+/* What a server told holds from then on only, and a shadowed rule for nobody. */
+static bool is_measured(const json_t *rule)
+{
+	const char *source = json_string_value(json_object_get(rule, "source"));
+
+	return json_is_string(json_object_get(rule, "name")) && !json_is_true(json_object_get(rule, "shadowed")) &&
+	       !(source && strcmp(source, "learned") == 0);
+}
+
+static int audit_rates(struct audit *a, struct err *e)
+{
+	const struct opt_list *given = &a->ctl->args.rates;
+	const json_t *rule, *rate;
+	unsigned measured = 0;
+	size_t i, k;
+	uint32_t index = 0;
+
+	json_array_foreach (a->rules, i, rule) {
+		if (!is_measured(rule) || index == a->name_count)
+			continue;
+		json_array_foreach (json_object_get(rule, "rates"), k, rate) {
+			struct audited one = {.rate_text = json_string_value(rate),
+					      .limit = a->names[index],
+					      .source = json_string_value(json_object_get(rule, "source")),
+					      .rule = index};
+
+			measured++;
+			if (audit_rate(a, one, e) < 0)
+				return -1;
+		}
+		index++;
+	}
+	for (i = 0; i < given->count; i++, measured++)
+		if (audit_rate(a, (struct audited){.rate_text = given->values[i].text, .rule = RECORD_ALL}, e) < 0)
+			return -1;
+	if (measured)
+		return 0;
+	ctl_note(a->ctl, "no limit has a rate for %s; --rate R measures one", a->host);
+	return audit_rate(a, (struct audited){.rule = RECORD_ALL}, e);
+}
+
+/* ---- hosts ---- */
+
+static void find_names(struct audit *a)
+{
+	const json_t *rule;
+	size_t i;
+
+	a->name_count = 0;
+	json_array_foreach (a->rules, i, rule) {
+		if (is_measured(rule) && a->name_count < RECORD_RULES_MAX)
+			a->names[a->name_count++] = json_string_value(json_object_get(rule, "name"));
+	}
+}
+
+static void make_times(struct windows *w, size_t room)
+{
+	int64_t *times = calloc(3 * room, sizeof *times);
+
+	if (!times)
+		BUG("out of memory");
+	*w = (struct windows){.sent = times, .counted = times + room, .ends = times + 2 * room};
+}
+
+static int audit_host(struct audit *a, const char *key, struct err *e)
+{
+	json_t *limits = limits_of_host(a->ctl->client, key, e);
+	int rc;
+
+	if (!limits)
+		return -1;
+	a->host = key;
+	a->rules = json_object_get(limits, "limits");
+	find_names(a);
+	record_init(&a->record, a->names, a->name_count);
+	rc = read_record(a, e);
+	if (rc == 0 && a->record.count) {
+		make_times(&a->times, a->record.count);
+		rc = audit_rates(a, e);
+		free(a->times.sent);
+	}
+	a->attempts += a->record.count;
+	record_clear(&a->record);
+	json_decref(limits);
+	return rc;
+}
+
+static int nothing(const struct args *args, struct err *e)
+{
+	return err_set(e, ERR_NOT_FOUND,
+		       strrchr(args->operands[0], ':') ? NULL : "another port has to be named: HOST:PORT",
+		       "nothing that was sent to %.200s%s is recorded", args->operands[0],
+		       args->since || args->until ? " in that time" : "");
+}
+
+static int audit_hosts(struct audit *a, struct err *e)
+{
+	struct hosts *h = calloc(1, sizeof *h);
+	int rc;
+
+	if (!h)
+		BUG("out of memory");
+	rc = limits_find_hosts(a->ctl->client, a->ctl->args.operands[0], h, e);
+	for (size_t i = 0; rc == 0 && i < h->count; i++)
+		rc = audit_host(a, h->keys[i], e);
+	free(h);
+	return rc;
+}
+
+static void tell_breaks(const struct audit *a)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (a->broken, i, row) {
+		audit_tell_break(row);
+	}
+	if (json_array_size(a->broken))
+		ctl_note(a->ctl, "where a limit is younger than that, look behind its beginning: --since");
+}
+
+int verb_audit(struct ctl *ctl)
+{
+	struct audit *a = calloc(1, sizeof *a);
+	int status = STATUS_FINE, rc;
+	struct err e;
+
+	if (!a)
+		BUG("out of memory");
+	if (hosts_parse(ctl->args.operands[0], &(struct hosts){0}, &e) < 0 || ctl_connect(ctl, &e) < 0) {
+		free(a);
+		return ctl_report(&e);
+	}
+	a->ctl = ctl;
+	a->broken = json_array();
+	a->rows = rows_open(ctl->args.format, &layout_audit, false);
+	rc = audit_hosts(a, &e);
+	rows_close(a->rows, rc == 0);
+	if (rc == 0 && a->attempts == 0)
+		rc = nothing(&ctl->args, &e);
+	if (rc == 0 && ctl->args.format == FORMAT_TABLE)
+		tell_breaks(a);
+	if (rc == 0 && json_array_size(a->broken))
+		status = STATUS_FAILED;
+	json_decref(a->broken);
+	free(a);
+	return rc < 0 ? ctl_report(&e) : status;
+}

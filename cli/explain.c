@@ -1,0 +1,162 @@
+/* explain: why a job or a batch waits, and until when. The daemon gives the reasons; here they become sentences. */
+#include "cli/explain.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/rows.h"
+#include "cli/verbs.h"
+#include "cli/when.h"
+#include "lib/clock.h"
+#include "lib/jobid.h"
+
+static const struct column wait_columns[] = {
+    {"why", "why", CELL_TEXT, false, 0},   {"limit", "limit", CELL_TEXT, false, 0},
+    {"host", "host", CELL_TEXT, false, 0}, {"until", "until", CELL_TEXT, false, 0},
+    {"text", "text", CELL_TEXT, false, 0}, {0},
+};
+static const struct layout layout_waits = {wait_columns, wait_columns};
+
+/* Where the daemon says no more than the name. `limited`: it waits for a limit, and not for its turn. */
+static const struct why {
+	const char *name;
+	bool limited;
+	const char *text;
+} whys[] = {
+    {"rate", true, "as many requests as the rate allows were sent"},
+    {"learned", true, "as many requests as the server said it allows were sent"},
+    {"pace", true, "requests are spread evenly"},
+    {"pause", true, "the host refused, and is left alone"},
+    {"probe", true, "a single request finds out whether the host answers again"},
+    {"concurrency", true, "as many requests as the limit allows are in flight"},
+    {"batch_concurrency", false, "as many requests of this batch as it allows are in flight"},
+    {"host_concurrency", false, "as many requests as are allowed for one host are in flight"},
+    {"credit", false, "the workers have all the requests they can take"},
+    {"chain", false, "the job before it in its chain has not ended"},
+    {"due", false, "it is tried again later"},
+    {"held", false, "the batch is held until it is closed"},
+    {"paused", false, "the batch is paused"},
+    {"storage", false, "the disk is full, or fails"},
+    {"turn", false, "other jobs are before it"},
+};
+
+static const struct why *find_why(const json_t *wait)
+{
+	const char *name = json_string_value(json_object_get(wait, "why"));
+
+	for (size_t i = 0; name && i < sizeof whys / sizeof whys[0]; i++)
+		if (strcmp(whys[i].name, name) == 0)
+			return &whys[i];
+	return NULL;
+}
+
+void explain_wait(const json_t *wait, int64_t now_us, struct text *out)
+{
+	const struct why *why = find_why(wait);
+	const char *name = json_string_value(json_object_get(wait, "why"));
+	const char *text = json_string_value(json_object_get(wait, "text"));
+	const char *limit = json_string_value(json_object_get(wait, "limit"));
+	const char *host = json_string_value(json_object_get(wait, "host"));
+	int64_t until_us = when_parse_us(json_string_value(json_object_get(wait, "until")));
+	char until[WHEN_TEXT_SIZE];
+
+	text_add_shown(out, text ? text : why ? why->text : name ? name : "?", 0);
+	/* What the daemon's own words have already is not said again. */
+	if (limit && !(text && strstr(text, limit))) {
+		text_add_str(out, ", limit ");
+		text_add_shown(out, limit, 0);
+	}
+	if (host && !(text && strstr(text, host))) {
+		text_add_str(out, ", host ");
+		text_add_shown(out, host, 0);
+	}
+	if (until_us >= 0)
+		text_printf(out, ": goes on %s", when_format_until(until, until_us, now_us));
+}
+
+const json_t *explain_limited(const json_t *answer)
+{
+	const json_t *wait;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "waits"), i, wait) {
+		const struct why *why = find_why(wait);
+
+		if (why && why->limited)
+			return wait;
+	}
+	return NULL;
+}
+
+static bool has_ended(const char *state)
+{
+	return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+}
+
+static void tell(const char *what, const char *name, const json_t *answer)
+{
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	const json_t *waits = json_object_get(answer, "waits"), *wait;
+	int64_t eta_us = when_parse_us(json_string_value(json_object_get(answer, "eta")));
+	int64_t now_us = clock_wall_us();
+	char at[WHEN_TEXT_SIZE];
+	struct text line = {0};
+	size_t i;
+
+	state = state ? state : "in an unknown state";
+	if (json_array_size(waits) == 0)
+		printf("%s %s is %s%s\n", what, name, state, has_ended(state) ? "." : " and waits for nothing.");
+	else
+		printf("%s %s is %s. It waits because\n", what, name, state);
+	json_array_foreach (waits, i, wait) {
+		line.len = 0;
+		explain_wait(wait, now_us, &line);
+		printf("  %s\n", line.data);
+	}
+	if (eta_us >= 0)
+		printf("At this speed %s will end %s.\n", strcmp(what, "job") == 0 ? "its batch" : "it",
+		       eta_us > now_us ? when_format_until(at, eta_us, now_us) : "any moment");
+	text_clear(&line);
+}
+
+/* A row for each reason. */
+static int show_csv(const json_t *answer, struct err *e)
+{
+	struct rows *rows = rows_open(FORMAT_CSV, &layout_waits, false);
+	const json_t *wait;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (json_object_get(answer, "waits"), i, wait) {
+		rc = rc < 0 ? rc : rows_put(rows, wait, e);
+	}
+	rows_close(rows, rc == 0);
+	return rc;
+}
+
+int verb_explain(struct ctl *ctl)
+{
+	const char *operand = ctl->args.operands[0];
+	bool is_job = strchr(operand, '.') != NULL;
+	uint32_t batch;
+	uint64_t job;
+	struct err e;
+	json_t *j;
+	int rc = 0;
+
+	if ((is_job ? ctl_parse_job(operand, &job, &e) : ctl_parse_batch(operand, &batch, &e)) < 0 ||
+	    ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	j = client_get_json(ctl->client, &e, "/v1/%s/%s/explain", is_job ? "jobs" : "batches", operand);
+	if (!j)
+		return ctl_report(&e);
+	if (ctl->args.format == FORMAT_TABLE)
+		tell(is_job ? "job" : "batch", operand, j);
+	else
+		rc = ctl->args.format == FORMAT_CSV ? show_csv(j, &e)
+						    : rows_object(ctl->args.format, j, &layout_waits, &e);
+	json_decref(j);
+	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
+}

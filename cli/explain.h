@@ -1,0 +1,15 @@
+/* Reasons to wait, in words. */
+#ifndef FANOUT_CLI_EXPLAIN_H
+#define FANOUT_CLI_EXPLAIN_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "cli/text.h"
+
+/* One member of the daemon's `waits`, as a part of a sentence, with the time until which. */
+void explain_wait(const json_t *wait, int64_t now_us, struct text *out);
+/* The first of an answer's waits that is a limit's doing (borrowed), or NULL. */
+const json_t *explain_limited(const json_t *answer);
+
+#endif

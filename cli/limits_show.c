@@ -1,0 +1,314 @@
+/* How limits are shown. A table's cells are made here from the daemon's members; json is passed on as it came. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/limits.h"
+#include "cli/rows.h"
+#include "cli/when.h"
+#include "lib/clock.h"
+#include "lib/units.h"
+
+#define ALWAYS   false
+#define OPTIONAL true
+
+static const struct column rule_table[] = {
+    {"LIMIT", "name", CELL_TEXT, ALWAYS, 0},
+    {"SOURCE", "source", CELL_TEXT, ALWAYS, 0},
+    {"MATCH", "match", CELL_TEXT, ALWAYS, 0},
+    {"RATES", "shown_rates", CELL_TEXT, ALWAYS, 0},
+    {"CONCURRENCY", "concurrency", CELL_COUNT, OPTIONAL, 0},
+    {"PACE", "shown_pace", CELL_TEXT, OPTIONAL, 0},
+    {"NOTE", "note", CELL_TEXT, OPTIONAL, 0},
+    {0},
+};
+
+static const struct column use_table[] = {
+    {"HOST", "host", CELL_TEXT, ALWAYS, 0},
+    {"LIMIT", "name", CELL_TEXT, ALWAYS, 0},
+    {"IN FLIGHT", "in_flight", CELL_COUNT, ALWAYS, 0},
+    {"WAITING", "waiting", CELL_COUNT, ALWAYS, 0},
+    {"USED", "used", CELL_COUNT, ALWAYS, 0},
+    {"ALLOWED", "rate", CELL_TEXT, ALWAYS, 0},
+    {"NEXT SLOT", "next", CELL_TEXT, ALWAYS, 0},
+    {0},
+};
+
+static const struct column host_table[] = {
+    {"HOST", "host", CELL_TEXT, ALWAYS, 0},
+    {"REFUSALS", "refusals", CELL_COUNT, ALWAYS, 0},
+    {"STATE", "held", CELL_TEXT, ALWAYS, 0},
+    {"LEARNED", "learned.rate", CELL_TEXT, OPTIONAL, 0},
+    {"UNTIL", "learned.expires_at", CELL_TIME, OPTIONAL, 0},
+    {0},
+};
+
+/* A row for each window of each host; a rule without any has one row. */
+static const struct column use_csv[] = {
+    {"name", "name", CELL_TEXT, ALWAYS, 0},
+    {"source", "source", CELL_TEXT, ALWAYS, 0},
+    {"match", "match", CELL_TEXT, ALWAYS, 0},
+    {"rates", "shown_rates", CELL_TEXT, ALWAYS, 0},
+    {"concurrency", "concurrency", CELL_TEXT, ALWAYS, 0},
+    {"pace", "pace", CELL_TEXT, ALWAYS, 0},
+    {"shadowed", "shadowed", CELL_TEXT, ALWAYS, 0},
+    {"host", "host", CELL_TEXT, ALWAYS, 0},
+    {"in_flight", "in_flight", CELL_TEXT, ALWAYS, 0},
+    {"waiting", "waiting", CELL_TEXT, ALWAYS, 0},
+    {"rate", "rate", CELL_TEXT, ALWAYS, 0},
+    {"used", "used", CELL_TEXT, ALWAYS, 0},
+    {"free_at", "free_at", CELL_TEXT, ALWAYS, 0},
+    {0},
+};
+
+static const struct layout layout_rules = {rule_table, use_csv};
+static const struct layout layout_use = {use_table, use_csv};
+static const struct layout layout_hosts = {host_table, host_table};
+
+void limits_add_rates(const json_t *rule, struct text *out)
+{
+	const json_t *rate;
+	size_t i;
+
+	text_reserve(out, 0);
+	json_array_foreach (json_object_get(rule, "rates"), i, rate) {
+		text_printf(out, "%s%s", i ? " " : "", json_string_value(rate) ? json_string_value(rate) : "?");
+	}
+}
+
+void limits_describe(const json_t *rule, struct text *out)
+{
+	json_int_t concurrency = json_integer_value(json_object_get(rule, "concurrency"));
+	const char *match = json_string_value(json_object_get(rule, "match"));
+
+	limits_add_rates(rule, out);
+	if (concurrency)
+		text_printf(out, "%sat most %" JSON_INTEGER_FORMAT " at a time", out->len ? ", " : "", concurrency);
+	if (json_is_true(json_object_get(rule, "pace")))
+		text_add_str(out, ", evenly spread");
+	if (match)
+		text_printf(out, "%sfor %s", out->len ? ", " : "", match);
+}
+
+static void set_str(json_t *row, const char *member, const char *value)
+{
+	json_object_set_new(row, member, json_string(value));
+}
+
+/* A copy of the rule with the cells that a table shows. */
+static json_t *rule_row(json_t *rule)
+{
+	json_t *row = json_copy(rule);
+	struct text rates = {0};
+
+	limits_add_rates(rule, &rates);
+	json_object_set_new(row, "shown_rates", json_stringn(rates.data, rates.len));
+	text_clear(&rates);
+	if (json_is_true(json_object_get(rule, "pace")))
+		set_str(row, "shown_pace", "evenly");
+	if (json_is_true(json_object_get(rule, "shadowed")))
+		set_str(row, "note", "shadowed: another one with this name is in force");
+	return row;
+}
+
+/* Calls `put` with a row for each window of each host of the rule. */
+static int each_window(json_t *rule, int (*put)(struct rows *rows, json_t *row, struct err *e), struct rows *rows,
+		       struct err *e)
+{
+	json_t *state, *window, *windows;
+	size_t i, k;
+	int rc = 0;
+
+	json_array_foreach (json_object_get(rule, "state"), i, state) {
+		windows = json_object_get(state, "windows");
+		for (k = 0; rc == 0 && (k == 0 || k < json_array_size(windows)); k++) {
+			json_t *row = rule_row(rule);
+
+			window = json_array_get(windows, k);
+			json_object_update(row, state);
+			if (window)
+				json_object_update(row, window);
+			rc = put(rows, row, e);
+			json_decref(row);
+		}
+	}
+	return rc;
+}
+
+static int put_plain(struct rows *rows, json_t *row, struct err *e)
+{
+	return rows_put(rows, row, e);
+}
+
+/* "in 3.20 s, at ..." where it is full; with room for a request now, nothing is waited for. */
+static int put_use(struct rows *rows, json_t *row, struct err *e)
+{
+	int64_t free_us = when_parse_us(json_string_value(json_object_get(row, "free_at")));
+	char next[WHEN_TEXT_SIZE];
+
+	if (json_object_get(row, "rate")) {
+		const char *rate = json_string_value(json_object_get(row, "rate"));
+		struct rate parsed;
+		bool full = rate && units_parse_rate(rate, &parsed, NULL) == 0 &&
+			    json_integer_value(json_object_get(row, "used")) >= parsed.count;
+
+		set_str(row, "next",
+			free_us >= 0 ? when_format_until(next, free_us, clock_wall_us())
+			: full       ? "when a request ends"
+				     : "now");
+	}
+	return rows_put(rows, row, e);
+}
+
+static int show_table(const json_t *rules, struct err *e)
+{
+	struct rows *rows = rows_open(FORMAT_TABLE, &layout_rules, false);
+	json_t *rule;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (rules, i, rule) {
+		json_t *row = rule_row(rule);
+
+		rc = rc < 0 ? rc : rows_put(rows, row, e);
+		json_decref(row);
+	}
+	rows_close(rows, true);
+	return rc;
+}
+
+static bool any_state(const json_t *rules)
+{
+	const json_t *rule;
+	size_t i;
+
+	json_array_foreach (rules, i, rule) {
+		if (json_array_size(json_object_get(rule, "state")))
+			return true;
+	}
+	return false;
+}
+
+static int show_use(const json_t *rules, struct err *e)
+{
+	struct rows *rows;
+	json_t *rule;
+	size_t i;
+	int rc = 0;
+
+	if (!any_state(rules))
+		return 0;
+	putchar('\n');
+	rows = rows_open(FORMAT_TABLE, &layout_use, false);
+	json_array_foreach (rules, i, rule) {
+		rc = rc < 0 ? rc : each_window(rule, put_use, rows, e);
+	}
+	rows_close(rows, true);
+	return rc;
+}
+
+static int put_host(struct rows *rows, json_t *host, struct err *e)
+{
+	int64_t until_us = when_parse_us(json_string_value(json_object_get(host, "paused_until")));
+	bool probing = json_is_true(json_object_get(host, "probing"));
+	json_t *row = json_copy(host);
+	char until[WHEN_TEXT_SIZE], held[WHEN_TEXT_SIZE + 40];
+	int64_t now_us = clock_wall_us();
+	int rc;
+
+	if (until_us > now_us)
+		snprintf(held, sizeof held, "paused; goes on %s", when_format_until(until, until_us, now_us));
+	else
+		snprintf(held, sizeof held, probing ? "a single request probes whether it answers again" : "goes on");
+	set_str(row, "held", held);
+	rc = rows_put(rows, row, e);
+	json_decref(row);
+	return rc;
+}
+
+static int show_hosts(const json_t *hosts, bool behind, struct err *e)
+{
+	struct rows *rows;
+	json_t *host;
+	size_t i;
+	int rc = 0;
+
+	if (json_array_size(hosts) == 0)
+		return 0;
+	if (behind)
+		putchar('\n');
+	rows = rows_open(FORMAT_TABLE, &layout_hosts, false);
+	json_array_foreach (hosts, i, host) {
+		rc = rc < 0 ? rc : put_host(rows, host, e);
+	}
+	rows_close(rows, true);
+	return rc;
+}
+
+static int show_csv(const json_t *rules, struct err *e)
+{
+	struct rows *rows = rows_open(FORMAT_CSV, &layout_use, false);
+	json_t *rule;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (rules, i, rule) {
+		json_t *row = rule_row(rule);
+
+		if (rc == 0 && json_array_size(json_object_get(rule, "state")))
+			rc = each_window(rule, put_plain, rows, e);
+		else if (rc == 0)
+			rc = put_plain(rows, row, e);
+		json_decref(row);
+	}
+	rows_close(rows, rc == 0);
+	return rc;
+}
+
+/* One rule a line, and then one host a line. */
+static int show_ndjson(const json_t *rules, const json_t *hosts, struct err *e)
+{
+	struct rows *rows = rows_open(FORMAT_NDJSON, &layout_use, false);
+	const json_t *row;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (rules, i, row) {
+		rc = rc < 0 ? rc : rows_put(rows, row, e);
+	}
+	json_array_foreach (hosts, i, row) {
+		rc = rc < 0 ? rc : rows_put(rows, row, e);
+	}
+	rows_close(rows, rc == 0);
+	return rc;
+}
+
+int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
+{
+	const json_t *rules = json_object_get(answer, "limits"), *hosts = json_object_get(answer, "hosts");
+
+	switch (ctl->args.format) {
+	case FORMAT_CSV:
+		return show_csv(rules, e);
+	case FORMAT_NDJSON:
+		return show_ndjson(rules, hosts, e);
+	case FORMAT_JSON:
+		return rows_object(FORMAT_JSON, answer, &layout_use, e);
+	default:
+		break;
+	}
+	if (json_array_size(rules) == 0)
+		ctl_note(ctl, "no limits%s", ctl->args.operand_count ? " for this host" : "");
+	else if (show_table(rules, e) < 0 || show_use(rules, e) < 0)
+		return -1;
+	return show_hosts(hosts, json_array_size(rules) > 0, e);
+}
+
+void limits_show_rule(const struct ctl *ctl, json_t *rule)
+{
+	json_t *row = rule_row(rule);
+
+	rows_object(ctl->args.format, ctl->args.format == FORMAT_CSV ? row : rule, &layout_use, NULL);
+	json_decref(row);
+}

@@ -1,0 +1,481 @@
+"""fanoutctl limits, audit and explain, and what submit says of limits: what is asked of a daemon that is played, and what is made of
+its answers."""
+
+import csv
+import datetime
+import io
+import json
+import os
+import pty
+import re
+import time
+
+import pytest
+
+from harness.daemon import run
+from harness.process import BUILD, environment, sanitized
+from harness.script import play, problem  # noqa: F401 (a fixture)
+
+MADE = (201, {"batch": 7, "existed": False, "closed": True, "jobs": 1, "first_seq": 1})
+
+
+@pytest.fixture
+def ctl(scratch):
+    def call(*args, **options):
+        options.setdefault("env", environment(TZ="UTC"))
+        return run([BUILD / "fanoutctl", "-S", scratch / "s", *args], **options)
+
+    return call
+
+
+def rfc3339(us):
+    return (datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def in_seconds(s):
+    return rfc3339(int((time.time() + s) * 1e6))
+
+
+def rule(name="cats", **members):
+    return {"name": name, "match": "catfact.ninja", "source": "conf", "rates": ["100/1min"], "concurrency": None, "pace": False,
+            "shadowed": False, "state": [], **members}
+
+
+def asked(server, method, path):
+    """The queries with which that path was asked for."""
+    return [p.partition("?")[2] for m, p, _ in server.seen if (m, p.partition("?")[0]) == (method, path)]
+
+
+# ---- submit ----
+
+
+def test_options_of_limits_and_retries_are_members_of_the_batch(play, ctl):
+    server = play({("POST", "/v1/batches"): [MADE]})
+    ctl("submit", "--rate", "100/min", "--on-limit", "fail", "--deadline", "2h", "--fail-if", ".message", "--max-redirects", "3",
+        "--idempotency-key", "auto", "--retry-unsafe", "http://h/")
+    (body,) = server.requests("POST", "/v1/batches")
+    batch = json.loads(body)
+    del batch["key"]
+    assert batch == {"rate": "100/min", "on_limit": "fail", "deadline": "2h", "fail_if": ".message", "max_redirects": 3,
+                     "idempotency_key": "auto", "retry_unsafe": True, "jobs": [{"url": "http://h/"}], "close": True}
+
+
+@pytest.mark.parametrize(
+    "args, said",
+    [
+        (["--rate", "fast"], '--rate: "fast" is not a rate'),
+        (["--on-limit", "stop"], "--on-limit takes wait|drop|fail"),
+        (["--deadline", "0"], "--deadline takes a time from"),
+        (["--max-redirects", "-1"], "--max-redirects takes a whole number from 0 to 50"),
+    ],
+)
+def test_wrong_values_are_told_before_anything_is_asked(play, ctl, args, said):
+    server = play({("POST", "/v1/batches"): [MADE]})
+    r = ctl("submit", *args, "http://h/", check=2)
+    assert f"fanoutctl submit: {said}" in r.err
+    assert server.seen == []
+
+
+def test_a_batch_that_failed_by_a_limit_says_which(play, ctl):
+    failed = {"batch": 7, "state": "failed", "counts": {"done": 1, "failed": 2}, "submitted_at": "2026-01-01T00:00:00.000000Z",
+              "ended_at": "2026-01-01T00:00:01.000000Z"}
+    rows = [{"job": "7.2", "reason": "http_status", "error": "404"}, {"job": "7.3", "reason": "limited", "error": "catfact.ninja:443 said 429"},
+            {"job": "7.4", "reason": "limited", "error": "another"}]
+
+    def results(handler):
+        body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    play({("POST", "/v1/batches"): [MADE], ("GET", "/v1/batches/7/wait"): [(200, failed)], ("GET", "/v1/batches/7/results"): [results]})
+    r = ctl("submit", "--wait", "--on-limit", "fail", "http://h/", check=1)
+    assert r.err.splitlines()[-2:] == ["batch 7: 1 done, 2 failed in 1.00 s", "limited: 7.3: catfact.ninja:443 said 429"]
+    assert ctl("wait", "7", "-q", check=1).err == ""
+
+
+def ask_on_terminal(argv, answer):
+    """Runs a program on a terminal, and types the answer to its question; what was shown and how it ended."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(str(argv[0]), [str(a) for a in argv], environment(TERM="xterm"))
+    shown = b""
+    try:
+        while b": " not in shown:
+            shown += os.read(fd, 1000)
+        os.write(fd, answer)
+        while True:
+            try:
+                piece = os.read(fd, 1000)
+            except OSError:
+                break
+            if not piece:
+                break
+            shown += piece
+    finally:
+        os.close(fd)
+    _, status = os.waitpid(pid, 0)
+    return shown.decode(), os.waitstatus_to_exitcode(status)
+
+
+def test_a_password_is_asked_for_and_never_shown(play, scratch):
+    server = play({("POST", "/v1/batches"): [MADE]})
+    shown, status = ask_on_terminal([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-u", "me", "http://h/"], b"s3:cret\n")
+    assert status == 0, shown
+    assert shown.startswith("password for me: ") and "s3" not in shown
+    assert json.loads(server.requests("POST", "/v1/batches")[0])["user"] == "me:s3:cret"
+
+
+def test_an_interrupted_question_submits_nothing_and_leaves_the_terminal_as_it_was(play, scratch):
+    server = play({("POST", "/v1/batches"): [MADE]})
+    script = f"{BUILD}/fanoutctl -S {scratch}/s submit -u me http://h/; echo status $?; stty"
+    shown, _ = ask_on_terminal(["/bin/sh", "-c", f"trap : INT; {script}"], b"half\x03")
+    assert "status 130" in shown and "half" not in shown
+    assert "-echo" not in shown.split()
+    assert server.seen == []
+
+
+def test_without_a_terminal_a_password_has_to_be_given(ctl):
+    r = ctl("submit", "-u", "me", "http://h/", check=2, start_new_session=True)
+    assert "no terminal to ask for the password of me" in r.err and "-u USER:PASSWORD" in r.err
+
+
+def test_headers_come_from_a_file_as_with_curl(play, ctl, scratch):
+    server = play({("POST", "/v1/batches"): [MADE]})
+    (scratch / "headers").write_text("X-A: 1\r\n\r\nX-B: 2\n")
+    ctl("submit", "-H", "X-0: 0", "-H", f"@{scratch}/headers", "--json", "{}", "http://h/")
+    ctl("submit", "-H", "@-", "http://h/", input="X-C: 3\n")
+    sent = [json.loads(body)["headers"] for body in server.requests("POST", "/v1/batches")]
+    assert sent == [["Content-Type: application/json", "Accept: application/json", "X-0: 0", "X-A: 1", "X-B: 2"], ["X-C: 3"]]
+    assert "No such file" in ctl("submit", "-H", "@none", "http://h/", check=2).err
+    assert "stdin can be one of them" in ctl("submit", "-H", "@-", "-d", "@-", "http://h/", check=2, input="").err
+
+
+# ---- limits ----
+
+
+def limits_answer():
+    window = {"rate": "100/1min", "used": 100, "free_at": in_seconds(12.3)}
+    return {
+        "limits": [
+            rule(concurrency=8, pace=True, state=[{"host": "catfact.ninja:443", "in_flight": 3, "windows": [window, {"rate": "5000/1h", "used": 7, "free_at": None}], "waiting": 42}]),
+            rule("docs", source="runtime", match="*", rates=["1/1s"], state=[{"host": "h:80", "in_flight": 1, "windows": [{"rate": "1/1s", "used": 1, "free_at": None}], "waiting": 2}]),
+            rule("cats", source="conf", shadowed=True),
+        ],
+        "hosts": [
+            {"host": "busy.example:443", "paused_until": in_seconds(60), "probing": False, "refusals": 3, "learned": {"rate": "60/1min", "expires_at": in_seconds(90)}},
+            {"host": "back.example:443", "paused_until": None, "probing": True, "refusals": 1, "learned": None},
+        ],
+    }
+
+
+def test_limits_show_rules_use_and_paused_hosts(play, ctl):
+    play({("GET", "/v1/limits"): [(200, limits_answer())]})
+    rules, use, hosts = ctl("limits").out.split("\n\n")
+    assert re.search(r"^cats +conf +catfact.ninja +100/1min +8 +evenly *$", rules, re.M)
+    assert re.search(r"^cats +conf .* shadowed: another one with this name is in force$", rules, re.M)
+    assert re.search(r"^catfact.ninja:443 +cats +3 +42 +100 +100/1min +in 1[12]\.\d\d s, at 20\d\d-", use, re.M)
+    assert re.search(r"^catfact.ninja:443 +cats +3 +42 +7 +5000/1h +now$", use, re.M)
+    assert re.search(r"^h:80 +docs +1 +2 +1 +1/1s +when a request ends$", use, re.M)
+    assert re.search(r"^busy.example:443 +3 +paused; goes on in (59|1 min|60).* 60/1min +20\d\d-", hosts, re.M)
+    assert re.search(r"^back.example:443 +1 +a single request probes", hosts, re.M)
+
+
+def test_limits_in_every_format(play, ctl):
+    answer = limits_answer()
+    play({("GET", "/v1/limits"): [(200, answer)]})
+    assert ctl("limits", "-f", "json").json() == answer
+    assert ctl("limits", "-f", "ndjson").rows() == answer["limits"] + answer["hosts"]
+    rows = list(csv.DictReader(io.StringIO(ctl("limits", "-f", "csv").out)))
+    assert [(row["name"], row["host"], row["rate"], row["used"]) for row in rows] == [
+        ("cats", "catfact.ninja:443", "100/1min", "100"), ("cats", "catfact.ninja:443", "5000/1h", "7"), ("docs", "h:80", "1/1s", "1"), ("cats", "", "", "")]
+
+
+def test_no_limits_are_told_as_such(play, ctl):
+    play({("GET", "/v1/limits"): [(200, {"limits": [], "hosts": []})]})
+    r = ctl("limits")
+    assert (r.out, r.err) == ("", "no limits\n")
+    assert "no limits for this host" in ctl("limits", "h:1").err
+
+
+def test_limits_of_a_host_are_those_of_all_its_ports(play, ctl):
+    def answer(handler):
+        everything = {"limits": [rule(state=[{"host": h, "in_flight": 0, "windows": [], "waiting": 0} for h in ("h.example:8080", "h.example:80", "other:80")])],
+                      "hosts": [{"host": "h.example:8080", "refusals": 1}, {"host": "other:80", "refusals": 1}]}
+        handler.reply(200, everything)
+
+    server = play({("GET", "/v1/limits"): [answer]})
+    got = ctl("limits", "h.example", "-f", "json").json()
+    assert asked(server, "GET", "/v1/limits") == ["", "host=h.example:443", "host=h.example:80", "host=h.example:8080"]
+    assert [s["host"] for s in got["limits"][0]["state"]] == ["h.example:8080", "h.example:80"]
+    assert [h["host"] for h in got["hosts"]] == ["h.example:8080"]
+    server.seen.clear()
+    ctl("limits", "https://[::1]/x")
+    assert asked(server, "GET", "/v1/limits") == ["host=%5B::1%5D:443"]
+
+
+def test_a_limit_is_set_and_told(play, ctl):
+    answer = rule("api.example.org", source="runtime", match="api.example.org", rates=["100/1min", "5000/1h"], concurrency=8, pace=True)
+    server = play({("PUT", "/v1/limits/api.example.org"): [(200, answer)]})
+    r = ctl("limits", "set", "api.example.org", "--rate", "100/min", "--rate", "5000/h", "--concurrency", "8", "--pace")
+    assert r.err == "limit api.example.org: 100/1min 5000/1h, at most 8 at a time, evenly spread, for api.example.org\n"
+    assert json.loads(server.requests("PUT", "/v1/limits/api.example.org")[0]) == {"rates": ["100/min", "5000/h"], "concurrency": 8, "pace": True}
+    assert ctl("limits", "set", "api.example.org", "--rate", "1/s", "-f", "json").json() == answer
+    ctl("limits", "set", "api.example.org", "--concurrency", "1", "--match", "*.example.org/search*")
+    assert json.loads(server.requests("PUT", "/v1/limits/api.example.org")[2]) == {"concurrency": 1, "match": "*.example.org/search*"}
+
+
+@pytest.mark.parametrize(
+    "args, said",
+    [
+        (["h"], "--rate or --concurrency is missing"),
+        (["h", "--pace", "--concurrency", "3"], "--rate is missing"),
+        (["h/path", "--rate", "1/s"], 'cannot have "/" in it'),
+        (["x" * 101, "--rate", "1/s"], "1 to 100 bytes"),
+        (["h", "--rate", "1"], '--rate: "1" is not a rate'),
+        (["h", "--concurrency", "0"], "--concurrency takes a whole number"),
+    ],
+)
+def test_a_limit_that_cannot_be_is_refused_before_anything_is_asked(play, ctl, args, said):
+    server = play({})
+    assert said in ctl("limits", "set", *args, check=2).err
+    assert server.seen == []
+
+
+def test_limits_are_removed_and_the_daemons_no_is_told(play, ctl):
+    play({
+        ("DELETE", "/v1/limits/a"): [(200, {"removed": True})],
+        ("DELETE", "/v1/limits/b"): [problem(404, "not_found", "there is no runtime limit b")],
+        ("PUT", "/v1/limits/a"): [problem(403, "permission", "limits are set by root", hint="ask root")],
+    })
+    r = ctl("limits", "rm", "b", "a", check=4)
+    assert "there is no runtime limit b" in r.err and "limit a: removed" in r.err
+    assert ctl("limits", "set", "a", "--rate", "1/s", check=5).err == "fanoutctl: limits are set by root\n  ask root\n"
+
+
+def test_resuming_a_host_resumes_those_of_its_ports_that_are_paused(play, ctl):
+    answer = {"limits": [], "hosts": [{"host": "h.example:443", "paused_until": None, "probing": True, "refusals": 1},
+                                      {"host": "h.example:8443", "paused_until": in_seconds(9), "probing": False, "refusals": 1},
+                                      {"host": "h.example:80", "paused_until": None, "probing": False, "refusals": 1}]}
+    server = play({("GET", "/v1/limits"): [(200, answer)], ("POST", "/v1/limits/resume"): [(200, {})]})
+    assert ctl("limits", "resume", "h.example").err == "host h.example:443: goes on\nhost h.example:8443: goes on\n"
+    assert asked(server, "POST", "/v1/limits/resume") == ["host=h.example:443", "host=h.example:8443"]
+    assert "other.example is not paused" in ctl("limits", "resume", "other.example", check=4).err
+    ctl("limits", "resume", "h.example:80")
+    assert asked(server, "POST", "/v1/limits/resume")[-1] == "host=h.example:80"
+
+
+# ---- explain, status ----
+
+
+def waits(*waits, state="queued", eta=None):
+    return {"state": state, "waits": list(waits), "eta": eta}
+
+
+def test_a_waiting_job_is_explained(play, ctl):
+    play({("GET", "/v1/jobs/7.42/explain"): [(200, waits(
+        {"why": "rate", "limit": "cats", "host": "catfact.ninja:443", "until": in_seconds(12.5), "text": "100 requests to catfact.ninja:443 in 1 min are as many as cats allows"},
+        {"why": "turn", "limit": None, "host": None, "until": None, "text": None}, eta=in_seconds(150)))]})
+    lines = ctl("explain", "7.42").lines()
+    assert lines[0] == "job 7.42 is queued. It waits because"
+    assert re.fullmatch(r"  100 requests to catfact.ninja:443 in 1 min are as many as cats allows: goes on in 1[12]\.\d\d s, at 20\d\d-.*", lines[1])
+    assert lines[2] == "  other jobs are before it"
+    assert re.fullmatch(r"At this speed its batch will end in 2 min \d\d s, at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.", lines[3])
+
+
+def test_what_waits_for_nothing_is_told_as_such(play, ctl):
+    play({("GET", "/v1/batches/7/explain"): [(200, waits(state="done")), (200, waits(state="running"))]})
+    assert ctl("explain", "7").out == "batch 7 is done.\n"
+    assert ctl("explain", "7").out == "batch 7 is running and waits for nothing.\n"
+
+
+def test_explanations_in_every_format(play, ctl):
+    answer = waits({"why": "pause", "limit": None, "host": "h:443", "until": in_seconds(3), "text": "it refused"})
+    play({("GET", "/v1/batches/7/explain"): [(200, answer)]})
+    assert ctl("explain", "7", "-f", "json").json() == answer
+    assert ctl("explain", "7", "-f", "ndjson").rows() == [answer]
+    (row,) = csv.DictReader(io.StringIO(ctl("explain", "7", "-f", "csv").out))
+    assert (row["why"], row["host"], row["text"]) == ("pause", "h:443", "it refused")
+
+
+def test_what_is_neither_job_nor_batch_is_not_explained(play, ctl):
+    server = play({})
+    assert '"x" is no batch' in ctl("explain", "x", check=2).err
+    assert '"7." is no job' in ctl("explain", "7.", check=2).err
+    assert server.seen == []
+    ctl("explain", "7", check=4)
+
+
+def test_status_tells_which_limit_holds_a_batch_up(play, ctl):
+    batch = {"batch": 7, "state": "running", "counts": {"queued": 5, "running": 1, "done": 4}, "submitted_at": "2026-01-01T00:00:00.000000Z", "ended_at": None, "eta": None}
+    answer = waits({"why": "turn"}, {"why": "rate", "limit": "cats", "host": "h:443", "until": in_seconds(9), "text": "cats is used up at h:443"})
+    server = play({("GET", "/v1/batches/7"): [(200, batch), (200, batch), (200, {**batch, "state": "done", "counts": {"done": 10}})],
+                   ("GET", "/v1/batches/7/explain"): [(200, answer), problem(404, "not_found", "an older daemon")]})
+    assert re.search(r"^limited +cats is used up at h:443: goes on in [89]\.\d\d s, at ", ctl("status", "7").out, re.M)
+    assert "limited" not in ctl("status", "7").out, "a daemon that cannot say is no error"
+    assert "limited" not in ctl("status", "7").out
+    assert len(asked(server, "GET", "/v1/batches/7/explain")) == 2, "what has ended is not asked about"
+    assert "limited" not in ctl("status", "7", "-f", "json").out
+
+
+# ---- audit ----
+
+MINUTE = 60_000_000
+START = 1_767_323_045_000_000  # 2026-01-02T03:04:05Z
+
+
+def attempts(times, limits=("cats",), answer_us=100_000, batch=7, boot=1, status=200):
+    """A record of jobs sent at those times (µs), in any order."""
+    return [{"job": f"{batch}.{i}", "attempt": 1, "boot": boot, "sent_us": t, "counted_us": None if answer_us is None else t + answer_us,
+             "sent_at": rfc3339(START + t), "status": status, "limits": list(limits)} for i, t in enumerate(times, 1)]
+
+
+def record(rows, broken_off=False):
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/x-ndjson")
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        for at in range(0, len(data), 777):  # lines are cut anywhere
+            piece = data[at : at + 777]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        if broken_off:
+            handler.close_connection = True
+        else:
+            handler.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
+@pytest.fixture
+def audited(play, ctl):
+    """audited(rows, "-f", "json", rules=[...]) audits catfact.ninja:443."""
+
+    def call(rows, *args, rules=None, check=0, host="catfact.ninja:443", **options):
+        call.server = play({("GET", "/v1/limits"): [(200, {"limits": [rule()] if rules is None else rules, "hosts": []})], ("GET", "/v1/audit"): [record(rows, **options)]})
+        return ctl("audit", host, *args, check=check)
+
+    return call
+
+
+def bursts(count, size=100, gap=60_200_000):
+    return [b * gap + i * 10 for b in range(count) for i in range(size)]
+
+
+def test_a_limit_that_was_kept_is_proven_so(audited):
+    rows = attempts(bursts(2) + [2 * 60_200_000 + i for i in range(50)])
+    rows.reverse()
+    (row,) = audited(rows, "-f", "json").json()
+    assert {name: window["requests"] for name, window in row["fullest"].items()} == {"sent": 100, "counted": 100, "worst": 100}
+    assert (row["verdict"], row["attempts"], row["refused"], row["open"], row["over"]) == ("kept", 250, 0, 0, 0)
+    assert (row["used"], row["allowed"]) == (250, 300)
+    assert (row["host"], row["limit"], row["rate"]) == ("catfact.ninja:443", "cats", "100/1min")
+
+
+def test_the_table_of_an_audit(audited):
+    r = audited(attempts(bursts(2)))
+    assert r.lines()[0].split() == "HOST LIMIT RATE ATTEMPTS REFUSED BY SENDING BY ANSWER AT WORST USE VERDICT".split()
+    assert r.lines()[1].split() == ["catfact.ninja:443", "cats", "100/1min", "200", "0", "100", "100", "100", "100.0", "%", "kept"]
+    assert len(r.lines()) == 2 and r.err == ""
+
+
+def test_one_microsecond_too_early_is_found_with_its_window_and_jobs(audited):
+    rows = attempts([0, 10, MINUTE - 1, MINUTE + 9], answer_us=0)
+    r = audited(rows, rules=[rule(rates=["2/1min"])], check=1)
+    assert "broken" in r.lines()[1]
+    assert re.search(r"^cats, 2/1min for catfact.ninja:443 is broken by 2: 3 were sent within 1 min 00 s from 2026-01-02 03:04:05.000000: 7.1-7.3$", r.out, re.M), r.out
+    assert "--since" in r.err
+    (row,) = audited(rows, "-f", "json", rules=[rule(rates=["2/1min"])], check=1).json()
+    assert row["over"] == 2
+    assert row["fullest"]["sent"] == {"requests": 3, "from": "2026-01-02T03:04:05.000000Z", "until": "2026-01-02T03:05:05.000000Z", "jobs": ["7.1-7.3"]}
+    # A microsecond later each time, the window's end is open.
+    (row,) = audited(attempts([0, 10, MINUTE, MINUTE + 10], answer_us=0), "-f", "json", rules=[rule(rates=["2/1min"])]).json()
+    assert row["verdict"] == "kept" and row["fullest"]["sent"]["requests"] == 2
+
+
+def test_a_limit_counted_at_sending_is_not_proven_kept(audited):
+    """Sent evenly enough; but the answers of the first window were late, and the server may have counted them with the second."""
+    rows = attempts([0, 10, MINUTE, MINUTE + 10], answer_us=200_000)
+    (row,) = audited(rows, "-f", "json", rules=[rule(rates=["2/1min"])], check=1).json()
+    assert {name: window["requests"] for name, window in row["fullest"].items()} == {"sent": 2, "counted": 2, "worst": 4}
+    assert row["fullest"]["worst"]["jobs"] == ["7.1-7.4"] and "jobs" not in row["fullest"]["sent"]
+    assert "4 may have been counted by the server within 1 min 00 s" in audited(rows, rules=[rule(rates=["2/1min"])], check=1).out
+
+
+def test_each_rate_of_each_rule_is_audited_by_what_counts_against_it(audited):
+    rows = attempts([0, 1, 2], limits=["cats", "search"]) + attempts([3, 4], limits=["cats"], batch=8)
+    got = audited(rows, "-f", "ndjson", rules=[rule(rates=["5/1min", "4/1s"]), rule("search", rates=["3/1min"]), rule("old", shadowed=True, rates=["1/1d"]),
+                                             rule("told", source="learned", rates=["1/1d"])], check=1).rows()
+    assert [(row["limit"], row["rate"], row["attempts"], row["fullest"]["sent"]["requests"], row["verdict"]) for row in got] == [
+        ("cats", "5/1min", 5, 5, "kept"), ("cats", "4/1s", 5, 5, "broken"), ("search", "3/1min", 3, 3, "kept")]
+    assert got[1]["fullest"]["sent"]["jobs"] == ["7.1-7.3", "8.1-8.2"]
+
+
+def test_a_rate_of_the_command_line_is_audited_too(audited):
+    got = audited(attempts([0, 1, 2]), "--rate", "2/s", "--rate", "3/s", "-f", "ndjson", rules=[], check=1).rows()
+    assert [(row["limit"], row["rate"], row["verdict"]) for row in got] == [(None, "2/s", "broken"), (None, "3/s", "kept")]
+
+
+def test_without_any_rate_the_counts_are_told(audited):
+    r = audited(attempts([0, 1, 2], limits=[]), rules=[])
+    assert "no limit has a rate for catfact.ninja:443; --rate R measures one" in r.err
+    assert r.lines()[1].split() == ["catfact.ninja:443", "3", "0"]
+    assert audited(attempts([0], limits=[]), "-f", "json", rules=[]).json()[0]["attempts"] == 1
+
+
+def test_refusals_are_counted(audited):
+    rows = attempts([0, 1], status=429) + attempts([2], status=503, batch=8) + attempts([3], batch=9)
+    assert audited(rows, "-f", "json").json()[0]["refused"] == 3
+
+
+def test_an_open_attempt_is_in_flight_up_to_now(audited):
+    now = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1e6)
+    rows = attempts([now - 10 * MINUTE], answer_us=None, status=None) + attempts([now - 5 * MINUTE], batch=8)
+    (row,) = audited(rows, "-f", "json", rules=[rule(rates=["1/1min"])], check=1).json()
+    assert row["open"] == 1
+    assert [row["fullest"][m]["requests"] for m in ("sent", "counted", "worst")] == [1, 1, 2]
+
+
+def test_windows_are_not_laid_across_a_reboot(audited):
+    rows = attempts([100, 200]) + attempts([150, 250], batch=8, boot=2)
+    (row,) = audited(rows, "-f", "json", rules=[rule(rates=["2/1min"])]).json()
+    assert (row["attempts"], row["fullest"]["worst"]["requests"], row["used"], row["allowed"]) == (4, 2, 4, 4)
+
+
+def test_csv_of_an_audit(audited):
+    (row,) = csv.DictReader(io.StringIO(audited(attempts([0, 1]), "-f", "csv").out))
+    assert (row["limit"], row["rate"], row["attempts"], row["fullest_sent"], row["fullest_worst"], row["verdict"]) == ("cats", "100/1min", "2", "2", "2", "kept")
+    assert row["fullest_sent_from"] == "2026-01-02T03:04:05.000000Z"
+
+
+def test_nothing_recorded_is_told_as_such(audited):
+    r = audited([], check=4)
+    assert "nothing that was sent to catfact.ninja:443 is recorded" in r.err and r.out == ""
+    r = audited([], "--since", "2h", "-f", "json", host="catfact.ninja", check=4)
+    assert "in that time" in r.err and "another port has to be named: HOST:PORT" in r.err and r.out == "[]\n"
+
+
+def test_a_record_that_breaks_off_proves_nothing(audited):
+    r = audited(attempts([0, 1]), "-f", "json", check=3, broken_off=True)
+    with pytest.raises(json.JSONDecodeError):
+        r.json()
+
+
+def test_a_host_is_asked_for_at_each_port_it_may_have_within_the_time_given(audited):
+    audited(attempts([0]), "--since", "2026-01-02T03:04:05Z", "--until", "2026-01-02 03:05", host="catfact.ninja")
+    assert asked(audited.server, "GET", "/v1/audit") == [
+        f"host=catfact.ninja:{port}&since=2026-01-02T03:04:05.000000Z&until=2026-01-02T03:05:00.000000Z" for port in (443, 80)]
+    audited(attempts([0]), host="http://catfact.ninja/fact")
+    assert asked(audited.server, "GET", "/v1/audit") == ["host=catfact.ninja:80"]
+    assert '"a b" is no host' in audited([], host="a b", check=2).err
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer has memory of its own")
+def test_a_long_record_takes_the_memory_that_is_documented(play, scratch):
+    """200 000 attempts: 40 bytes each, 24 to measure them, half as much again while room grows; and 20 MB for the program itself."""
+    rows = attempts([i * 1000 for i in range(200_000)])
+    play({("GET", "/v1/limits"): [(200, {"limits": [rule()], "hosts": []})], ("GET", "/v1/audit"): [record(rows)]})
+    r = run(["prlimit", f"--data={200_000 * 64 * 3 // 2 + 20_000_000}", BUILD / "fanoutctl", "-S", scratch / "s", "-f", "json", "audit", "catfact.ninja:443"], check=1)
+    assert r.json()[0]["fullest"]["sent"]["requests"] == 60_000
