@@ -11,7 +11,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	api_submit api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
-	fields httpdate ratelimit judge syncer
+	fields httpdate ratelimit judge syncer decode
 CLI_MODULES = main audit audit_show background batch bodies chains client closest ctl explain feed fetch get glob headers help hosts \
 	input layouts limits limits_show lines local options output password progress record request results rows service socket sse \
 	submit table template text values verbs watch when windows
@@ -20,7 +20,7 @@ APISIM_MODULES = main server reply routes plain zipped hostile memory stats coun
 SIM_MODULES = main sim world engine limits record net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
-WORKER_LIBS = libevent libcurl
+WORKER_LIBS = libevent libcurl zlib libbrotlidec
 CLI_LIBS = libevent libcurl jansson smartcols
 APISIM_LIBS = libevent zlib jansson
 LDLIBS_apisim = -lm
@@ -35,7 +35,7 @@ LDLIBS_fanoutctl = -ljq
 BUILD_PACKAGES = \
 	gcc libc6-dev make pkgconf \
 	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
-	libjq-dev uthash-dev zlib1g-dev libcmocka-dev
+	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug \
 	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace \

@@ -23,13 +23,23 @@ static size_t on_header(char *line, size_t size, size_t n, void *arg)
 	return response_line(&a->response, line, size * n) ? 0 : size * n;
 }
 
+static int on_decoded(const void *p, size_t n, void *arg)
+{
+	struct attempt *a = arg;
+
+	return sink_write(&a->sink, p, n);
+}
+
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct attempt *a = arg;
 
-	if (sink_write(&a->sink, p, size * n) == 0)
+	if ((a->decoding || decode_begin(&a->decode, a->response.encoding) == 0) &&
+	    decode_write(&a->decode, p, size * n, on_decoded, a) == 0) {
+		a->decoding = true;
 		return size * n;
-	a->stopped = a->sink.stopped;
+	}
+	a->stopped = a->decode.fault[0] ? CAUSE_DECODE : a->sink.stopped;
 	return 0;
 }
 
@@ -89,7 +99,7 @@ static int prepare(struct attempt *a, struct err *e)
 {
 	CURLcode rc = CURLE_OK;
 
-	if (request_prepare(a->easy, a->context->user_agent, e))
+	if (request_prepare(a->easy, a->context->user_agent, a->context->ca_file, e))
 		return -1;
 	rc |= curl_easy_setopt(a->easy, CURLOPT_PRIVATE, a);
 	rc |= curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->curl_text);
@@ -122,6 +132,7 @@ void attempt_clear(struct attempt *a)
 	curl_easy_cleanup(a->easy);
 	request_clear(&a->request);
 	response_clear(&a->response);
+	decode_end(&a->decode);
 	sink_clear(&a->sink);
 	free(a->fail_if);
 }
@@ -165,7 +176,8 @@ int attempt_begin(struct attempt *a, const struct message_job *job)
 	a->job = job->job;
 	a->n = job->n;
 	a->stopped = CAUSE_RESPONSE;
-	a->sent = a->socket_denied = a->socket_made = false;
+	a->sent = a->socket_denied = a->socket_made = a->decoding = false;
+	a->decode.fault[0] = '\0';
 	a->head = strcmp(job->method, "HEAD") == 0;
 	a->timeout_ms = job->timeout_ms;
 	a->connect_timeout_ms = job->connect_timeout_ms;
@@ -260,6 +272,7 @@ static void fill_ending(struct attempt *a)
 	    .content_type = get_text(a->easy, CURLINFO_CONTENT_TYPE),
 	    .body = a->sink.data,
 	    .body_bytes = a->sink.len,
+	    .decode_fault = a->decode.fault,
 	};
 	if (a->ending.address_tried)
 		policy_format(a->address, (const struct sockaddr *)&a->tried);
@@ -284,6 +297,14 @@ static const char *remote_ip(const struct attempt *a)
 	return a->sent || a->ending.marks.connect_us > 0 ? get_text(a->easy, CURLINFO_PRIMARY_IP) : "";
 }
 
+/* libcurl is content; but are the decoders? */
+static void finish_decoding(struct attempt *a, CURLcode rc)
+{
+	if (rc == CURLE_OK && a->decoding && a->stopped == CAUSE_RESPONSE && decode_finish(&a->decode))
+		a->stopped = a->decode.cut ? CAUSE_TRUNCATED : CAUSE_DECODE;
+	decode_end(&a->decode);
+}
+
 void attempt_end(struct attempt *a, CURLcode rc)
 {
 	a->rc = rc;
@@ -291,6 +312,7 @@ void attempt_end(struct attempt *a, CURLcode rc)
 	lookup_answer(a->context->lookups, &a->ticket, LOOKUP_FAILED, a->ended_us);
 	if (rc == CURLE_COULDNT_CONNECT && a->socket_denied && !a->socket_made)
 		a->stopped = CAUSE_POLICY;
+	finish_decoding(a, rc);
 	fill_ending(a);
 	a->cause = outcome_cause(&a->ending);
 	if (a->cause != CAUSE_RESPONSE) {

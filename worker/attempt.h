@@ -11,6 +11,7 @@
 
 #include "lib/err.h"
 #include "lib/message.h"
+#include "worker/decode.h"
 #include "worker/judge.h"
 #include "worker/lookup.h"
 #include "worker/outcome.h"
@@ -25,7 +26,7 @@
 struct attempt_context {
 	const struct policy *policy;
 	struct lookups *lookups;
-	const char *user_agent;
+	const char *user_agent, *ca_file;
 	int bodies_fd;
 };
 
@@ -38,11 +39,13 @@ struct attempt {
 	struct lookup_ticket ticket;
 	struct request request;
 	struct response response;
+	struct decode decode;
 	struct sink sink;
 	char *fail_if; /* the job's; "" where none */
 	size_t fail_if_cap;
 	enum cause stopped; /* by one of our callbacks, or on the daemon's word; CAUSE_RESPONSE where not */
 	bool sent, head;
+	bool decoding; /* the body has begun */
 	bool socket_denied, socket_made;
 	struct sockaddr_storage tried; /* the last address */
 	int64_t timeout_ms, connect_timeout_ms, started_us, ended_us;

@@ -37,7 +37,7 @@ struct worker {
 	struct xfers *xfers; /* NULL until the settings came */
 	struct policy policy;
 	struct capacity capacity;
-	char *user_agent;
+	char *user_agent, *ca_file;
 	rlim_t descriptors;
 	int schedstat; /* of this process, or -1 */
 	bool stopping; /* ends when nothing is in flight */
@@ -159,9 +159,11 @@ static int apply_settings(struct worker *w, const struct message_settings *m)
 		if (policy_deny(&w->policy, m->deny[i], &e))
 			return refuse("settings refused", &e);
 	w->user_agent = strdup(m->user_agent);
-	if (!w->user_agent)
+	w->ca_file = strdup(m->ca_file);
+	if (!w->user_agent || !w->ca_file)
 		BUG("out of memory");
 	settings.user_agent = w->user_agent;
+	settings.ca_file = w->ca_file;
 	w->xfers = xfers_create(&settings, &e);
 	if (!w->xfers)
 		return refuse("transfers cannot be set up", &e);
@@ -378,6 +380,7 @@ static void worker_close(struct worker *w)
 	channel_free(w->channel);
 	event_base_free(w->base);
 	free(w->user_agent);
+	free(w->ca_file);
 	if (w->schedstat >= 0)
 		close(w->schedstat);
 }

@@ -38,7 +38,8 @@ struct ending {
 	const char *content_type;
 	const void *body; /* its beginning is enough */
 	size_t body_bytes;
-	const char *verdict; /* of a CAUSE_SOFT_ERROR: what the body says; printable */
+	const char *decode_fault; /* what is wrong with the coded body; "" where nothing */
+	const char *verdict;      /* of a CAUSE_SOFT_ERROR: what the body says; printable */
 };
 
 enum cause outcome_cause(const struct ending *e);

@@ -2,7 +2,6 @@
  * something can be changed. One small writer a cause, in a table. */
 #include "worker/outcome.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,25 +91,77 @@ static bool contains(const char *text, const char *part)
 	return false;
 }
 
+static bool goes_on(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (unsigned char)c >= 0x80;
+}
+
+/* Past `part` and the marks behind it, where the text begins with it as a word; else `text`. */
+static const char *past_word(const char *text, const char *part)
+{
+	size_t n = strlen(part);
+
+	if (n == 0 || strncasecmp(text, part, n) != 0 || goes_on(text[n]))
+		return text;
+	return text + n + strspn(text + n, " .:,;|-");
+}
+
+/* Many bodies begin with the status once more, some with its code or its phrase alone, some twice (title, heading). */
+static const char *past_status(const char *text, int status, const char *phrase)
+{
+	const char *before;
+	char code[12];
+
+	snprintf(code, sizeof code, "%d", status);
+	do {
+		before = text;
+		text = past_word(past_word(text, code), phrase);
+	} while (text != before);
+	return text;
+}
+
+/* What a user can do about a status, where it is not plain from its phrase. */
+static const char *status_hint(int status)
+{
+	switch (status) {
+	case 401:
+		return "; check the token or password sent with it";
+	case 403:
+		return "; check that the token or password sent with it allows this";
+	default:
+		return "";
+	}
+}
+
+/* The beginning of a text body, without what the status says already. */
+static void say_snippet(struct words *w, const char *phrase)
+{
+	const struct ending *e = w->e;
+	size_t look = e->body_bytes < SNIPPET_LOOK ? e->body_bytes : SNIPPET_LOOK;
+	char snippet[SNIPPET_CHARS * 4 + 1];
+	const char *rest;
+
+	if (look == 0 || !text_is_text(e->body, look))
+		return;
+	if (contains(e->content_type, "html"))
+		text_printable_html(snippet, sizeof snippet, e->body, look, SNIPPET_CHARS);
+	else
+		text_printable(snippet, sizeof snippet, e->body, look, SNIPPET_CHARS);
+	rest = past_status(snippet, e->response->status, phrase);
+	if (*rest)
+		say(w, ": %s", rest);
+}
+
 static void say_response(struct words *w)
 {
 	const struct ending *e = w->e;
 	const char *phrase = http_status_phrase(e->response->status);
-	size_t look = e->body_bytes < SNIPPET_LOOK ? e->body_bytes : SNIPPET_LOOK;
-	char snippet[SNIPPET_CHARS * 4 + 1];
-	size_t n;
 
 	if (e->response->status < 400)
 		return;
 	say(w, "%d%s%s", e->response->status, phrase[0] ? " " : "", phrase);
-	if (look == 0 || !text_is_text(e->body, look))
-		return;
-	if (contains(e->content_type, "html"))
-		n = text_printable_html(snippet, sizeof snippet, e->body, look, SNIPPET_CHARS);
-	else
-		n = text_printable(snippet, sizeof snippet, e->body, look, SNIPPET_CHARS);
-	if (n > 0)
-		say(w, ": %s", snippet);
+	say_snippet(w, phrase);
+	say(w, "%s", status_hint(e->response->status));
 }
 
 static void say_url(struct words *w)
@@ -128,12 +179,11 @@ static void say_connect(struct words *w)
 {
 	say(w, "connection to ");
 	say_peer(w);
-	if (w->e->os_error == ECONNREFUSED)
-		say(w, " refused");
-	else if (w->e->os_error)
-		say(w, " failed: %s", strerror(w->e->os_error));
+	say(w, " failed");
+	if (w->e->os_error)
+		say(w, ": %s", strerror(w->e->os_error));
 	else
-		say(w, " failed");
+		say_curl(w, ": ");
 }
 
 static void say_connect_timeout(struct words *w)
@@ -174,7 +224,9 @@ static void say_truncated(struct words *w)
 {
 	say(w, "the response ended early, ");
 	say_progress(w);
-	if (w->e->response->has_coding)
+	if (w->e->decode_fault[0])
+		say(w, ": %s", w->e->decode_fault);
+	else if (w->e->response->has_coding)
 		say(w, " and without the last chunk");
 }
 
@@ -193,8 +245,7 @@ static void say_protocol(struct words *w)
 
 static void say_decode(struct words *w)
 {
-	say(w, "the body's compression is broken");
-	say_curl(w, ": ");
+	say(w, "the body cannot be decoded: %s", w->e->decode_fault);
 }
 
 static void say_timeout(struct words *w)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "worker/decode.h"
+
 #define DNS_CACHE_S  60L
 #define STALL_MIN_MS 60000 /* a stall is noticed after half the timeout, where that is longer than this */
 
@@ -17,7 +19,7 @@ static char no_content_type[] = "Content-Type:";
 static struct curl_slist blank_expect = {no_expect, NULL};
 static struct curl_slist blank_type = {no_content_type, &blank_expect};
 
-int request_prepare(CURL *easy, const char *user_agent, struct err *e)
+int request_prepare(CURL *easy, const char *user_agent, const char *ca_file, struct err *e)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -25,8 +27,13 @@ int request_prepare(CURL *easy, const char *user_agent, struct err *e)
 	rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	rc |= curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	rc |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that it can decode */
-	rc |= curl_easy_setopt(easy, CURLOPT_PROXY, "");           /* none, whatever the environment says */
+	rc |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, DECODE_ACCEPT);
+	rc |= curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L); /* decode.h says why */
+	if (ca_file[0]) {
+		rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+		rc |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
+	rc |= curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* none, whatever the environment says */
 	rc |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 	rc |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);

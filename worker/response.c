@@ -110,21 +110,33 @@ static bool is_named(const char *line, size_t n, const char *name)
 	return n > len && line[len] == ':' && strncasecmp(line, name, len) == 0;
 }
 
-/* Digits only, after optional white space; -1 for anything else, also for the list form "5, 5". */
-static int64_t parse_length(const char *p, const char *end)
-{
-	int64_t v = 0;
+struct span {
+	const char *p;
+	size_t n;
+};
 
+/* A header's value without the white space around it. */
+static struct span trim(const char *p, const char *end)
+{
 	while (p < end && (*p == ' ' || *p == '\t'))
 		p++;
 	while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
 		end--;
-	if (p == end)
+	return (struct span){.p = p, .n = (size_t)(end - p)};
+}
+
+/* Digits only; -1 for anything else, also for the list form "5, 5". */
+static int64_t parse_length(const char *p, const char *end)
+{
+	struct span s = trim(p, end);
+	int64_t v = 0;
+
+	if (s.n == 0)
 		return -1;
-	for (; p < end; p++) {
-		if (*p < '0' || *p > '9' || v > (INT64_MAX - 9) / 10)
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9' || v > (INT64_MAX - 9) / 10)
 			return -1;
-		v = v * 10 + (*p - '0');
+		v = v * 10 + (s.p[i] - '0');
 	}
 	return v;
 }
@@ -142,9 +154,39 @@ static int take_length(struct response *r, const char *value, const char *end)
 	return 0;
 }
 
+/* We ask for no other (RFC 9112, section 7.4), and libcurl is told not to undo codings. */
+static int take_coding(struct response *r, const char *value, const char *end)
+{
+	static const char *const known[] = {"chunked", "identity"};
+	struct span v = trim(value, end);
+
+	r->has_coding = true;
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (v.n == strlen(known[i]) && strncasecmp(v.p, known[i], v.n) == 0)
+			return 0;
+	return fault(r, "the Transfer-Encoding is one that was not asked for");
+}
+
+/* RFC 9110, section 8.4: several headers are one list. */
+static int take_encoding(struct response *r, const char *value, const char *end)
+{
+	struct span v = trim(value, end);
+	size_t n = strlen(r->encoding);
+
+	if (v.n == 0)
+		return 0;
+	if (n + v.n + 2 > sizeof r->encoding || memchr(v.p, '\0', v.n))
+		return fault(r, "the Content-Encoding is too long, or no text");
+	if (n)
+		r->encoding[n++] = ',';
+	memcpy(r->encoding + n, v.p, v.n);
+	r->encoding[n + v.n] = '\0';
+	return 0;
+}
+
 static int take_header(struct response *r, const char *line, size_t n)
 {
-	static const char length[] = "Content-Length", coding[] = "Transfer-Encoding";
+	static const char length[] = "Content-Length", coding[] = "Transfer-Encoding", encoding[] = "Content-Encoding";
 	bool folded = line[0] == ' ' || line[0] == '\t';
 
 	if (folded && r->framing_line)
@@ -157,7 +199,12 @@ static int take_header(struct response *r, const char *line, size_t n)
 			return -1;
 	} else if (is_named(line, n, coding)) {
 		r->framing_line = true;
-		r->has_coding = true;
+		if (take_coding(r, line + sizeof coding, line + n))
+			return -1;
+	} else if (is_named(line, n, encoding)) {
+		r->framing_line = true;
+		if (take_encoding(r, line + sizeof encoding, line + n))
+			return -1;
 	}
 	if (r->has_length && r->has_coding)
 		return fault(r, "Content-Length and Transfer-Encoding contradict each other");

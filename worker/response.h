@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RESPONSE_HEAD_MAX 65536u /* bytes of all header lines of an attempt, 1xx and trailers included */
+#define RESPONSE_ENCODING_MAX 80     /* of all Content-Encoding headers */
+#define RESPONSE_HEAD_MAX     65536u /* bytes of all header lines of an attempt, 1xx and trailers included */
 
 enum response_at { RESPONSE_AT_STATUS, RESPONSE_IN_HEAD, RESPONSE_IN_BODY };
 
@@ -17,10 +18,11 @@ struct response {
 	int64_t first_byte_us; /* CLOCK_BOOTTIME at the final status line */
 	bool has_length, has_coding;
 	int64_t content_length;
-	bool framing_line; /* the last line told the body's length */
-	const char *fault; /* why this is not HTTP; NULL while it is */
-	size_t bytes;      /* of header lines seen */
-	char *text;        /* the kept lines, ended by \n; NUL-terminated once begun */
+	char encoding[RESPONSE_ENCODING_MAX]; /* all Content-Encoding headers, as one list; "" where none */
+	bool framing_line;                    /* the last line told the body's length */
+	const char *fault;                    /* why this is not HTTP; NULL while it is */
+	size_t bytes;                         /* of header lines seen */
+	char *text;                           /* the kept lines, ended by \n; NUL-terminated once begun */
 	size_t len, cap;
 	bool full; /* a line did not fit: nothing more is kept */
 };

@@ -168,6 +168,7 @@ struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 	all->context = (struct attempt_context){.policy = settings->policy,
 						.lookups = &all->lookups,
 						.user_agent = settings->user_agent,
+						.ca_file = settings->ca_file,
 						.bodies_fd = settings->bodies_fd};
 	lookup_init(&all->lookups);
 	STAILQ_INIT(&all->pool);

@@ -18,6 +18,7 @@ struct xfer_settings {
 	struct event_base *base;
 	const struct policy *policy; /* borrowed */
 	const char *user_agent;      /* borrowed */
+	const char *ca_file;         /* borrowed; "": the system's */
 	int bodies_fd;               /* borrowed */
 	uint32_t connections;        /* most kept open */
 	/* Borrows the message. Never called from a callback of libcurl's; a job may end before xfers_start() returns.

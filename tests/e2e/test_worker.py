@@ -17,6 +17,7 @@ import zlib
 import pytest
 
 from harness.process import BUILD, alive, environment, memory_kib, wait_until
+from harness.servers import make_certificate
 from harness.worker import ALIVE, CANCEL, CAPACITY, HELLO, JOB, JUDGING, OUTCOME, STOP, Hostile, Worker, boot_us, frame, sanitized
 
 
@@ -470,7 +471,7 @@ def test_a_refused_connection_says_where(worker):
     port = free_port()
     o = worker.fetch(f"http://localhost:{port}/")
     assert (o.cause, o.sent, o.status, o.remote_ip) == ("connect", False, 0, "")
-    assert o.error in (f"connection to localhost ({a}) port {port} refused" for a in ("127.0.0.1", "::1"))
+    assert o.error in (f"connection to localhost ({a}) port {port} failed: Connection refused" for a in ("127.0.0.1", "::1"))
 
 
 def test_an_unknown_host_is_named(worker):
@@ -489,24 +490,49 @@ def test_a_server_without_tls_is_a_tls_failure_in_libcurls_words(worker, serve):
     assert o.timings["tls"] > 0 and o.timings["wait"] == 0
 
 
-def test_an_untrusted_certificate_is_told_apart(worker, serve, tmp_path):
-    cert = tmp_path / "cert.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost",
-         "-keyout", cert.with_suffix(".key"), "-out", cert, "-days", "2"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+@pytest.fixture
+def secure(serve, tmp_path):
+    """(certificate, server): a server of https for localhost that echoes requests."""
+    make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(cert, cert.with_suffix(".key"))
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
 
     def behave(c):
         try:
-            context.wrap_socket(c.sock, server_side=True)
+            c.sock = context.wrap_socket(c.sock, server_side=True)
+            echo(c)
         except ssl.SSLError:
             pass
 
-    o = worker.fetch(serve(behave).url.replace("http://127.0.0.1", "https://localhost"))
+    server = serve(behave)
+    server.url = server.url.replace("http://127.0.0.1", "https://localhost")
+    return tmp_path / "cert.pem", server
+
+
+def test_an_untrusted_certificate_is_told_apart(worker, secure):
+    o = worker.fetch(secure[1].url)
     assert (o.cause, o.sent) == ("tls_verify", False) and "certificate" in o.error
+
+
+def test_https_is_fetched_where_the_certificate_is_trusted(make_worker, secure):
+    certificate, server = secure
+    worker = make_worker(ca_file=str(certificate))
+    first, second = worker.fetch(server.url + "/a"), worker.fetch(server.url + "/b")
+    assert (first.cause, first.status, first.error) == ("response", 200, "") and first.body.startswith(b"GET /a ")
+    assert first.timings["tls"] > 0 and first.timings["connect"] > 0
+    assert second.cause == "response" and second.timings["tls"] == 0 and server.connections == 1
+
+
+def test_a_certificate_for_another_name_is_not_trusted(make_worker, secure):
+    certificate, server = secure
+    o = make_worker(ca_file=str(certificate)).fetch(server.url.replace("localhost", "127.0.0.2"))
+    assert (o.cause, o.sent) in (("tls_verify", False), ("connect", False))
+    assert server.requests == []
+
+
+def test_certificates_that_cannot_be_read_are_named(make_worker, secure):
+    o = make_worker(ca_file="/no/such/ca.pem").fetch(secure[1].url)
+    assert (o.cause, o.sent) == ("tls_verify", False) and "/no/such/ca.pem" in o.error
 
 
 def test_no_response_in_time_says_which_timeout(worker, serve):
@@ -563,6 +589,8 @@ LIES = {
     "a body without a status line": ("protocol", "<html>hello</html>"),
     "another protocol unasked": ("protocol", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nboo"),
     "a header with a NUL": ("protocol", OK + "X: a\0b\r\nContent-Length: 5\r\n\r\nshort"),
+    "a transfer coding unasked": ("protocol", OK + "Transfer-Encoding: gzip, chunked\r\n\r\n5\r\nshort\r\n0\r\n\r\n"),
+    "a coding nobody knows": ("decode", OK + "Content-Encoding: rot13\r\nContent-Length: 5\r\n\r\nshort"),
     "broken gzip": ("decode", OK + "Content-Encoding: gzip\r\nContent-Length: 10\r\n\r\nnotgzipped"),
     "nothing at all": ("reset", ""),
     "half a head": ("reset", OK + "Content-Le"),
@@ -576,6 +604,59 @@ def test_a_response_that_is_not_whole_or_contradicts_itself_is_never_a_response(
     assert o.cause == cause, o
     assert o.error and o.sent and o.body == b"" and not o.body_in_file
     assert worker.fetch(serve(echo).url).cause == "response"
+
+
+ZIPPED = gzip.compress(os.urandom(3000) + b"cat " * 5000)
+CUT = {
+    "gzip in the middle": ("gzip", ZIPPED[:2000]),
+    "gzip before its sum": ("gzip", ZIPPED[:-8]),
+    "gzip within its end": ("gzip", ZIPPED[:-4]),
+    "gzip in a second member": ("gzip", ZIPPED + ZIPPED[:50]),
+    "deflate": ("deflate", zlib.compress(os.urandom(3000))[:-1]),
+    "br": ("br", b"\x1b\x22\x4e"),
+}
+
+
+@pytest.mark.parametrize("cut", CUT)
+@pytest.mark.parametrize("framing", ["close", "length", "chunks"])
+def test_a_coded_body_that_is_cut_short_is_truncated_however_it_is_framed(worker, serve, say, cut, framing):
+    coding, body = CUT[cut]
+    head = OK + f"Content-Encoding: {coding}\r\n"
+    if framing == "length":
+        head += f"Content-Length: {len(body)}\r\n"
+    if framing == "chunks":
+        head += "Transfer-Encoding: chunked\r\n"
+        body = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+    o = worker.fetch(say(head, "\r\n", body))
+    assert (o.cause, o.status, o.body, o.body_in_file) == ("truncated", 200, b"", False), o
+    assert o.error.endswith(f"bytes of the body: the {coding} stream is cut short"), o.error
+    assert worker.fetch(serve(echo).url).cause == "response"
+
+
+def test_a_large_coded_body_that_is_cut_short_leaves_no_file(worker, say):
+    squeezed = gzip.compress(os.urandom(300_000))
+    o = worker.fetch(say(OK, "Content-Encoding: gzip\r\n\r\n", squeezed[:-100]))
+    assert o.cause == "truncated" and worker.files() == []
+
+
+CODINGS = {"gzip": gzip.compress, "gzip, gzip": lambda b: gzip.compress(gzip.compress(b)), "deflate": zlib.compress, "identity": bytes}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_coded_body_that_ends_with_its_connection_is_whole_where_its_stream_is(worker, say, coding):
+    body = CODINGS[coding](b"cat" * 9)
+    o = worker.fetch(say(OK, f"Content-Encoding: {coding}\r\n\r\n", body))
+    assert (o.cause, o.body, o.size, o.wire) == ("response", b"cat" * 9, 27, len(body))
+
+
+def test_a_coded_body_without_a_byte_is_empty(worker, say):
+    o = worker.fetch(say(OK, "Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n"))
+    assert (o.cause, o.size) == ("response", 0)
+
+
+def test_a_coded_error_page_is_read_for_its_text(worker, answer):
+    o = worker.fetch(answer(gzip.compress(b"no such cat"), status="404 X", headers=("Content-Encoding: gzip",)))
+    assert o.error == "404 Not Found: no such cat"
 
 
 def test_equal_lengths_twice_are_no_contradiction(worker, say):

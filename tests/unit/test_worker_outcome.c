@@ -24,6 +24,8 @@ static struct ending ending(CURLcode rc, bool sent)
 			       .connect_timeout_ms = 10000,
 			       .max_body_bytes = 1 << 20,
 			       .content_type = "",
+			       .decode_fault = "",
+			       .verdict = "",
 			       .body = ""};
 }
 
@@ -155,6 +157,49 @@ static void a_good_response_needs_no_words(void **arg)
 	assert_text(&e, "599: fine");
 }
 
+static void assert_status_text(int status, const char *type, const char *body, const char *expected)
+{
+	struct response r = {.at = RESPONSE_IN_BODY, .status = status};
+	struct ending e = ending(CURLE_OK, true);
+
+	e.response = &r;
+	e.content_type = type;
+	e.body = body;
+	e.body_bytes = strlen(body);
+	assert_text(&e, expected);
+}
+
+static void a_body_that_repeats_the_status_is_not_repeated(void **arg)
+{
+	(void)arg;
+	assert_status_text(404, "", "", "404 Not Found");
+	assert_status_text(404, "", "404 Not Found", "404 Not Found");
+	assert_status_text(404, "", "Not found\n", "404 Not Found");
+	assert_status_text(404, "", "404", "404 Not Found");
+	assert_status_text(404, "", "404: Not Found.", "404 Not Found");
+	assert_status_text(404, "", "404 page not found", "404 Not Found: page not found");
+	assert_status_text(404, "", "Not Found: no cat of that name", "404 Not Found: no cat of that name");
+	assert_status_text(404, "", "Not Foundling", "404 Not Found: Not Foundling");
+	assert_status_text(404, "", "4045", "404 Not Found: 4045");
+	assert_status_text(404, "", "{\"message\":\"Not Found\"}", "404 Not Found: {\"message\":\"Not Found\"}");
+	assert_status_text(502, "text/html",
+			   "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1>"
+			   "</center><hr><center>nginx</center></body></html>",
+			   "502 Bad Gateway: nginx");
+	assert_status_text(599, "", "599", "599");
+	assert_status_text(599, "", "599 Odd", "599: Odd");
+}
+
+static void a_status_that_is_about_the_credential_says_so(void **arg)
+{
+	(void)arg;
+	assert_status_text(401, "", "", "401 Unauthorized; check the token or password sent with it");
+	assert_status_text(401, "", "Token expired",
+			   "401 Unauthorized: Token expired; check the token or password sent with it");
+	assert_status_text(403, "", "Forbidden",
+			   "403 Forbidden; check that the token or password sent with it allows this");
+}
+
 static void connection_failures_say_where_and_why(void **arg)
 {
 	struct ending e = ending(CURLE_COULDNT_CONNECT, false);
@@ -163,9 +208,13 @@ static void connection_failures_say_where_and_why(void **arg)
 	e.address_tried = true;
 	e.address = "127.0.0.1";
 	e.os_error = ECONNREFUSED;
-	assert_text(&e, "connection to a.example (127.0.0.1) port 81 refused");
+	assert_text(&e, "connection to a.example (127.0.0.1) port 81 failed: Connection refused");
 	e.os_error = EHOSTUNREACH;
 	assert_text(&e, "connection to a.example (127.0.0.1) port 81 failed: No route to host");
+	e.os_error = 0;
+	e.curl_text = "Couldn't bind";
+	assert_text(&e, "connection to a.example (127.0.0.1) port 81 failed: Couldn't bind");
+	e.os_error = EHOSTUNREACH;
 	e.url = "http://127.0.0.1/";
 	assert_text(&e, "connection to 127.0.0.1 port 80 failed: No route to host");
 	e.url = "http://[::1]:8080/";
@@ -215,6 +264,13 @@ static void broken_responses_say_how_far_they_had_come(void **arg)
 	e.response = &r;
 	e.wire_bytes = 5;
 	assert_text(&e, "the response ended early, after 5 bytes of the body and without the last chunk");
+	e.decode_fault = "the gzip stream is cut short";
+	e.stopped = CAUSE_TRUNCATED;
+	assert_text(&e, "the response ended early, after 5 bytes of the body: the gzip stream is cut short");
+	e.decode_fault = "gzip: incorrect data check";
+	e.stopped = CAUSE_DECODE;
+	assert_text(&e, "the body cannot be decoded: gzip: incorrect data check");
+	e.stopped = CAUSE_RESPONSE;
 	r.fault = "two Content-Length headers contradict each other";
 	assert_text(&e, "not a valid HTTP response: two Content-Length headers contradict each other");
 }
@@ -239,6 +295,10 @@ static void other_failures_have_their_words(void **arg)
 	e.curl_text = "bad\x1b"
 		      "cert\n";
 	assert_text(&e, "TLS with a.example port 81 failed: bad?cert");
+	e = ending(CURLE_OK, true);
+	e.stopped = CAUSE_SOFT_ERROR;
+	e.verdict = "Token not valid!";
+	assert_text(&e, "Token not valid!");
 }
 
 static void the_longest_words_fit(void **arg)
@@ -353,6 +413,8 @@ int main(void)
 	    cmocka_unit_test(fewer_bytes_than_announced_are_never_a_response),
 	    cmocka_unit_test(an_end_in_the_middle_of_the_head_is_never_a_response),
 	    cmocka_unit_test(a_good_response_needs_no_words),
+	    cmocka_unit_test(a_body_that_repeats_the_status_is_not_repeated),
+	    cmocka_unit_test(a_status_that_is_about_the_credential_says_so),
 	    cmocka_unit_test(connection_failures_say_where_and_why),
 	    cmocka_unit_test(timeouts_say_which_and_how_far_it_had_come),
 	    cmocka_unit_test(broken_responses_say_how_far_they_had_come),

@@ -98,6 +98,12 @@ static void contradictions_about_the_length_are_faults(void **arg)
 	    {"Content-Length: 99999999999999999999\r\n", -1},
 	    {"Content-Length: 5\r\n 6\r\n", -1},
 	    {"Transfer-Encoding:\r\n\tchunked\r\n", -1},
+	    {"Transfer-Encoding: Chunked \r\n", 0},
+	    {"Transfer-Encoding: identity\r\n", 0},
+	    {"Transfer-Encoding: gzip, chunked\r\n", -1},
+	    {"Transfer-Encoding: chunkedy\r\n", -1},
+	    {"Transfer-Encoding:\r\n", -1},
+	    {"Content-Encoding: gzip\r\n , br\r\n", -1},
 	};
 
 	(void)arg;
@@ -109,6 +115,27 @@ static void contradictions_about_the_length_are_faults(void **arg)
 			fail_msg("head %zu: %s", i, r.fault ? r.fault : "no fault");
 		response_clear(&r);
 	}
+}
+
+static void all_content_encodings_are_one_list(void **arg)
+{
+	struct response r = {0};
+
+	(void)arg;
+	assert_int_equal(feed(&r, "HTTP/1.1 200 OK\r\n"), 0);
+	assert_string_equal(r.encoding, "");
+	assert_int_equal(feed(&r, "Content-Encoding: gzip \r\nA: b\r\ncontent-encoding:\r\nCONTENT-ENCODING:br\r\n"),
+			 0);
+	assert_string_equal(r.encoding, "gzip,br");
+	response_begin(&r);
+	assert_string_equal(r.encoding, "");
+	assert_int_equal(feed(&r, "HTTP/1.1 200 OK\r\n"), 0);
+	for (int i = 0; i < 15; i++)
+		assert_int_equal(feed(&r, "Content-Encoding: gzip\r\n"), 0);
+	assert_int_equal(strlen(r.encoding), 74);
+	assert_int_equal(feed(&r, "Content-Encoding: gzip\r\n"), 0);
+	assert_int_equal(feed(&r, "Content-Encoding: gzip\r\n"), -1);
+	response_clear(&r);
 }
 
 static void kept_headers_are_bounded_and_cut_at_a_line(void **arg)
@@ -240,6 +267,7 @@ int main(void)
 	    cmocka_unit_test(the_head_is_kept_from_the_final_status_line_on),
 	    cmocka_unit_test(status_lines_of_all_versions_are_read),
 	    cmocka_unit_test(contradictions_about_the_length_are_faults),
+	    cmocka_unit_test(all_content_encodings_are_one_list),
 	    cmocka_unit_test(kept_headers_are_bounded_and_cut_at_a_line),
 	    cmocka_unit_test(a_head_without_an_end_is_a_fault),
 	    cmocka_unit_test(a_nul_in_a_header_ends_nothing),
