@@ -42,6 +42,12 @@ static json_t *explanation(const char *state, const struct engine_wait *waits, u
 	return o;
 }
 
+/* What is being cancelled, or has ended, waits for nothing. */
+static bool goes_on(const struct store_batch *b)
+{
+	return !b->ended_us && b->sweep == STORE_SWEEP_NONE;
+}
+
 /* ---- a batch ---- */
 
 static void explain_batch(struct http_request *r, const struct api_batch *b)
@@ -49,7 +55,7 @@ static void explain_batch(struct http_request *r, const struct api_batch *b)
 	struct api *a = http_arg(r);
 	struct store_batch shown = api_shown_batch(a, &b->row);
 	struct engine_wait *waits = api_alloc(WAITS_MAX * sizeof *waits);
-	unsigned n = shown.ended_us ? 0 : engine_explain_batch(api_engine(a), &shown, waits, WAITS_MAX);
+	unsigned n = goes_on(&shown) ? engine_explain_batch(api_engine(a), &shown, waits, WAITS_MAX) : 0;
 
 	api_reply_json(r, 200, explanation(render_batch_state(&shown), waits, n, api_eta_us(a, &shown, &b->rate)));
 	free(waits);
@@ -80,7 +86,7 @@ static void on_job(struct store_job_get *g, const struct store_result *row)
 	unsigned n = 0;
 
 	shown.state = api_shown_state(x->api, row);
-	if (shown.state == JOB_BLOCKED || shown.state == JOB_QUEUED)
+	if (goes_on(&x->batch) && (shown.state == JOB_BLOCKED || shown.state == JOB_QUEUED))
 		n = engine_explain_job(api_engine(x->api), &shown, &x->batch, &wait);
 	x->answer = explanation(job_state_name(shown.state), &wait, n,
 				job_state_final(shown.state) ? 0 : api_eta_us(x->api, &x->batch, &x->rate));

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/throttle.h"
 #include "lib/paths.h"
 #include "lib/units.h"
 
@@ -267,6 +268,7 @@ static const struct conf_key defaults_keys[] = {
     {"connect_timeout", read_duration, AT(defaults.connect_timeout_us), 1000, DAY_US, NULL},
     {"max_attempts", conf_read_count, AT(defaults.max_attempts), 1, 100, NULL},
     {"max_body", read_bytes, AT(defaults.max_body_bytes), 1, INT64_C(1) << 40, NULL},
+    {"max_pause", read_duration, AT(defaults.max_pause_us), 1000000, 30 * DAY_US, NULL},
     {0},
 };
 
@@ -310,7 +312,8 @@ static void set_defaults(struct conf *c)
 	    .defaults = {.max_attempts = 5,
 			 .timeout_us = 30000000,
 			 .connect_timeout_us = 10000000,
-			 .max_body_bytes = INT64_C(64) << 20},
+			 .max_body_bytes = INT64_C(64) << 20,
+			 .max_pause_us = THROTTLE_CAP_US},
 	    .retention_results_us = 30 * DAY_US,
 	    .retention_store_bytes = INT64_C(10) << 30,
 	    .log_level = LOG_LEVEL_INFO,

@@ -101,7 +101,7 @@ int conf_read_limits(const struct conf_reader *r, const struct conf_key *k, cons
 	struct rules *table;
 	int rc = 0;
 
-	if (!config_setting_is_list(s))
+	if (!config_setting_is_list(s) && !(config_setting_is_array(s) && config_setting_length(s) == 0))
 		return conf_wrong_type(r, s, k->name,
 				       "a list of groups, as in ( { match = \"...\"; rate = \"100/min\"; } )");
 	c->limits = calloc((size_t)config_setting_length(s) + 1, sizeof *c->limits);

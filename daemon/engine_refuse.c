@@ -54,6 +54,7 @@ static struct throttle_refusal refusal_of(const struct engine_job *j, const stru
 	    .reset_us = o->limit_reset_us < 0       ? -1
 			: o->limit_reset_us > since ? o->limit_reset_us - since
 						    : 0,
+	    .cap_us = j->en->set.defaults.max_pause_us,
 	    .random = random,
 	};
 }

@@ -31,6 +31,7 @@
 struct spec_defaults {
 	unsigned max_attempts;
 	int64_t timeout_us, connect_timeout_us, max_body_bytes;
+	int64_t max_pause_us; /* how long a host that refuses is left alone at most */
 };
 
 /* A batch's template, parsed once and kept while the batch is live. */

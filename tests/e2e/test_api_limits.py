@@ -258,6 +258,27 @@ def test_a_host_that_refused_is_shown_with_its_pause_and_can_be_resumed(make_dae
     daemon.api.post(f"/v1/batches/{batch}/cancel")
 
 
+def test_a_pause_is_no_longer_than_the_configuration_allows(make_daemon, apisim):
+    daemon = make_daemon(defaults={"max_pause": "1s"})
+    strict = apisim.limit("strict", n=1, window=2, tell=600)
+    batch = submit(daemon, [{"url": f"{strict.url}/json"}] * 2, concurrency=1)
+    assert wait(daemon, batch)["counts"]["done"] == 2
+    refused, answered = daemon.api.get(f"/v1/jobs/{batch}.2/attempts").json()["attempts"][:2]
+    assert refused["status"] == 429
+    assert seconds(answered["started_at"], refused["ended_at"]) < 2.5
+
+
+def test_a_reload_forgets_nothing_of_a_rule_whose_name_stays(make_daemon, apisim):
+    daemon, _ = limited(make_daemon, apisim)
+    daemon.configure(limits=[{"name": "slow", "match": host_of(apisim), "rate": "4/10s"}])
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: limits(daemon)["limits"][0]["rates"] == ["4/10s"], 10, "the new rate is in force")
+    wait_until(lambda: limits(daemon)["limits"][0]["state"][0]["windows"][0]["used"] == 4, 10, "one more goes, and no more")
+    daemon.configure(limits=[])
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: limits(daemon)["limits"] == [], 10, "the rule is gone")
+
+
 # ---- Explanations ----
 
 

@@ -65,6 +65,7 @@ static void every_key_has_its_documented_default(void **state)
 	assert_int_equal(c.defaults.connect_timeout_us, 10000000);
 	assert_int_equal(c.defaults.max_attempts, 5);
 	assert_int_equal(c.defaults.max_body_bytes, 64 << 20);
+	assert_int_equal(c.defaults.max_pause_us, INT64_C(3600) * 1000000);
 	assert_int_equal(c.limit_count, 0);
 	assert_int_equal(c.deny_count, 2);
 	assert_string_equal(c.deny[0], "169.254.0.0/16");
@@ -83,6 +84,12 @@ static void an_empty_file_is_all_defaults(void **state)
 	load(&c, "# nothing\n");
 	assert_int_equal(c.concurrency, 64);
 	conf_clear(&c);
+	load(&c, "limits = ();\n");
+	assert_int_equal(c.limit_count, 0);
+	conf_clear(&c);
+	load(&c, "limits = [];\n");
+	assert_int_equal(c.limit_count, 0);
+	conf_clear(&c);
 }
 
 static void every_key_is_read(void **state)
@@ -93,7 +100,7 @@ static void every_key_is_read(void **state)
 	load(&c, "socket = \"/a/s\"; socket_mode = \"0600\"; state_dir = \"/b\"; workers = 3;\n"
 		 "pulls_dir = \"/p\"; secrets_dir = \"/q\"; log_level = \"debug\";\n"
 		 "defaults = { concurrency = 7; timeout = \"1.5s\"; connect_timeout = 2; max_attempts = 1; max_body = "
-		 "\"1K\"; };\n"
+		 "\"1K\"; max_pause = \"2min\"; };\n"
 		 "network = { deny = [\"10.0.0.0/8\"]; };\n"
 		 "retention = { results = \"0s\"; store = \"1T\"; };\n");
 	assert_string_equal(c.socket, "/a/s");
@@ -108,6 +115,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c.defaults.connect_timeout_us, 2000000);
 	assert_int_equal(c.defaults.max_attempts, 1);
 	assert_int_equal(c.defaults.max_body_bytes, 1024);
+	assert_int_equal(c.defaults.max_pause_us, 120000000);
 	assert_int_equal(c.deny_count, 1);
 	assert_string_equal(c.deny[0], "10.0.0.0/8");
 	assert_int_equal(c.retention_results_us, 0);
@@ -179,6 +187,7 @@ static void values_out_of_range_are_refused(void **state)
 	refused("defaults = { concurrency = 0; };\n", 1, "concurrency = 0 is not within");
 	refused("defaults = { timeout = \"0s\"; };\n", 1, "timeout");
 	refused("defaults = { timeout = \"3 fortnights\"; };\n", 1, "timeout");
+	refused("defaults = { max_pause = \"0.5s\"; };\n", 1, "max_pause");
 	refused("defaults = { max_attempts = 101; };\n", 1, "max_attempts");
 	refused("log_level = \"loud\";\n", 1, "log_level");
 	refused("network = { deny = [\"10.0.0.0\"]; };\n", 1, "not a network");
