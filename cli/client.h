@@ -52,9 +52,16 @@ json_t *client_delete(struct client *c, struct err *e, const char *path, ...) __
 
 /* Whether something accepts connections at `socket`: 0, or an errno. */
 int client_probe(const char *socket);
+/* Whose daemon it is. */
+enum client_place {
+	PLACE_GIVEN,   /* by -S or $FANOUT_SOCKET */
+	PLACE_PRIVATE, /* the user's own */
+	PLACE_ASLEEP, /* the user's own, which does not run; its state is there, and there is no other daemon for him */
+	PLACE_SYSTEM,
+};
 /* The socket to use: `given`, or $FANOUT_SOCKET, or the first of the user's own and the system's that answers. Writes
  * PATHS_MAX bytes at most into `out`. */
-void client_find_socket(const char *given, char *out, size_t size);
+enum client_place client_find_socket(const char *given, char *out, size_t size);
 /* What is wrong when the connection failed with `err_no`. Returns -1. */
 int client_unreachable(const char *socket, int err_no, struct err *e);
 

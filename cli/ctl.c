@@ -62,18 +62,30 @@ void ctl_note(const struct ctl *ctl, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+/* A private daemon that ended because it was idle is started again: its batches are there, and whoever asks for them
+ * should not have to know. Not by doctor, which changes nothing. */
+static int find_daemon(struct ctl *ctl, char *socket, size_t size, struct err *e)
+{
+	ctl->place = PLACE_PRIVATE;
+	if (ctl->args.local)
+		return local_start(socket, size, e);
+	ctl->place = client_find_socket(ctl->args.socket, socket, size);
+	if (ctl->place != PLACE_ASLEEP)
+		return 0;
+	if (ctl->verb->run == verb_doctor)
+		return err_set(e, ERR_UNREACHABLE, "fanoutctl --local status starts it",
+			       "your private daemon is not running; its batches are kept");
+	return local_start(socket, size, e);
+}
+
 int ctl_connect(struct ctl *ctl, struct err *e)
 {
 	static char socket[PATHS_MAX];
 
 	if (ctl->client)
 		return 0;
-	if (ctl->args.local) {
-		if (local_start(socket, sizeof socket, e) < 0)
-			return -1;
-	} else {
-		client_find_socket(ctl->args.socket, socket, sizeof socket);
-	}
+	if (find_daemon(ctl, socket, sizeof socket, e) < 0)
+		return -1;
 	if (strlen(socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
 		return client_unreachable(socket, ENAMETOOLONG, e);
 	ctl->client = client_create(socket);

@@ -75,6 +75,7 @@ struct ctl {
 	struct args args;
 	struct client *client;
 	const struct verb *verb;
+	int place; /* enum client_place: whose daemon the client speaks with */
 };
 
 /* `fanoutctl: WHAT` and, indented, the hint. Returns the exit status that goes with it. */

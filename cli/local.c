@@ -30,29 +30,38 @@ static int fail(struct err *e, const char *what, const char *path)
 		       strerror(errno));
 }
 
+/* su and sudo may leave the variables of the user before. */
+static const char *whose(void)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+
+	return state && *state
+		   ? "XDG_STATE_HOME names it: is it left from another user (su keeps it)? unset it, or use su -"
+		   : "HOME leads there: is it left from another user? set it to your own, or use su -";
+}
+
 /* Makes `path` and what is missing above it, for this user alone. */
 static int make_directory(const char *path, struct err *e)
 {
 	char part[PATHS_MAX];
-	struct stat st;
 
 	snprintf(part, sizeof part, "%s", path);
 	for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
 		if (slash)
 			*slash = '\0';
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
-			return fail(e, "cannot make the directory", part);
+		if (mkdir(part, 0700) < 0 && errno != EEXIST && access(part, F_OK) < 0)
+			return err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM,
+				       errno == EACCES ? whose() : NULL, "cannot make the directory %s: %s", part,
+				       strerror(errno));
 		if (!slash)
 			break;
 		*slash = '/';
 	}
 	/* /tmp is open to all: what lies there under our name must be ours. */
-	if (lstat(path, &st) < 0)
-		return fail(e, "cannot look at", path);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != getuid() || (st.st_mode & 022))
-		return err_set(e, ERR_PERMISSION, "remove it, or set XDG_RUNTIME_DIR to a directory of yours",
-			       "%s is not a directory that belongs to you alone", path);
-	return 0;
+	if (paths_is_own(path))
+		return 0;
+	return err_set(e, ERR_PERMISSION, strncmp(path, "/tmp/", 5) == 0 ? "remove it" : whose(),
+		       "%s is not a directory that belongs to you alone", path);
 }
 
 /* In the grandchild: nothing of the caller's is left but its environment. */
@@ -153,36 +162,80 @@ static int start(const struct paths_local *p, struct err *e)
 	off_t log_from;
 	pid_t daemon;
 
-	if (paths_program("fanoutd", program, sizeof program, e) < 0 || make_directory(p->state_dir, e) < 0)
+	if (paths_program("fanoutd", program, sizeof program, e) < 0)
 		return -1;
 	log_from = stat(p->log, &st) == 0 ? st.st_size : 0;
 	daemon = spawn(program, p->log, e);
 	return daemon < 0 ? -1 : await(p, daemon, log_from, e);
 }
 
+/* An older version's daemon that is still running. */
+static bool find_older(char *socket, size_t size)
+{
+	char path[PATHS_MAX], dir[PATHS_MAX];
+
+	if (paths_older_socket(path) < 0)
+		return false;
+	snprintf(dir, sizeof dir, "%s", path);
+	*strrchr(dir, '/') = '\0';
+	if (!paths_is_own(dir) || client_probe(path) != 0)
+		return false;
+	snprintf(socket, size, "%s", path);
+	return true;
+}
+
+static struct paths_local *places(struct err *e)
+{
+	static struct paths_local p; /* 20 KiB, and always the same */
+
+	return paths_local(&p, e) < 0 ? NULL : &p;
+}
+
+bool local_find(char *socket, size_t size)
+{
+	const struct paths_local *p = places(NULL);
+
+	/* Nobody else's daemon gets our requests. */
+	if (!p || !paths_is_own(p->socket_dir) || client_probe(p->socket) != 0)
+		return find_older(socket, size);
+	snprintf(socket, size, "%s", p->socket);
+	return true;
+}
+
+bool local_has_state(void)
+{
+	const struct paths_local *p = places(NULL);
+	char database[PATHS_MAX + 16];
+
+	if (!p || !paths_is_own(p->state_dir))
+		return false;
+	snprintf(database, sizeof database, "%.*s/fanout.db", PATHS_MAX, p->state_dir);
+	return access(database, F_OK) == 0;
+}
+
 int local_start(char *socket, size_t size, struct err *e)
 {
-	static struct paths_local p; /* 20 KiB, and used once */
+	const struct paths_local *p = places(e);
 	char lock[PATHS_MAX + 16];
 	int fd, rc = -1;
 
-	if (paths_local(&p, e) < 0)
+	if (!p)
 		return -1;
-	snprintf(socket, size, "%s", p.socket);
-	if (client_probe(p.socket) == 0)
+	if (local_find(socket, size))
 		return 0;
-	if (make_directory(p.runtime_dir, e) < 0)
+	if (make_directory(p->state_dir, e) < 0 || make_directory(p->socket_dir, e) < 0)
 		return -1;
-	snprintf(lock, sizeof lock, "%s/start.lock", p.runtime_dir);
+	snprintf(socket, size, "%s", p->socket);
+	snprintf(lock, sizeof lock, "%.*s/start.lock", PATHS_MAX, p->state_dir);
 	fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return fail(e, "cannot open", lock);
 	if (flock(fd, LOCK_EX) < 0)
 		fail(e, "cannot lock", lock);
-	else if (client_probe(p.socket) == 0) /* another client was quicker */
+	else if (client_probe(p->socket) == 0) /* another client was quicker */
 		rc = 0;
 	else
-		rc = start(&p, e);
+		rc = start(p, e);
 	close(fd);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/local.h"
 #include "lib/paths.h"
 
 int client_probe(const char *socket_path)
@@ -52,24 +53,20 @@ int client_unreachable(const char *socket_path, int err_no, struct err *e)
 	}
 }
 
-void client_find_socket(const char *given, char *out, size_t size)
+enum client_place client_find_socket(const char *given, char *out, size_t size)
 {
-	struct paths_local *own;
-	const char *found = given;
+	const char *found = given ? given : getenv("FANOUT_SOCKET");
 	int rc;
 
-	if (!found)
-		found = getenv("FANOUT_SOCKET");
 	if (found && *found) {
 		snprintf(out, size, "%s", found);
-		return;
+		return PLACE_GIVEN;
 	}
-	own = calloc(1, sizeof *own);
-	if (!own)
-		BUG("out of memory");
-	rc = paths_local(own, NULL) == 0 ? client_probe(own->socket) : ENOENT;
-	/* A socket that is there and may not be used is the user's own affair too, and better told than passed over. */
-	found = rc == 0 || rc == EACCES ? own->socket : PATHS_SYSTEM_SOCKET;
-	snprintf(out, size, "%s", found);
-	free(own);
+	if (local_find(out, size))
+		return PLACE_PRIVATE;
+	rc = client_probe(PATHS_SYSTEM_SOCKET);
+	if ((rc == ENOENT || rc == ENOTDIR || rc == EACCES) && local_has_state())
+		return PLACE_ASLEEP;
+	snprintf(out, size, "%s", PATHS_SYSTEM_SOCKET);
+	return PLACE_SYSTEM;
 }

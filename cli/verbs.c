@@ -216,6 +216,7 @@ const struct verb verbs[] = {
      {audit_options}},
     {"stats", "", "what the daemon is doing", NULL, verb_stats, 0, 0, {NULL}},
     {"doctor", "", "is everything in place?", NULL, verb_doctor, 0, 0, {NULL}},
+    {"stop", "", "end your private daemon; its batches are kept", NULL, verb_stop, 0, 0, {NULL}},
     {"completion",
      "bash",
      "print the shell's completion: eval \"$(fanoutctl completion bash)\"",

@@ -53,6 +53,7 @@ int verb_limits_resume(struct ctl *ctl);
 int verb_audit(struct ctl *ctl);
 int verb_stats(struct ctl *ctl);
 int verb_doctor(struct ctl *ctl);
+int verb_stop(struct ctl *ctl);
 int verb_help(struct ctl *ctl);
 int verb_version(struct ctl *ctl);
 int verb_completion(struct ctl *ctl);

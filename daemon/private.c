@@ -79,7 +79,7 @@ static int check_own(const char *dir, struct err *e)
 	if (lstat(dir, &st))
 		return err_set(e, ERR_SYSTEM, NULL, "cannot look at %.300s: %s", dir, strerror(errno));
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-		return err_set(e, ERR_PERMISSION, "remove it, or set XDG_RUNTIME_DIR and XDG_STATE_HOME",
+		return err_set(e, ERR_PERMISSION, "remove it, or set XDG_STATE_HOME to a directory of your own",
 			       "%.300s is not a directory of this user's own", dir);
 	if (st.st_mode & 077 && chmod(dir, 0700))
 		return err_set(e, ERR_PERMISSION, "chmod 700 it", "others may enter %.300s: %s", dir, strerror(errno));
@@ -89,10 +89,10 @@ static int check_own(const char *dir, struct err *e)
 int private_dirs(const struct conf *c, struct err *e)
 {
 	char *socket = copy(c->socket);
-	const char *runtime_dir = dirname(socket);
+	const char *socket_dir = dirname(socket);
 	int rc = -1;
 
-	if (make_all(runtime_dir, e) == 0 && check_own(runtime_dir, e) == 0 && make_all(c->state_dir, e) == 0 &&
+	if (make_all(socket_dir, e) == 0 && check_own(socket_dir, e) == 0 && make_all(c->state_dir, e) == 0 &&
 	    check_own(c->state_dir, e) == 0)
 		rc = 0;
 	free(socket);

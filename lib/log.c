@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <syslog.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOG_LINE_MAX 2048
@@ -27,7 +28,7 @@ _Static_assert(sizeof levels / sizeof levels[0] == LOG_LEVELS, "every level has 
 
 static const char *log_program = "fanout";
 static enum log_level log_level = LOG_LEVEL_INFO;
-static bool log_journal;
+static bool log_journal, log_file;
 
 /* systemd.exec(5): JOURNAL_STREAM names the device and inode of the stream it gave. The variable is inherited by
  * processes whose stderr leads elsewhere, hence the comparison. */
@@ -42,11 +43,19 @@ static bool stderr_is_journal(void)
 	return st.st_dev == dev && st.st_ino == ino;
 }
 
+static bool stderr_is_file(void)
+{
+	struct stat st;
+
+	return fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 void log_open(const char *program, enum log_level level)
 {
 	log_program = program;
 	log_level = level;
 	log_journal = stderr_is_journal();
+	log_file = stderr_is_file();
 }
 
 void log_set_level(enum log_level level)
@@ -75,18 +84,35 @@ static size_t clamp(int n, size_t room)
 	return (size_t)n < room ? (size_t)n : room - 1;
 }
 
+/* "2026-01-02T03:04:05.006Z " */
+static size_t put_time(char *out, size_t room)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!gmtime_r(&now.tv_sec, &tm))
+		return 0;
+	n = strftime(out, room, "%Y-%m-%dT%H:%M:%S", &tm);
+	return n + clamp(snprintf(out + n, room - n, ".%03ldZ ", now.tv_nsec / 1000000), room - n);
+}
+
 void log_write(enum log_level level, const char *what, const char *fmt, ...)
 {
 	char line[LOG_LINE_MAX];
 	const size_t room = sizeof line - 1; /* the newline always fits */
-	size_t len;
+	size_t len = 0;
 	va_list ap;
 	int saved = errno;
 
 	if (level > log_level)
 		return;
-	len =
-	    clamp(snprintf(line, room, "%s%s: %s", log_journal ? levels[level].journal : "", log_program, what), room);
+	if (log_file)
+		len = put_time(line, room);
+	len += clamp(
+	    snprintf(line + len, room - len, "%s%s: %s", log_journal ? levels[level].journal : "", log_program, what),
+	    room - len);
 	if (fmt[0] && len + 1 < room) {
 		line[len++] = ' ';
 		va_start(ap, fmt);

@@ -1,4 +1,5 @@
-/* One line per event, key=value, on stderr; under systemd with the journal's priority prefix (sd-daemon(3)).
+/* One line per event, key=value, on stderr; under systemd with the journal's priority prefix (sd-daemon(3)), and where
+ * stderr is a file with the time (RFC 3339, in UTC): nobody else puts it there.
  *
  * A line begins with what happened, then its pairs: `log_info("worker started", "pid=%d n=%d", pid, n)` writes
  * "fanoutd: worker started pid=12 n=0". Values that came from outside go through log_quote(). */

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #ifndef FANOUT_LIBEXECDIR
@@ -65,21 +68,49 @@ static int base_dir(char *out, const char *variable, const char *below_home, str
 	return put(out, e, "%s/%s/fanout", home, below_home);
 }
 
+/* FNV-1a: tells apart the few state directories that one user may have. */
+static unsigned long long hash(const char *text)
+{
+	unsigned long long h = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3;
+	return h;
+}
+
+static int put_socket(struct paths_local *p, struct err *e)
+{
+	if (strlen(p->state_dir) + sizeof "/fanout.sock" <= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return put(p->socket_dir, e, "%s", p->state_dir) || put(p->socket, e, "%s/fanout.sock", p->socket_dir);
+	return put(p->socket_dir, e, "/tmp/fanout-%lu", (unsigned long)geteuid()) ||
+	       put(p->socket, e, "%s/%016llx.sock", p->socket_dir, hash(p->state_dir));
+}
+
 int paths_local(struct paths_local *p, struct err *e)
 {
 	char conf_dir[PATHS_MAX];
-	const char *runtime = xdg("XDG_RUNTIME_DIR");
 
-	if (runtime ? put(p->runtime_dir, e, "%s/fanout", runtime)
-		    : put(p->runtime_dir, e, "/tmp/fanout-%lu", (unsigned long)getuid()))
-		return -1;
 	if (base_dir(p->state_dir, "XDG_STATE_HOME", ".local/state", e) ||
 	    base_dir(conf_dir, "XDG_CONFIG_HOME", ".config", e))
 		return -1;
-	if (put(p->socket, e, "%s/fanout.sock", p->runtime_dir) || put(p->conf, e, "%s/fanout.conf", conf_dir) ||
+	if (put_socket(p, e) || put(p->conf, e, "%s/fanout.conf", conf_dir) ||
 	    put(p->log, e, "%s/fanoutd.log", p->state_dir))
 		return -1;
 	return 0;
+}
+
+int paths_older_socket(char *out)
+{
+	const char *runtime = xdg("XDG_RUNTIME_DIR");
+
+	return runtime ? put(out, NULL, "%s/fanout/fanout.sock", runtime) : -1;
+}
+
+bool paths_is_own(const char *dir)
+{
+	struct stat st;
+
+	return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
 }
 
 #pragma GCC diagnostic push

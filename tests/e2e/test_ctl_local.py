@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -27,7 +28,7 @@ def home(scratch):
 
 def daemons(env):
     """The daemons whose environment is this one."""
-    wanted = f"XDG_RUNTIME_DIR={env['XDG_RUNTIME_DIR']}".encode()
+    wanted = f"HOME={env['HOME']}".encode()
     found = []
     for proc in pathlib.Path("/proc").iterdir():
         try:
@@ -41,6 +42,23 @@ def daemons(env):
 
 def local(env, *args, **options):
     return run([BUILD / "fanoutctl", "--local", *args], env=environment(**env), **options)
+
+
+def bare(env, *args, **options):
+    """Without --local, -S or FANOUT_SOCKET."""
+    return run([BUILD / "fanoutctl", *args], env=environment(**env), **options)
+
+
+def without(env, name):
+    """The same user from a session in which a variable is not set."""
+    return {k: v for k, v in env.items() if k != name}
+
+
+def state_of(env):
+    return pathlib.Path(env["HOME"]) / ".local/state/fanout"
+
+
+no_system_daemon = pytest.mark.skipif(os.path.exists("/run/fanout/fanout.sock"), reason="the system has a daemon")
 
 
 def test_a_private_daemon_is_started_once_and_found_again(home, apisim):
@@ -74,10 +92,81 @@ def test_it_holds_none_of_the_callers_descriptors(home):
 
 def test_only_its_user_may_enter(home):
     local(home, "status")
-    runtime = pathlib.Path(home["XDG_RUNTIME_DIR"]) / "fanout"
-    assert runtime.stat().st_mode & 0o777 == 0o700
-    (socket,) = [p for p in runtime.iterdir() if p.is_socket()]
+    assert state_of(home).stat().st_mode & 0o777 == 0o700
+    (socket,) = [p for p in state_of(home).iterdir() if p.is_socket()]
     assert socket.stat().st_mode & 0o077 == 0
+
+
+def test_every_session_of_the_user_finds_it(home, apisim):
+    """cron, ssh without a login session and su have no XDG_RUNTIME_DIR; a desktop has one."""
+    local(home, "submit", "--wait", apisim.url + "/uuid")
+    first = daemons(home)
+    assert len(bare(without(home, "XDG_RUNTIME_DIR"), "status", "-f", "json").json()) == 1
+    assert len(local(without(home, "XDG_RUNTIME_DIR"), "status", "-f", "json").json()) == 1
+    assert len(bare({**home, "XDG_RUNTIME_DIR": "/nonexistent"}, "status", "-f", "json").json()) == 1
+    assert daemons(home) == first
+
+
+def test_the_daemon_of_an_earlier_version_is_found_at_its_old_place(home):
+    runtime = pathlib.Path(home["XDG_RUNTIME_DIR"]) / "fanout"
+    local(home, "status")
+    runtime.mkdir(mode=0o700)
+    (state_of(home) / "fanout.sock").rename(runtime / "fanout.sock")
+    before = daemons(home)
+    for call in (local, bare):
+        assert call(home, "stats", "-f", "json").json()["version"]
+    assert daemons(home) == before
+    runtime.chmod(0o777)
+    r = local(home, "status", check=3, timeout=20)
+    assert "Another" in r.err or "did not start" in r.err, "a directory that others may write into is not trusted"
+
+
+def test_a_home_with_a_path_too_long_for_a_socket_works(home, scratch, apisim):
+    deep = scratch / ("d" * 100)
+    deep.mkdir(mode=0o700)
+    env = {"HOME": str(deep)}
+    try:
+        assert local(env, "submit", "--wait", apisim.url + "/uuid").out == "1\n"
+        assert len(bare(env, "status", "-f", "json").json()) == 1
+        assert len(daemons(env)) == 1
+    finally:
+        bare(env, "stop")
+    assert daemons(env) == []
+
+
+@no_system_daemon
+def test_a_private_daemon_that_ended_is_started_again_by_whoever_asks_for_its_batches(home, apisim):
+    assert "there is no socket /run/fanout/fanout.sock" in bare(home, "status", check=3).err
+    local(home, "submit", "--wait", apisim.url + "/uuid")
+    local(home, "stop")
+    assert daemons(home) == []
+    (check,) = bare(home, "doctor", "-f", "json", check=3).json()
+    assert "is not running; its batches are kept" in check["detail"] and daemons(home) == []
+    r = bare(home, "status", "-f", "json")
+    assert [b["state"] for b in r.json()] == ["done"] and r.err == ""
+    assert len(daemons(home)) == 1
+
+
+def test_stop_ends_the_private_daemon_and_keeps_its_batches(home, apisim):
+    local(home, "submit", "--wait", apisim.url + "/uuid")
+    (pid,) = daemons(home)
+    assert "its batches are kept" in bare(home, "stop").err
+    assert not alive(pid)
+    assert "no private daemon of yours is running" in bare(home, "stop").err
+    assert len(local(home, "status", "-f", "json").json()) == 1
+
+
+def test_stop_leaves_other_daemons_alone(home, daemon):
+    assert "your private daemon only" in daemon.ctl("stop", check=2).err
+    bare({**home, "FANOUT_SOCKET": str(daemon.socket)}, "stop")
+    assert daemon.running()
+
+
+def test_its_log_has_times(home):
+    local(home, "stats")
+    bare(home, "stop")
+    lines = (state_of(home) / "fanoutd.log").read_text().splitlines()
+    assert lines and all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z fanout(d|-worker): ", line) for line in lines), lines
 
 
 def test_a_daemon_that_cannot_start_is_told_with_its_log(home):
@@ -89,13 +178,21 @@ def test_a_daemon_that_cannot_start_is_told_with_its_log(home):
     assert "its log ends with:" in r.err and "fanoutd: " in r.err
 
 
-def test_a_runtime_directory_of_somebody_else_is_not_used(home):
-    runtime = pathlib.Path(home["XDG_RUNTIME_DIR"]) / "fanout"
-    runtime.mkdir(mode=0o777)
-    runtime.chmod(0o777)
+def test_a_state_directory_that_others_may_write_into_is_not_used(home):
+    state_of(home).mkdir(mode=0o777, parents=True)
+    state_of(home).chmod(0o777)
     r = local(home, "status", check=5)
     assert "belongs to you alone" in r.err
     assert daemons(home) == []
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_the_environment_of_the_user_before_is_told_as_the_cause(home, scratch):
+    os.chmod(scratch / "home", 0o700)
+    other = dict(user=65534, group=65534, extra_groups=[])
+    r = local({"HOME": "/", "XDG_STATE_HOME": str(scratch / "home/state")}, "status", check=5, **other)
+    assert "cannot make the directory" in r.err and "unset it, or use su -" in r.err
+    assert "set it to your own, or use su -" in local(without(home, "XDG_RUNTIME_DIR"), "status", check=5, **other).err
 
 
 def test_local_and_a_socket_exclude_each_other(home):

@@ -20,7 +20,7 @@ RESULT = (
 TIMINGS = "queued_us limited_us dns_us connect_us tls_us send_us wait_us receive_us total_us".split()
 VERBS = (
     "submit fetch status wait follow results show get cancel retry rm pause resume explain limits limits+set limits+rm limits+resume "
-    "audit stats doctor completion help version"
+    "audit stats doctor stop completion help version"
 ).split()
 VERBS = [verb.replace("+", " ") for verb in VERBS]
 

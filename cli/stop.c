@@ -1,0 +1,79 @@
+/* stop: ends this user's private daemon. No other: the system's belongs to systemd. */
+#define _GNU_SOURCE 1 /* struct ucred */
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "cli/local.h"
+#include "cli/verbs.h"
+#include "lib/paths.h"
+
+#define WAIT_MAX_MS 40000 /* it gives what runs half a minute */
+
+/* Who listens at the socket, by the kernel's word. Returns a descriptor of the process, or -1. */
+static int open_listener(const char *socket_path, struct err *e)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), process = -1;
+	struct ucred who = {0};
+	socklen_t len = sizeof who;
+
+	snprintf(addr.sun_path, sizeof addr.sun_path, "%.107s", socket_path); /* it was connected to: it fits */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
+		err_set(e, ERR_SYSTEM, NULL, "cannot tell who listens at %.200s: %s", socket_path, strerror(errno));
+	else if (who.uid != geteuid())
+		err_set(e, ERR_PERMISSION, NULL, "the daemon at %.200s is not yours", socket_path);
+	else if ((process = (int)syscall(SYS_pidfd_open, who.pid, 0)) < 0)
+		err_set(e, ERR_SYSTEM, NULL, "cannot reach process %d: %s", (int)who.pid, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return process;
+}
+
+static int end(const char *socket_path, struct err *e)
+{
+	int process = open_listener(socket_path, e), rc = -1;
+	struct pollfd gone = {.fd = process, .events = POLLIN};
+
+	if (process < 0)
+		return -1;
+	if (syscall(SYS_pidfd_send_signal, process, SIGTERM, NULL, 0) < 0)
+		err_set(e, ERR_SYSTEM, NULL, "cannot stop it: %s", strerror(errno));
+	else if (poll(&gone, 1, WAIT_MAX_MS) == 1)
+		rc = 0;
+	else if (ctl_interrupted())
+		err_set(e, ERR_NONE, NULL, "interrupted; it ends when what runs has ended, in half a minute at most");
+	else
+		err_set(e, ERR_TIMEOUT, "its log is ~/.local/state/fanout/fanoutd.log",
+			"it was told to end and did not");
+	close(process);
+	return rc;
+}
+
+int verb_stop(struct ctl *ctl)
+{
+	char socket_path[PATHS_MAX];
+	struct err e;
+
+	if (ctl->args.socket) {
+		err_set(&e, ERR_USAGE, "a daemon of the system is stopped by systemctl stop fanoutd",
+			" stop: it ends your private daemon only; leave --socket away");
+		return ctl_report(&e);
+	}
+	if (!local_find(socket_path, sizeof socket_path)) {
+		ctl_note(ctl, "no private daemon of yours is running");
+		return STATUS_FINE;
+	}
+	if (end(socket_path, &e) < 0)
+		return ctl_report(&e);
+	ctl_note(ctl, "your private daemon has ended; its batches are kept");
+	return STATUS_FINE;
+}
