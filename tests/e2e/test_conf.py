@@ -90,6 +90,17 @@ def test_usage(fanoutd):
         assert fanoutd(*args, check=USAGE).err
 
 
+def test_certificates_to_trust_are_named_by_the_environment(make_daemon, nginx):
+    outcomes = {}
+    for env in ({}, {"SSL_CERT_FILE": str(nginx.dir / "cert.pem")}):
+        daemon = make_daemon(env=env)
+        batch = daemon.api.post("/v1/batches", {"jobs": [{"url": nginx.tls_url}]}).json()["batch"]
+        daemon.api.get(f"/v1/batches/{batch}/wait?timeout=20s")
+        job = daemon.api.get(f"/v1/jobs/{batch}.1").json()
+        outcomes[len(env)] = (job["state"], job["attempt_list"][0]["cause"])
+    assert outcomes == {0: ("failed", "tls_verify"), 1: ("done", "response")}
+
+
 # ---- What stands in the way ----
 
 
