@@ -470,3 +470,93 @@ def test_an_idempotency_key_is_made_for_each_job(daemon, apisim):
     keys = [{k.lower(): v for k, v in json.loads(r["body"])["headers"].items()}["idempotency-key"] for r in rows]
     assert re.fullmatch(rf"fanout-[0-9a-f]+-{batch}\.1", keys[0]) and re.fullmatch(rf"fanout-[0-9a-f]+-{batch}\.2", keys[1])
     assert keys[2] == "own"
+
+
+def echo_of(daemon, job):
+    """What /echo told of the request that `job` ended with: (method, headers by lower-case name, body)."""
+    told = daemon.api.get(f"/v1/jobs/{job}/body").json()
+    return told["method"], {k.lower(): v for k, v in told["headers"].items()}, told["body"]
+
+
+SECRETS = {"X-Api-Key": "s3cret", "Cookie": "a=b", "Accept-Language": "de"}
+
+
+def redirected(apisim, to, code):
+    return f"{apisim.url}/redirect-to?code={code}&url={name(to)}"
+
+
+def test_a_redirect_within_an_origin_keeps_what_was_said(daemon, apisim):
+    job = {"url": redirected(apisim, f"{apisim.url}/echo", 307), "method": "PUT", "body": {"a": 1}, "user": "me:it", "headers": SECRETS}
+    batch = submit(daemon, [job])
+    wait(daemon, batch)
+    method, headers, body = echo_of(daemon, f"{batch}.1")
+    assert (method, body) == ("PUT", '{"a": 1}')
+    assert headers["x-api-key"] == "s3cret" and headers["cookie"] == "a=b" and headers["authorization"].startswith("Basic ")
+    shown = daemon.api.get(f"/v1/jobs/{batch}.1").json()
+    assert shown["url"] == job["url"] and shown["attempts"] == 2
+    assert [(a["status"], a["url"]) for a in shown["attempt_list"]] == [(307, job["url"]), (200, f"{apisim.url}/echo")]
+
+
+def test_a_redirect_to_another_origin_takes_no_credentials_along(daemon, apisim):
+    job = {"url": redirected(apisim, f"{apisim.host(2)}/echo", 308), "method": "POST", "body": "text", "user": "me:it", "headers": SECRETS}
+    batch = submit(daemon, [job], idempotency_key="auto")
+    wait(daemon, batch)
+    method, headers, body = echo_of(daemon, f"{batch}.1")
+    assert (method, body) == ("POST", "text")
+    assert not {"x-api-key", "cookie", "authorization"} & set(headers), headers
+    assert headers["accept-language"] == "de" and headers["idempotency-key"].startswith("fanout-")
+
+
+def test_a_redirect_after_a_post_is_a_get_without_the_body(daemon, apisim):
+    job = {"url": redirected(apisim, f"{apisim.url}/echo", 303), "body": {"a": 1}, "headers": SECRETS}
+    batch = submit(daemon, [job], idempotency_key="auto")
+    wait(daemon, batch)
+    method, headers, body = echo_of(daemon, f"{batch}.1")
+    assert (method, body) == ("GET", "")
+    assert not {"content-type", "content-length", "idempotency-key"} & set(headers) and headers["x-api-key"] == "s3cret", headers
+
+
+def test_redirects_are_followed_as_far_as_was_said(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/redirect/3", "max_redirects": n} for n in (3, 2, 0)] + [{"url": f"{apisim.url}/status/300"}])
+    wait(daemon, batch)
+    rows = daemon.api.get(f"/v1/batches/{batch}/results").rows()
+    assert [(r["state"], r["reason"], r["attempts"]) for r in rows] == [
+        ("done", None, 4),
+        ("failed", "policy", 3),
+        ("failed", "policy", 1),
+        ("failed", "http_status", 1),
+    ]
+    assert "max_redirects" in rows[1]["error"]
+
+
+def test_a_body_that_tells_of_an_error_fails_its_job(daemon, apisim):
+    url = f"{apisim.url}/soft-error"
+    batch = submit(daemon, [{"url": url}, {"url": url, "fail_if": ""}, {"url": url, "fail_if": "$status == 200"}], fail_if=".message")
+    wait(daemon, batch)
+    rows = daemon.api.get(f"/v1/batches/{batch}/results").rows()
+    assert [(r["state"], r["reason"], r["status"]) for r in rows] == [
+        ("failed", "soft_error", 200),
+        ("done", None, 200),
+        ("failed", "soft_error", 200),
+    ]
+    assert rows[0]["error"] == "Token not valid!" and rows[2]["error"]
+
+
+def test_what_has_not_ended_by_its_deadline_expires(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}, {"url": f"{apisim.url}/hang"}, {"url": f"{apisim.url}/hang"}], deadline="1s", concurrency=1)
+    ended = wait(daemon, batch)
+    assert ended["state"] == "failed" and seconds(ended["ended_at"], ended["submitted_at"]) < 10
+    rows = daemon.api.get(f"/v1/batches/{batch}/results").rows()
+    assert [(r["state"], r["reason"]) for r in rows] == [("done", None), ("failed", "expired"), ("failed", "expired")]
+    assert all(r["error"] for r in rows[1:])
+
+
+@pytest.mark.parametrize("on_limit, done, most", [("drop", 2, 20), ("fail", 2, 20)])
+def test_a_batch_says_what_a_refusal_means(daemon, apisim, on_limit, done, most):
+    strict = apisim.limit("strict", n=2, window=60)
+    batch = submit(daemon, [{"url": f"{strict.url}/json"}] * most, on_limit=on_limit, concurrency=1)
+    ended = wait(daemon, batch)
+    assert (ended["state"], ended["counts"]["done"], ended["counts"]["failed"]) == ("failed", done, most - done)
+    rows = daemon.api.get(f"/v1/batches/{batch}/results").rows()
+    assert {r["reason"] for r in rows if r["state"] == "failed"} == {"limited"}
+    assert all(r["error"] for r in rows if r["state"] == "failed")
