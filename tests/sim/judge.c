@@ -15,8 +15,8 @@ void judge_fail(struct world *w, const char *fmt, ...)
 	if (w->result->failed)
 		return;
 	w->result->failed = true;
-	n = snprintf(out, room, "seed %llu at %lld us: ", (unsigned long long)w->seed, (long long)w->now_us);
 	va_start(ap, fmt);
+	n = snprintf(out, room, "seed %llu at %lld us: ", (unsigned long long)w->seed, (long long)w->now_us);
 	vsnprintf(out + n, room - (size_t)n, fmt, ap);
 	va_end(ap);
 }

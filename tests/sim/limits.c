@@ -158,9 +158,9 @@ void limits_answered(struct world *w, const struct flight *f)
 	if (refused(f)) {
 		r.random = (uint64_t)draw(w, 0, INT64_MAX - 1);
 		until_us = throttle_hit(&h->throttle, &r);
-		trace(w, "%s refuses: pause until %lld", h->name, (long long)(until_us + w->booted_us));
 		pause_host(w, h, until_us);
 		until_us += w->booted_us;
+		trace(w, "%s refuses: pause until %lld", h->name, (long long)until_us);
 	} else {
 		throttle_ok(&h->throttle, f->granted_us);
 		if (h->limit)

@@ -91,17 +91,14 @@ static struct sched_limit *limit_of(int64_t count, int64_t window_us)
 }
 
 /* The key under these limits and no others; ends with NULL. */
-static void set_limits(const char *key, struct sched_limit *first, ...)
+#define set_limits(key, ...) set_list(key, (struct sched_limit *[]){__VA_ARGS__})
+static void set_list(const char *key, struct sched_limit *const *list)
 {
-	struct sched_limit *all[SCHED_KEY_LIMITS_MAX];
 	unsigned n = 0;
-	va_list ap;
 
-	va_start(ap, first);
-	for (struct sched_limit *l = first; l; l = va_arg(ap, struct sched_limit *))
-		all[n++] = l;
-	va_end(ap);
-	sched_key_limits(s, key, all, n, 0);
+	while (list[n])
+		n++;
+	sched_key_limits(s, key, list, n, 0);
 }
 
 static struct sched_limit *under(const char *key, int64_t count, int64_t window_us)
