@@ -50,7 +50,7 @@ static int read_record(struct audit *a, struct err *e)
 	int rc;
 
 	text_add_str(&path, "/v1/audit?host=");
-	hosts_add_query(&path, a->host);
+	hosts_add_encoded(&path, a->host);
 	add_time(&path, "since", args->since, clock_wall_us());
 	add_time(&path, "until", args->until, clock_wall_us());
 	call.path = path.data;
@@ -97,8 +97,11 @@ static int put(struct audit *a, const struct audited *rate, struct err *e)
 {
 	json_t *row = audit_row(&a->record, rate);
 	const char *verdict = json_string_value(json_object_get(row, "verdict"));
-	int rc = rows_put(a->rows, row, e);
+	int rc;
 
+	if (a->ctl->args.format == FORMAT_TABLE)
+		audit_add_share(row);
+	rc = rows_put(a->rows, row, e);
 	if (verdict && strcmp(verdict, "broken") == 0)
 		json_array_append(a->broken, row);
 	json_decref(row);
@@ -227,14 +230,17 @@ static int audit_hosts(struct audit *a, struct err *e)
 
 static void tell_breaks(const struct audit *a)
 {
+	bool ruled = false;
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach (a->broken, i, row) {
 		audit_tell_break(row);
+		ruled = ruled || json_is_string(json_object_get(row, "limit"));
 	}
-	if (json_array_size(a->broken))
-		ctl_note(a->ctl, "where a limit is younger than that, look behind its beginning: --since");
+	if (ruled)
+		ctl_note(a->ctl,
+			 "a limit that is younger than that is not to blame: --since leaves out what was before it");
 }
 
 int verb_audit(struct ctl *ctl)

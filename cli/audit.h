@@ -27,6 +27,8 @@ struct audited {
 extern const struct layout layout_audit;
 /* A new reference. */
 json_t *audit_row(const struct record *r, const struct audited *a);
+/* For a table: how much of what was allowed was used, in words. */
+void audit_add_share(json_t *row);
 /* Below a table: where a rate was not kept, when and by which jobs. Nothing for one that was. */
 void audit_tell_break(const json_t *row);
 

@@ -120,7 +120,7 @@ static json_t *jobs_within(const struct record *r, const struct audited *a, enum
 	for (size_t i = a->fullest[m].from; i < a->fullest[m].to && count < a->fullest[m].window.requests; i++) {
 		const struct attempt *one = &r->attempts[i];
 
-		if (record_counts(r, one, a->rule) && is_within(one, m, from_us, to_us))
+		if (one->job && record_counts(r, one, a->rule) && is_within(one, m, from_us, to_us))
 			jobs[count++] = one->job;
 	}
 	ranges = ranges_of(jobs, count);
@@ -179,18 +179,6 @@ static void add_counts(json_t *row, const struct record *r, uint32_t rule)
 	json_object_set_new(row, "last_sent_at", attempts ? time_json(last_us) : json_null());
 }
 
-static void add_use(json_t *row, const struct audited *a)
-{
-	char use[24];
-
-	json_object_set_new(row, "used", json_integer(a->used));
-	json_object_set_new(row, "allowed", json_integer(a->allowed));
-	if (a->allowed <= 0)
-		return;
-	snprintf(use, sizeof use, "%.1f %%", (double)a->used * 100 / (double)a->allowed);
-	json_object_set_new(row, "use", json_string(use));
-}
-
 json_t *audit_row(const struct record *r, const struct audited *a)
 {
 	json_t *row = json_pack("{s:s, s:s?, s:s?, s:s?}", "host", a->host, "limit", a->limit, "source", a->source,
@@ -207,9 +195,22 @@ json_t *audit_row(const struct record *r, const struct audited *a)
 		json_object_set_new(fullest, measure_names[m], window_json(r, a, (enum measure)m));
 	json_object_set_new(row, "fullest", fullest);
 	json_object_set_new(row, "over", json_integer((json_int_t)over));
-	add_use(row, a);
+	json_object_set_new(row, "used", json_integer(a->used));
+	json_object_set_new(row, "allowed", json_integer(a->allowed));
 	json_object_set_new(row, "verdict", json_string(over ? "broken" : "kept"));
 	return row;
+}
+
+void audit_add_share(json_t *row)
+{
+	json_int_t used = json_integer_value(json_object_get(row, "used"));
+	json_int_t allowed = json_integer_value(json_object_get(row, "allowed"));
+	char use[24];
+
+	if (allowed <= 0)
+		return;
+	snprintf(use, sizeof use, "%.1f %%", (double)used * 100 / (double)allowed);
+	json_object_set_new(row, "use", json_string(use));
 }
 
 /* ---- where it was broken ---- */
@@ -255,9 +256,8 @@ void audit_tell_break(const json_t *row)
 		    (int64_t)json_integer_value(json_object_get(f, "requests")), broken_words[m],
 		    units_format_duration(window, rate.window_us));
 	add_exact_time(&line, json_string_value(json_object_get(f, "from")));
-	text_add_str(&line, ":");
 	json_array_foreach (json_object_get(f, "jobs"), i, job) {
-		text_printf(&line, " %s", json_string_value(job));
+		text_printf(&line, "%s %s", i ? "" : ":", json_string_value(job));
 	}
 	printf("%s\n", line.data);
 	text_clear(&line);

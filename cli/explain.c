@@ -52,6 +52,21 @@ static const struct why *find_why(const json_t *wait)
 	return NULL;
 }
 
+/* " (limit cats, catfact.ninja:443)" */
+static void add_place(struct text *out, const char *limit, const char *host)
+{
+	if (!limit && !host)
+		return;
+	text_add_str(out, limit ? " (limit " : " (");
+	if (limit)
+		text_add_shown(out, limit, 0);
+	if (limit && host)
+		text_add_str(out, ", ");
+	if (host)
+		text_add_shown(out, host, 0);
+	text_add_char(out, ')');
+}
+
 void explain_wait(const json_t *wait, int64_t now_us, struct text *out)
 {
 	const struct why *why = find_why(wait);
@@ -64,14 +79,8 @@ void explain_wait(const json_t *wait, int64_t now_us, struct text *out)
 
 	text_add_shown(out, text ? text : why ? why->text : name ? name : "?", 0);
 	/* What the daemon's own words have already is not said again. */
-	if (limit && !(text && strstr(text, limit))) {
-		text_add_str(out, ", limit ");
-		text_add_shown(out, limit, 0);
-	}
-	if (host && !(text && strstr(text, host))) {
-		text_add_str(out, ", host ");
-		text_add_shown(out, host, 0);
-	}
+	add_place(out, limit && !(text && strstr(text, limit)) ? limit : NULL,
+		  host && !(text && strstr(text, host)) ? host : NULL);
 	if (until_us >= 0)
 		text_printf(out, ": goes on %s", when_format_until(until, until_us, now_us));
 }

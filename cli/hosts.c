@@ -3,6 +3,7 @@
 
 #include "cli/hosts.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +82,11 @@ void hosts_add_known(struct hosts *h, const json_t *limits)
 	}
 }
 
-void hosts_add_query(struct text *path, const char *key)
+void hosts_add_encoded(struct text *path, const char *word)
 {
-	for (; *key; key++)
-		text_printf(path, strchr("[]%&+#", *key) ? "%%%02X" : "%c", (unsigned char)*key);
+	for (; *word; word++)
+		if (((unsigned char)*word < 0x80 && isalnum((unsigned char)*word)) || strchr("-._~:*", *word))
+			text_add_char(path, *word);
+		else
+			text_printf(path, "%%%02X", (unsigned)(unsigned char)*word);
 }

@@ -24,7 +24,7 @@ int hosts_parse(const char *text, struct hosts *h, struct err *e);
 void hosts_add_known(struct hosts *h, const json_t *limits);
 bool hosts_have(const struct hosts *h, const char *key);
 
-/* A key as the value of a query parameter. */
-void hosts_add_query(struct text *path, const char *key);
+/* A key or a name as a part of a path or a query: percent-encoded where it has to be. */
+void hosts_add_encoded(struct text *path, const char *word);
 
 #endif

@@ -59,7 +59,7 @@ json_t *limits_of_host(struct client *c, const char *key, struct err *e)
 	json_t *j;
 
 	text_add_str(&path, "/v1/limits?host=");
-	hosts_add_query(&path, key);
+	hosts_add_encoded(&path, key);
 	j = client_get_json(c, e, "%s", path.data);
 	text_clear(&path);
 	return j;
@@ -128,18 +128,21 @@ int verb_limits(struct ctl *ctl)
 
 /* ---- changing ---- */
 
-/* A rule's name is part of a path there. */
 static int check_name(const char *name, struct err *e)
 {
 	size_t n = strlen(name);
 
-	for (size_t i = 0; i < n; i++)
-		if (name[i] <= ' ' || name[i] > '~' || strchr("/?#%\\\"", name[i]))
-			return err_set(e, ERR_USAGE, "give it a short name, and what it is for with --match",
-				       "the name \"%.100s\" of a limit cannot have \"%.1s\" in it", name, name + i);
 	if (n >= 1 && n <= NAME_MAX_BYTES)
 		return 0;
-	return err_set(e, ERR_USAGE, NULL, "the name of a limit has 1 to %d bytes", NAME_MAX_BYTES);
+	return err_set(e, ERR_USAGE, "give it a short name, and what it is for with --match",
+		       "the name of a limit has 1 to %d bytes", NAME_MAX_BYTES);
+}
+
+/* "/v1/limits/NAME": any byte may be in a name. */
+static void add_path(struct text *path, const char *name)
+{
+	text_add_str(path, "/v1/limits/");
+	hosts_add_encoded(path, name);
 }
 
 static json_t *rule_of(const struct args *a, struct err *e)
@@ -190,10 +193,13 @@ int verb_limits_set(struct ctl *ctl)
 	struct err e;
 	json_t *rule = check_name(name, &e) < 0 ? NULL : rule_of(&ctl->args, &e), *answer = NULL;
 	char *body = rule ? json_dumps(rule, JSON_COMPACT) : NULL;
+	struct text path = {0};
 
 	json_decref(rule);
+	add_path(&path, name);
 	if (body && ctl_connect(ctl, &e) == 0)
-		answer = client_put_json(ctl->client, body, strlen(body), &e, "/v1/limits/%s", name);
+		answer = client_put_json(ctl->client, body, strlen(body), &e, "%s", path.data);
+	text_clear(&path);
 	free(body);
 	if (!answer)
 		return ctl_report(&e);
@@ -205,29 +211,45 @@ int verb_limits_set(struct ctl *ctl)
 	return STATUS_FINE;
 }
 
-int verb_limits_rm(struct ctl *ctl)
+static int remove_one(struct ctl *ctl, const char *name, struct err *e)
+{
+	struct text path = {0};
+	json_t *j;
+
+	if (check_name(name, e) < 0)
+		return -1;
+	add_path(&path, name);
+	j = client_delete(ctl->client, e, "%s", path.data);
+	text_clear(&path);
+	if (!j)
+		return -1;
+	json_decref(j);
+	ctl_note(ctl, "limit %s: removed", name);
+	return 0;
+}
+
+/* All operands, also behind one that was refused; the first refusal is the exit status. */
+static int each_operand(struct ctl *ctl, int (*one)(struct ctl *ctl, const char *operand, struct err *e))
 {
 	int status = STATUS_FINE, failed;
 	struct err e;
-	json_t *j;
 
 	if (ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
 	for (size_t i = 0; i < ctl->args.operand_count; i++) {
-		const char *name = ctl->args.operands[i];
-
-		j = check_name(name, &e) < 0 ? NULL : client_delete(ctl->client, &e, "/v1/limits/%s", name);
-		if (j) {
-			ctl_note(ctl, "limit %s: removed", name);
-		} else {
-			failed = ctl_report(&e);
-			status = status ? status : failed;
-		}
-		json_decref(j);
-		if (!j && (e.code == ERR_UNREACHABLE || ctl_interrupted()))
+		if (one(ctl, ctl->args.operands[i], &e) == 0)
+			continue;
+		failed = ctl_report(&e);
+		status = status ? status : failed;
+		if (e.code == ERR_UNREACHABLE || ctl_interrupted())
 			break;
 	}
 	return status;
+}
+
+int verb_limits_rm(struct ctl *ctl)
+{
+	return each_operand(ctl, remove_one);
 }
 
 /* ---- resuming ---- */
@@ -253,7 +275,7 @@ static int resume_key(struct ctl *ctl, const char *key, struct err *e)
 	json_t *j;
 
 	text_add_str(&path, "/v1/limits/resume?host=");
-	hosts_add_query(&path, key);
+	hosts_add_encoded(&path, key);
 	j = client_post_json(ctl->client, NULL, 0, e, "%s", path.data);
 	text_clear(&path);
 	if (!j)
@@ -295,18 +317,5 @@ static int resume_host(struct ctl *ctl, const char *operand, struct err *e)
 
 int verb_limits_resume(struct ctl *ctl)
 {
-	int status = STATUS_FINE, failed;
-	struct err e;
-
-	if (ctl_connect(ctl, &e) < 0)
-		return ctl_report(&e);
-	for (size_t i = 0; i < ctl->args.operand_count; i++) {
-		if (resume_host(ctl, ctl->args.operands[i], &e) == 0)
-			continue;
-		failed = ctl_report(&e);
-		status = status ? status : failed;
-		if (e.code == ERR_UNREACHABLE || ctl_interrupted())
-			break;
-	}
-	return status;
+	return each_operand(ctl, resume_host);
 }

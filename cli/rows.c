@@ -66,7 +66,9 @@ static void raw_cell(struct text *t, const json_t *j)
 /* Below a second in milliseconds: "0.000 s" says nothing. */
 static void add_seconds(struct text *t, int64_t us)
 {
-	if (us < 100)
+	if (us == 0)
+		text_add_str(t, "0 ms");
+	else if (us < 100)
 		text_printf(t, "%.2f ms", (double)us / 1e3);
 	else if (us < 9950)
 		text_printf(t, "%.1f ms", (double)us / 1e3);

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/when.h"
 #include "lib/clock.h"
+#include "lib/jq.h"
 #include "lib/reason.h"
 #include "lib/units.h"
 
@@ -162,8 +163,12 @@ static int check_choice(const struct value *v, struct err *e)
 
 static int check_jq(const struct value *v, struct err *e)
 {
-	(void)v, (void)e;
-	return 0;
+	struct err why;
+
+	if (strlen(v->text) > JQ_PROGRAM_MAX)
+		return err_set(e, ERR_USAGE, NULL, "%s: --%s: the program is longer than %d bytes", v->prefix,
+			       v->opt->name, JQ_PROGRAM_MAX);
+	return jq_program_check(v->text, &why) < 0 ? blame(v, &why, e) : 0;
 }
 
 static int (*const checks[OPT_KINDS])(const struct value *v, struct err *e) = {

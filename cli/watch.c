@@ -17,6 +17,7 @@
 #include "cli/verbs.h"
 #include "lib/clock.h"
 #include "lib/units.h"
+#include "lib/url.h"
 
 #define PATIENCE_US   INT64_C(30000000)
 #define AWAY_SLEEP_MS 100
@@ -81,7 +82,7 @@ static int gave_up(uint32_t batch, int64_t timeout_us)
 
 struct limited {
 	bool found;
-	struct text line; /* "7.101: ..." */
+	struct text line; /* "7.101 at catfact.ninja:443: 429 ..." */
 };
 
 static int find_limited(void *arg, const char *line, size_t len, struct err *e)
@@ -91,11 +92,15 @@ static int find_limited(void *arg, const char *line, size_t len, struct err *e)
 	const char *reason = json_string_value(json_object_get(row, "reason"));
 	const char *error = json_string_value(json_object_get(row, "error"));
 	const char *job = json_string_value(json_object_get(row, "job"));
+	const char *url = json_string_value(json_object_get(row, "url"));
+	char host[URL_KEY_SIZE];
 
 	(void)e;
 	if (reason && strcmp(reason, "limited") == 0) {
 		l->found = true;
-		text_printf(&l->line, "%s: ", job ? job : "?");
+		text_printf(&l->line, "%s at ", job ? job : "?");
+		text_add_shown(&l->line, url && url_key(url, host, NULL) == 0 ? host : "its host", 0);
+		text_add_str(&l->line, ": ");
 		text_add_shown(&l->line, error ? error : "limited", 0);
 	}
 	json_decref(row);

@@ -13,7 +13,8 @@ import time
 import pytest
 
 from harness.daemon import run
-from harness.process import BUILD, environment, sanitized
+from harness.http import fetch
+from harness.process import BUILD, environment, sanitized, wait_until
 from harness.script import play, problem  # noqa: F401 (a fixture)
 
 MADE = (201, {"batch": 7, "existed": False, "closed": True, "jobs": 1, "first_seq": 1})
@@ -66,6 +67,8 @@ def test_options_of_limits_and_retries_are_members_of_the_batch(play, ctl):
         (["--rate", "fast"], '--rate: "fast" is not a rate'),
         (["--on-limit", "stop"], "--on-limit takes wait|drop|fail"),
         (["--deadline", "0"], "--deadline takes a time from"),
+        (["--fail-if", ".message |"], "--fail-if: "),
+        (["--fail-if", "1" + " " * 4096], "--fail-if: the program is longer than 4096 bytes"),
         (["--max-redirects", "-1"], "--max-redirects takes a whole number from 0 to 50"),
     ],
 )
@@ -79,7 +82,7 @@ def test_wrong_values_are_told_before_anything_is_asked(play, ctl, args, said):
 def test_a_batch_that_failed_by_a_limit_says_which(play, ctl):
     failed = {"batch": 7, "state": "failed", "counts": {"done": 1, "failed": 2}, "submitted_at": "2026-01-01T00:00:00.000000Z",
               "ended_at": "2026-01-01T00:00:01.000000Z"}
-    rows = [{"job": "7.2", "reason": "http_status", "error": "404"}, {"job": "7.3", "reason": "limited", "error": "catfact.ninja:443 said 429"},
+    rows = [{"job": "7.2", "reason": "http_status", "error": "404"}, {"job": "7.3", "reason": "limited", "error": "429 Too Many Requests", "url": "https://catfact.ninja/fact"},
             {"job": "7.4", "reason": "limited", "error": "another"}]
 
     def results(handler):
@@ -91,7 +94,7 @@ def test_a_batch_that_failed_by_a_limit_says_which(play, ctl):
 
     play({("POST", "/v1/batches"): [MADE], ("GET", "/v1/batches/7/wait"): [(200, failed)], ("GET", "/v1/batches/7/results"): [results]})
     r = ctl("submit", "--wait", "--on-limit", "fail", "http://h/", check=1)
-    assert r.err.splitlines()[-2:] == ["batch 7: 1 done, 2 failed in 1.00 s", "limited: 7.3: catfact.ninja:443 said 429"]
+    assert r.err.splitlines()[-2:] == ["batch 7: 1 done, 2 failed in 1.00 s", "limited: 7.3 at catfact.ninja:443: 429 Too Many Requests"]
     assert ctl("wait", "7", "-q", check=1).err == ""
 
 
@@ -222,6 +225,8 @@ def test_a_limit_is_set_and_told(play, ctl):
     assert r.err == "limit api.example.org: 100/1min 5000/1h, at most 8 at a time, evenly spread, for api.example.org\n"
     assert json.loads(server.requests("PUT", "/v1/limits/api.example.org")[0]) == {"rates": ["100/min", "5000/h"], "concurrency": 8, "pace": True}
     assert ctl("limits", "set", "api.example.org", "--rate", "1/s", "-f", "json").json() == answer
+    server.answers[("PUT", "/v1/limits/a%2Fb%3F%20%C3%A4%25")] = [(200, answer)]
+    ctl("limits", "set", "a/b? ä%", "--rate", "1/s")
     ctl("limits", "set", "api.example.org", "--concurrency", "1", "--match", "*.example.org/search*")
     assert json.loads(server.requests("PUT", "/v1/limits/api.example.org")[2]) == {"concurrency": 1, "match": "*.example.org/search*"}
 
@@ -231,7 +236,6 @@ def test_a_limit_is_set_and_told(play, ctl):
     [
         (["h"], "--rate or --concurrency is missing"),
         (["h", "--pace", "--concurrency", "3"], "--rate is missing"),
-        (["h/path", "--rate", "1/s"], 'cannot have "/" in it'),
         (["x" * 101, "--rate", "1/s"], "1 to 100 bytes"),
         (["h", "--rate", "1"], '--rate: "1" is not a rate'),
         (["h", "--concurrency", "0"], "--concurrency takes a whole number"),
@@ -479,3 +483,128 @@ def test_a_long_record_takes_the_memory_that_is_documented(play, scratch):
     play({("GET", "/v1/limits"): [(200, {"limits": [rule()], "hosts": []})], ("GET", "/v1/audit"): [record(rows)]})
     r = run(["prlimit", f"--data={200_000 * 64 * 3 // 2 + 20_000_000}", BUILD / "fanoutctl", "-S", scratch / "s", "-f", "json", "audit", "catfact.ninja:443"], check=1)
     assert r.json()[0]["fullest"]["sent"]["requests"] == 60_000
+
+
+# ---- against the daemon ----
+
+
+def limited(apisim, name, **options):
+    """Makes a strict limit of the simulator; the URL of a job under it."""
+    query = "&".join(f"{key.replace('_', '-')}={value}" for key, value in options.items())
+    assert fetch(f"{apisim.url}/limit/{name}?{query}", "PUT").status < 300
+    return f"{apisim.url}/limit/{name}/uuid"
+
+
+def test_the_record_proves_what_the_server_counted(make_daemon, apisim):
+    daemon = make_daemon(limits=[{"name": "sim", "match": "127.0.0.1", "rates": ["20/1s", "1000/h"]}])
+    url = limited(apisim, "kept", n=20, window=1, jitter_in="uniform:0:0.15", jitter_out="uniform:0:0.15")
+    assert daemon.ctl("audit", apisim.url, check=4).out == ""
+    daemon.ctl("submit", "--wait", url + "?[1-50]")
+    got = daemon.ctl("audit", apisim.url, "-f", "json").json()
+    assert [(row["limit"], row["rate"], row["attempts"], row["refused"], row["open"], row["verdict"]) for row in got] == [
+        ("sim", "20/1s", 50, 0, 0, "kept"), ("sim", "1000/1h", 50, 0, 0, "kept")]
+    assert got[0]["fullest"]["worst"]["requests"] >= apisim.get("/limit/kept")["worst"] == 20
+    assert (got[1]["used"], got[1]["allowed"]) == (50, 1000)
+    r = daemon.ctl("audit", apisim.url, "--rate", "19/1s", check=1)
+    assert re.search(r"^19/1s for 127.0.0.1:\d+ is broken by \d+: 20 were sent within 1.00 s from .*: 1.1-1.20$", r.out, re.M)
+    assert daemon.ctl("audit", apisim.url, "--since", "1h").lines()[1].split()[3] == "50"
+    assert "in that time" in daemon.ctl("audit", apisim.url, "--until", "1h", check=4).err
+    # The port is known from the limit's state.
+    assert daemon.ctl("audit", "127.0.0.1").lines()[0].startswith("HOST")
+
+
+def test_a_limit_is_kept_through_the_daemons_death_and_the_record_says_so(make_daemon, apisim):
+    daemon = make_daemon(limits=[{"match": "127.0.0.1", "rate": "20/1s"}])
+    url = limited(apisim, "killed", n=20, window=1)
+    batch = daemon.ctl("submit", "-p", url + "?[1-60]").out.strip()
+    for _ in range(2):
+        wait_until(lambda: daemon.ctl("status", batch, "-f", "json").json()["counts"]["done"] > 0, 10, "some jobs are done")
+        daemon.kill()
+        daemon.start()
+    daemon.ctl("wait", batch)
+    (row,) = daemon.ctl("audit", apisim.url, "-f", "json").json()
+    assert row["verdict"] == "kept" and row["attempts"] >= 60 and row["refused"] == 0
+
+
+def test_limits_are_set_listed_and_removed(daemon, apisim):
+    daemon.ctl("limits", "set", "127.0.0.1", "--rate", "1000/s", "--rate", "2/h", "--concurrency", "3", "--pace")
+    daemon.ctl("limits", "set", "a path", "--rate", "5/s", "--match", "127.0.0.1/x*")
+    rules = {rule["name"]: rule for rule in daemon.ctl("limits", "-f", "json").json()["limits"]}
+    assert rules["127.0.0.1"]["rates"] == ["1000/1s", "2/1h"] and rules["127.0.0.1"]["source"] == "runtime"
+    assert rules["a path"]["match"] == "127.0.0.1/x*"
+    daemon.restart()
+    assert len(daemon.ctl("limits", "-f", "json").json()["limits"]) == 2
+    r = daemon.ctl("limits", "rm", "a path", "nothing", check=4)
+    assert "limit a path: removed" in r.err and "there is no limit nothing" in r.err
+    assert re.search(r"^127.0.0.1 +runtime +127.0.0.1 +1000/1s 2/1h +3 +evenly *$", daemon.ctl("limits", apisim.url).out, re.M)
+    assert daemon.ctl("limits", "other.example").err == "no limits for this host\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_who_may_not_set_limits_is_told(make_daemon):
+    daemon = make_daemon(socket_mode="0666")
+    for verb in (["set", "h", "--rate", "1/s"], ["rm", "h"], ["resume", "h:80"]):
+        daemon.ctl("limits", *verb, check=5, user=65534, group=65534, extra_groups=[])
+    assert daemon.ctl("limits", user=65534, group=65534, extra_groups=[]).err == "no limits\n"
+
+
+def test_the_jobs_of_others_are_audited_without_their_names(make_daemon, apisim):
+    daemon = make_daemon(socket_mode="0666")
+    daemon.ctl("submit", "--wait", apisim.url + "/uuid?[1-3]")
+    other = {"user": 65534, "group": 65534, "extra_groups": []}
+    r = daemon.ctl("audit", apisim.url, "--rate", "2/h", check=1, **other) if os.getuid() == 0 else None
+    assert r is None or re.search(r"3 were sent within 1 h 00 min from [^:]+:\d\d:\d\d\.\d{6}$", r.out, re.M), r
+
+
+def test_a_batch_that_waits_for_a_limit_says_so(daemon, apisim):
+    daemon.ctl("limits", "set", "hourly", "--rate", "2/h", "--match", "127.0.0.1")
+    batch = daemon.ctl("submit", "-p", apisim.url + "/uuid?[1-5]").out.strip()
+    wait_until(lambda: daemon.ctl("status", batch, "-f", "json").json()["counts"]["done"] == 2, 10, "two are done")
+    explained = wait_until(lambda: re.search(r"rate of hourly is used up .*goes on in 59 min \d\d s, at 20", daemon.ctl("explain", batch).out), 5, "it is explained")
+    assert explained
+    assert "rate of hourly" in daemon.ctl("explain", f"{batch}.5").out
+    assert re.search(r"^limited +the rate of hourly is used up", daemon.ctl("status", batch).out, re.M)
+    assert daemon.ctl("explain", f"{batch}.1").out == f"job {batch}.1 is done.\n"
+    assert re.search(rf"^{re.escape(apisim.url[7:])} +hourly +0 +\d+ +2 +2/1h +in 59 min", daemon.ctl("limits").out, re.M)
+    daemon.ctl("limits", "rm", "hourly")
+    daemon.ctl("wait", batch)
+
+
+def test_two_hundred_and_fifty_asked_for_where_five_are_allowed(daemon, apisim):
+    """on_limit: drop takes what the API gives, fail ends with the limit as its error."""
+    url = limited(apisim, "five", n=5, window=60)
+    batch = daemon.ctl("submit", "-p", "--on-limit", "drop", url + "?[1-20]").out.strip()
+    r = daemon.ctl("wait", batch, check=1)
+    assert "5 done, 15 failed" in r.err and re.search(r"^limited: \d+\.\d+ at 127.0.0.1:\d+: ", r.err, re.M), r
+    assert {row["reason"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()} == {None, "limited"}
+    held = wait_until(lambda: re.search(r"^127.0.0.1:\d+ +\d+ +paused; goes on in ", daemon.ctl("limits").out, re.M), 5, "the host is paused")
+    assert held
+    r = daemon.ctl("limits", "resume", "127.0.0.1")
+    assert re.fullmatch(r"host 127.0.0.1:\d+: goes on\n", r.err)
+    limited(apisim, "five", n=3, window=60)
+    r = daemon.ctl("submit", "--wait", "--on-limit", "fail", url + "?[1-20]", check=1)
+    assert re.search(r"^limited: 2\.\d+ at 127.0.0.1:\d+: ", r.err, re.M), r
+
+
+def test_fail_if_finds_errors_that_call_themselves_200(daemon, apisim):
+    r = daemon.ctl("submit", "-p", "--wait", "--fail-if", ".message", apisim.url + "/soft-error", check=1)
+    (row,) = daemon.ctl("results", r.out.strip(), "-f", "ndjson").rows()
+    assert (row["reason"], row["status"], row["error"]) == ("soft_error", 200, "Token not valid!")
+
+
+def test_a_deadline_ends_what_a_rate_holds_up(daemon, apisim):
+    batch = daemon.ctl("submit", "-p", "--deadline", "1s", "--rate", "1/h", apisim.url + "/uuid?[1-2]").out.strip()
+    daemon.ctl("wait", batch, check=1)
+    assert [row["reason"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()] == [None, "expired"]
+
+
+def test_redirects_are_followed_as_often_as_asked_for(daemon, apisim):
+    assert "1 done" in daemon.ctl("submit", "--wait", "--max-redirects", "3", apisim.url + "/redirect/3").err
+    daemon.ctl("submit", "--wait", "--max-redirects", "2", apisim.url + "/redirect/3", check=1)
+
+
+def test_made_idempotency_keys_reach_the_server(daemon, apisim):
+    batch = daemon.ctl("submit", "-p", "--wait", "--idempotency-key", "auto", "-d", "x", "-n", "2", apisim.url + "/echo").out.strip()
+    sent = [json.loads(row["body"])["headers"] for row in daemon.ctl("results", batch, "-f", "ndjson", "--body").rows()]
+    keys = [{name.lower(): value for name, value in headers.items()}["idempotency-key"] for headers in sent]
+    assert len(set(keys)) == 2 and all(keys)

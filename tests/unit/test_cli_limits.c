@@ -118,7 +118,7 @@ static void a_reason_to_wait_names_limit_host_and_time(void **arg)
 	setenv("TZ", "UTC", 1);
 	tzset();
 	wait_is("{\"why\":\"rate\",\"limit\":\"cats\",\"host\":\"h:443\",\"until\":\"2026-01-02T03:04:17.300006Z\"}",
-		"as many requests as the rate allows were sent, limit cats, host h:443: goes on in 12.30 s, at "
+		"as many requests as the rate allows were sent (limit cats, h:443): goes on in 12.30 s, at "
 		"2026-01-02 03:04:17");
 	wait_is("{\"why\":\"rate\",\"limit\":\"cats\",\"host\":\"h:443\",\"text\":\"cats is full at "
 		"h:443\",\"until\":null}",
