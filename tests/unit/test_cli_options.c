@@ -38,6 +38,7 @@ static void refused(const char *verb, const char *line, const char *what)
 
 	if (parse(verb, line, &args, &e) == 0)
 		fail_msg("%s %s was taken", verb, line);
+	free(args.rates.values);
 	assert_int_equal(e.code, ERR_USAGE);
 	if (!strstr(e.what, what))
 		fail_msg("%s %s: \"%s\" does not say \"%s\"", verb, line, e.what, what);
