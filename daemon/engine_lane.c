@@ -6,193 +6,6 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
-/* ---- jobs in memory ---- */
-
-struct engine_job *engine_job_find(const struct engine *en, uint64_t job)
-{
-	struct engine_job *j;
-
-	HASH_FIND(hh, en->jobs, &job, sizeof job, j);
-	return j;
-}
-
-struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id)
-{
-	struct engine_job *j = calloc(1, sizeof *j);
-
-	if (!j)
-		abort();
-	j->sched.id = id;
-	j->en = lane->en;
-	j->lane = lane;
-	j->phase = PHASE_STAGING;
-	lane->batch->busy++;
-	lane->batch->staged++;
-	HASH_ADD(hh, j->en->jobs, sched.id, sizeof j->sched.id, j);
-	return j;
-}
-
-void engine_job_drop_frame(struct engine_job *j)
-{
-	j->en->frame_bytes -= j->frame ? j->frame_bytes : 0;
-	free(j->frame);
-	j->frame = NULL;
-}
-
-static bool phase_busy(enum engine_phase phase)
-{
-	return phase != PHASE_LOADED && phase != PHASE_STAGED;
-}
-
-void engine_job_phase(struct engine_job *j, enum engine_phase phase)
-{
-	j->lane->batch->busy += phase_busy(phase);
-	j->lane->batch->busy -= phase_busy(j->phase);
-	j->lane->batch->staged += engine_phase_staged(phase);
-	j->lane->batch->staged -= engine_phase_staged(j->phase);
-	j->en->staged += phase == PHASE_STAGED;
-	j->en->staged -= j->phase == PHASE_STAGED;
-	j->phase = phase;
-}
-
-static void job_drop(struct engine_job *j)
-{
-	engine_job_phase(j, PHASE_LOADED);
-	engine_job_opened(j);
-	engine_job_drop_frame(j);
-	free(j->url);
-	HASH_DEL(j->en->jobs, j);
-	free(j);
-}
-
-void engine_job_free(struct engine_job *j)
-{
-	struct engine_batch *b = j->lane->batch;
-
-	job_drop(j);
-	engine_batch_check(b);
-}
-
-/* ---- batches ---- */
-
-struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch)
-{
-	struct engine_batch *b;
-
-	HASH_FIND(hh, en->batches, &batch, sizeof batch, b);
-	return b;
-}
-
-bool engine_batch_stopped(const struct engine_batch *b)
-{
-	return b->paused || b->held || b->cancelling;
-}
-
-static struct sched_batch_options batch_options(const struct engine_batch *b)
-{
-	return (struct sched_batch_options){
-	    .concurrency = b->concurrency,
-	    .priority = b->priority,
-	    .paused = engine_batch_stopped(b),
-	};
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-	struct engine_batch *b = arg;
-	(void)fd;
-	(void)what;
-
-	engine_batch_fail(b, REASON_EXPIRED, "the deadline of the batch passed");
-}
-
-/* The owner's retry of a batch whose time is over is not bound by it. */
-static void deadline_arm(struct engine_batch *b, const struct store_batch *row)
-{
-	event_assign(&b->deadline, b->en->base, -1, 0, on_deadline, b);
-	event_priority_set(&b->deadline, 1);
-	b->deadline_us = INT64_MAX;
-	if (b->policy.deadline_us == 0 || row->sweep == STORE_SWEEP_RETRY)
-		return;
-	b->deadline_us = row->submitted_us + b->policy.deadline_us;
-	int64_t in_us = b->deadline_us - clock_wall_us();
-	if (in_us < 0)
-		in_us = 0;
-	struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
-	event_add(&b->deadline, &tv);
-}
-
-static struct engine_batch *batch_create(struct engine *en, const struct store_batch *row)
-{
-	struct engine_batch *b = calloc(1, sizeof *b);
-	struct err e;
-
-	if (!b)
-		abort();
-	*b = (struct engine_batch){
-	    .en = en,
-	    .id = row->id,
-	    .priority = row->priority,
-	    .concurrency = row->concurrency,
-	    .paused = row->paused,
-	    .held = row->held && !row->closed,
-	    .cancelling = row->sweep == STORE_SWEEP_CANCEL || row->sweep == STORE_SWEEP_FAIL,
-	};
-	b->template = spec_template_create(row->options, &e);
-	if (!b->template)
-		BUG("batch %u: stored template: %s", row->id, e.what);
-	spec_template_policy(b->template, &b->policy);
-	deadline_arm(b, row);
-	struct sched_batch_options opt = batch_options(b);
-	b->sched = sched_batch_add(en->sched, b->id, &opt);
-	HASH_ADD(hh, en->batches, id, sizeof b->id, b);
-	return b;
-}
-
-static void drop_list(struct sched_job *list)
-{
-	while (list) {
-		struct sched_job *next = list->next;
-		job_drop((struct engine_job *)list);
-		list = next;
-	}
-}
-
-static void lane_free(struct engine_lane *lane)
-{
-	struct engine_track *t;
-
-	while ((t = lane->tracks)) {
-		lane->tracks = t->next;
-		drop_list(sched_lane_remove(lane->en->sched, t->sched));
-		free(t);
-	}
-	event_del(&lane->due);
-	LIST_REMOVE(lane, of_batch);
-	HASH_DEL(lane->en->lanes, lane);
-	free(lane->host);
-	free(lane);
-}
-
-void engine_batch_free(struct engine_batch *b)
-{
-	struct engine_lane *lane;
-
-	while ((lane = LIST_FIRST(&b->lanes)))
-		lane_free(lane);
-	sched_batch_remove(b->en->sched, b->sched);
-	event_del(&b->deadline);
-	HASH_DEL(b->en->batches, b);
-	spec_template_free(b->template);
-	free(b);
-}
-
-void engine_batch_check(struct engine_batch *b)
-{
-	if (b->ended && b->busy == 0)
-		engine_batch_free(b);
-}
-
 /* ---- lanes ---- */
 
 static bool lane_due(const struct engine_lane *lane)
@@ -279,7 +92,7 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
 
 void engine_batch_refresh(struct engine_batch *b)
 {
-	struct sched_batch_options opt = batch_options(b);
+	struct sched_batch_options opt = engine_batch_sched_options(b);
 	struct engine_lane *lane;
 
 	sched_batch_set(b->en->sched, b->sched, &opt, clock_boot_us());
@@ -367,7 +180,7 @@ void engine_lane_reload(struct engine_lane *lane)
 				engine_job_unstage(j);
 			} else if (j->phase == PHASE_LOADED) {
 				sched_take(lane->en->sched, t->sched, j->sched.id);
-				job_drop(j);
+				engine_job_drop(j);
 			}
 		}
 	}
@@ -389,7 +202,7 @@ static void on_arrival_batch(struct store_batch_get *g, const struct store_batch
 	struct arrival *a = (struct arrival *)g;
 	struct engine_batch *b = engine_batch_find(a->en, row->id);
 
-	lane_news(b ? b : batch_create(a->en, row), &a->lane);
+	lane_news(b ? b : engine_batch_create(a->en, row), &a->lane);
 }
 
 static void on_arrival_done(struct store_op *op, const struct err *e)

@@ -64,6 +64,7 @@ struct engine_job {
 	bool undo;     /* unsettled: its attempt is to be taken back, it was not sent */
 	bool unopened; /* counted in its lane */
 	char method[ENGINE_METHOD_SIZE];
+	int64_t timeout_ms;
 	char *url; /* what was asked for; kept once it is picked or staged */
 	int64_t ready_wall_us;
 	void *frame; /* its request, encoded; NULL where it is not (yet, or any more) */
@@ -180,14 +181,19 @@ struct engine_host {
 #define ENGINE_KEY_SIZE       8192
 #define ENGINE_JOB_OF(op_ptr) ((struct engine_job *)(void *)((char *)(op_ptr)-offsetof(struct engine_job, op)))
 
-/* engine.c */
+/* engine_mark.c */
 /* Ends what of the batch has not ended. */
 void engine_batch_fail(struct engine_batch *b, enum job_reason reason, const char *error);
+
+/* engine.c */
 void engine_pump_soon(struct engine *en);
 void engine_check_drained(struct engine *en);
 int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall time, by the difference of now */
 
-/* engine_lane.c */
+/* engine_batch.c */
+struct engine_batch *engine_batch_create(struct engine *en, const struct store_batch *row);
+struct sched_batch_options engine_batch_sched_options(const struct engine_batch *b);
+void engine_job_drop(struct engine_job *j); /* as engine_job_free, but its batch stays */
 struct engine_job *engine_job_find(const struct engine *en, uint64_t job);
 struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id);
 void engine_job_free(struct engine_job *j); /* may free its lane and batch too: the last of one that has ended */
@@ -195,10 +201,13 @@ void engine_job_phase(struct engine_job *j, enum engine_phase phase);
 void engine_job_drop_frame(struct engine_job *j);
 struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch);
 bool engine_batch_stopped(const struct engine_batch *b);
-void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */
+
 /* Forgets a batch that has ended, once none of its jobs is busy. */
 void engine_batch_check(struct engine_batch *b);
 void engine_batch_free(struct engine_batch *b);
+
+/* engine_lane.c */
+void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */
 void engine_on_lane(void *arg, const struct store_lane *lane);
 /* Tells the scheduler whether there is something to load, and arms the timer for what is put off. */
 void engine_lane_refresh(struct engine_lane *lane);
@@ -208,7 +217,6 @@ void engine_lane_adapt(struct engine_lane *lane);
 void engine_lane_rewind(struct engine_lane *lane);
 struct engine_lane *engine_lane_find(const struct engine *en, int64_t id);
 void engine_load(struct engine *en);
-
 unsigned engine_lane_loaded(const struct engine_lane *lane);
 /* Out of memory with what is loaded, and in again: after a change of rules. */
 void engine_lane_reload(struct engine_lane *lane);

@@ -68,7 +68,7 @@ static void job_send(struct engine_job *j)
 	/* At the very end there is nobody left to send it to: the next daemon settles it. */
 	if (!en->pool)
 		return;
-	if (!pool_assign(en->pool, j->lane->host, j->sched.id, j->n, j->frame, j->frame_bytes)) {
+	if (!pool_assign(en->pool, j->lane->host, j->sched.id, j->n, j->timeout_ms, j->frame, j->frame_bytes)) {
 		engine_job_undo(j);
 		return;
 	}
@@ -196,6 +196,7 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 		j->stripped = req->stripped;
 		j->repeatable = r.repeatable;
 		strncpy(j->method, r.job.method, sizeof j->method - 1);
+		j->timeout_ms = r.job.timeout_ms;
 		free(j->url);
 		j->url = strdup(r.job.url);
 		request_encode(j, &r);
@@ -280,25 +281,39 @@ static bool may_start(const struct engine *en)
 	return en->frame_bytes < 2 * ENGINE_FRAMES_BYTES && en->opening < pool_credit(en->pool);
 }
 
+struct drop {
+	struct store_job_mark mark;
+	struct engine *en;
+	int64_t lane;
+};
+
+/* Where it could not be recorded, the job is loaded once more. */
 static void on_dropped(struct store_op *op, const struct err *e)
 {
-	if (e && e->code != ERR_CONFLICT)
-		log_error("job not dropped", "why=\"%s\"", e->what);
-	free(op);
+	struct drop *d = (struct drop *)op;
+	struct engine_lane *lane = e && e->code != ERR_CONFLICT ? engine_lane_find(d->en, d->lane) : NULL;
+
+	if (lane) {
+		lane->next_due_us = clock_wall_us();
+		engine_lane_rewind(lane);
+	}
+	free(d);
 }
 
 /* Its batch does not wait for a host that refused: it ends without a request. */
 static void job_drop_limited(struct engine_job *j, int64_t until_us)
 {
-	struct store_job_mark *m = calloc(1, sizeof *m);
+	struct drop *d = calloc(1, sizeof *d);
 	char until[CLOCK_RFC3339_SIZE];
 	char text[160];
 
-	if (!m)
+	if (!d)
 		abort();
 	snprintf(text, sizeof text, "not sent: the host refused others and is paused until %s",
 		 clock_format_rfc3339(until, until_us));
-	*m = (struct store_job_mark){
+	d->en = j->en;
+	d->lane = j->lane->id;
+	d->mark = (struct store_job_mark){
 	    .op.done = on_dropped,
 	    .job = j->sched.id,
 	    .mark = STORE_MARK_FAIL,
@@ -311,10 +326,10 @@ static void job_drop_limited(struct engine_job *j, int64_t until_us)
 		/* Only what is not open can be marked. Both are in the same turn, in this order. */
 		engine_job_phase(j, PHASE_OPENING);
 		engine_job_undo(j);
-		store_job_mark(j->en->store, m);
+		store_job_mark(d->en->store, &d->mark);
 		return;
 	}
-	store_job_mark(j->en->store, m);
+	store_job_mark(d->en->store, &d->mark);
 	engine_job_free(j);
 }
 

@@ -43,8 +43,20 @@ void peer_kill(struct peer *w, const char *why)
 }
 
 /* Beats of our own timer, not time: while the machine sleeps nobody can speak, and nobody is to blame. */
+static bool overdue(const struct peer *w)
+{
+	int64_t now = clock_boot_us();
+
+	for (const struct peer_attempt *a = w->attempts; a; a = a->hh.next)
+		if (a->until_us < now)
+			return true;
+	return false;
+}
+
 void peer_beat(struct peer *w)
 {
+	if (w->state == PEER_UP && overdue(w))
+		peer_kill(w, "an answer is long overdue");
 	if (++w->quiet_beats <= PEER_SILENCE_BEATS)
 		return;
 	if (w->state == PEER_DYING)

@@ -23,6 +23,7 @@ struct pool;
 struct peer_attempt {
 	uint64_t job; /* the hash's key: a job has at most one open attempt */
 	uint32_t n;
+	int64_t until_us;  /* when its answer is overdue */
 	uint64_t frame_at; /* where its frame begins in the stream of all that was ever queued for this worker */
 	struct peer_attempt *next;
 	UT_hash_handle hh;

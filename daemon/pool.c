@@ -12,6 +12,10 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+/* A worker answers within a request's own timeout and what it takes to queue, look up and write: this much more, and it
+ * is not to be believed that it still will. */
+#define POOL_ANSWER_SLACK_US 120000000
+
 struct pool {
 	struct event_base *base;
 	struct pool_settings set;
@@ -218,14 +222,16 @@ static struct peer *peer_for(struct pool *p, const char *key)
 	return peer_credit(best) > 0 ? best : NULL;
 }
 
-bool pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, const void *frame, size_t frame_bytes)
+bool pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, int64_t timeout_ms, const void *frame,
+		 size_t frame_bytes)
 {
 	struct peer *w = p->stopping ? NULL : peer_for(p, key);
 
 	if (!w)
 		return false;
 	struct peer_attempt *a = pool_attempt_get(p);
-	*a = (struct peer_attempt){.job = job, .n = n};
+	*a = (struct peer_attempt){
+	    .job = job, .n = n, .until_us = clock_boot_us() + timeout_ms * 1000 + POOL_ANSWER_SLACK_US};
 	peer_assign(w, a, frame, frame_bytes);
 	return true;
 }

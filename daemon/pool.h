@@ -37,8 +37,10 @@ struct pool *pool_create(struct event_base *base, const struct pool_settings *se
 /* Requests that the workers would take now. */
 unsigned pool_credit(const struct pool *p);
 /* Queues one request for a worker: `frame` is one encoded MESSAGE_JOB for attempt n of `job`, copied. Frames of one
- * turn go out together. `key` decides the affinity. False when no worker has credit: nothing happened. */
-bool pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, const void *frame, size_t frame_bytes);
+ * turn go out together. `key` decides the affinity. A worker that has not answered long after `timeout_ms` hangs. False
+ * when no worker has credit: nothing happened. */
+bool pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, int64_t timeout_ms, const void *frame,
+		 size_t frame_bytes);
 /* Asks for the end of an open attempt; its outcome still comes. */
 void pool_cancel(struct pool *p, uint64_t job, uint32_t n);
 /* No more assignments; workers end when they have nothing in flight. on_idle is called once when all have gone. */
