@@ -15,7 +15,7 @@ static int64_t windows_us(const struct forecast_window *w, double n)
 
 int64_t forecast_last_start_us(const struct forecast_window *w, int64_t jobs, int64_t now_us)
 {
-	int64_t room = w->used < w->count ? w->count - w->used : 0, late, first;
+	int64_t room = w->used < w->count ? w->count - w->used : 0, first, full;
 
 	if (w->count <= 0 || jobs <= 0)
 		return 0;
@@ -23,7 +23,7 @@ int64_t forecast_last_start_us(const struct forecast_window *w, int64_t jobs, in
 		return jobs == 1 ? 0 : now_us + windows_us(w, (double)(jobs - 1) / (double)w->count);
 	if (jobs <= room)
 		return 0;
-	late = jobs - room;
 	first = w->free_us > now_us && w->free_us != CLOCK_NEVER ? w->free_us : now_us + w->window_us;
-	return first + windows_us(w, (double)((late - 1) / w->count));
+	full = (jobs - room - 1) / w->count;
+	return first + windows_us(w, (double)full);
 }

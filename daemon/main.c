@@ -58,11 +58,11 @@ static int load_conf(struct options *o, struct conf *c, struct err *e)
 		return private_conf(c, o->conf, e);
 	if (!o->conf && access(PATHS_SYSTEM_CONF, F_OK) == 0)
 		o->conf = PATHS_SYSTEM_CONF;
-	if (!o->conf)
-		return err_set(e, ERR_USAGE,
-			       "name one with -c FILE, or start a private daemon for this user with --local",
-			       "there is no configuration at " PATHS_SYSTEM_CONF);
-	return conf_load(c, o->conf, e);
+	if (o->conf)
+		return conf_load(c, o->conf, e);
+	err_set(e, ERR_USAGE, "name one with -c FILE, or start a private daemon for this user with --local",
+		"there is no configuration at " PATHS_SYSTEM_CONF);
+	return -1;
 }
 
 /* ---- the end ---- */
@@ -147,7 +147,6 @@ static void take_new_conf(struct daemon *d, struct conf *fresh)
 	engine_set_defaults(d->engine, &fresh->defaults, fresh->concurrency);
 	store_set_retention(engine_store(d->engine), fresh->retention_results_us, fresh->retention_store_bytes);
 	log_set_level(fresh->log_level);
-	/* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): err_set() is -1, which the analyzer cannot see */
 	if (needs_restart(fresh, &d->conf))
 		log_warn("some changes need a restart", "keys=\"socket socket_mode state_dir workers network\"");
 }
