@@ -37,7 +37,7 @@ BUILD_PACKAGES = \
 	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
 	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
-	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug \
+	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug python3-aiohttp \
 	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace \
 	clang-format clang-tidy cppcheck shellcheck mandoc gcovr systemd
 
@@ -251,7 +251,7 @@ sim: SIM_SEEDS = 100000
 check-asan: ## all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan SANITIZE=address,undefined
 
-bench: ensure-deps ## measure against curl -Z, wget2 and a bare libcurl loop (a few minutes)
+bench: ensure-deps ## measure against curl -Z, wget2, a bare libcurl loop and aiohttp (a few minutes)
 	@$(MAKE) --no-print-directory --output-sync=target all $(BUILD)/bench/bare
 	@FANOUT_BUILD=$(BUILD) $(PYTHON) -u tests/bench/bench.py $(BENCH_ARGS)
 

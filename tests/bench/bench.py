@@ -1,12 +1,12 @@
-"""make bench: fanout against curl -Z, wget2 and a bare libcurl loop, on this machine, in one run.
+"""make bench: fanout against curl -Z, wget2, a bare libcurl loop and aiohttp, on this machine, in one run.
 
 All fetch the same list of small URLs from one nginx on loopback, which shares the processors with them. The tools take turns
 (A B C A B C ...), so that what the machine does besides hits all of them. For fanout the time is from the client's start
 to its end: by then every job was submitted, stored, fetched, and its result stored, each durably. The others keep nothing.
 
-Then: how close many slow answers at a time come to the time of one; how fast jobs can be submitted, what a million of them
-cost in memory, and how soon the daemon answers again after SIGKILL with that many stored. Prints tables; writes
-build/bench.json.
+Then: how close many slow answers at a time come to the time of one; fanout and others against a strict limit (limits.py);
+how fast jobs can be submitted, what a million of them cost in memory, and how soon the daemon answers again after SIGKILL
+with that many stored. Prints tables; writes build/bench.json.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from harness.daemon import Daemon  # noqa: E402
 from harness.http import UnixConnection  # noqa: E402
 from harness.process import BUILD, ROOT, environment, memory_kib, wait_until  # noqa: E402
 from harness.servers import Apisim, Nginx  # noqa: E402
+from limits import limits, print_limits  # noqa: E402
 
 PARALLEL = 64
 SLOW_ROUNDS = 5
@@ -60,6 +61,7 @@ def machine(directory):
             "curl": first_line("curl", "--version"),
             "wget2": first_line("wget2", "--version"),
             "nginx": first_line("/usr/sbin/nginx", "-v"),
+            "aiohttp": "aiohttp " + first_line(sys.executable, "-c", "import aiohttp; print(aiohttp.__version__)"),
         },
     }
 
@@ -299,6 +301,7 @@ def main():
 
         servers.append(apisim := Apisim())
         print_slow(slowly := slow(daemon, apisim))
+        print_limits(limited := limits(apisim, daemon, say), say)
 
         (directory / "state-2").mkdir(mode=0o700)
         servers.append(holder := disk_daemon(directory / "state-2"))
@@ -306,7 +309,7 @@ def main():
         client = bulk_by_client(holder, directory, apisim.url + "/delay/0.01?", options.jobs // 4)
         print_bulk(held, client)
         report = BUILD / "bench.json"
-        report_of = {"machine": about, "fetch": rows, "slow": slowly, "bulk": held, "bulk_by_client": client}
+        report_of = {"machine": about, "fetch": rows, "slow": slowly, "limits": limited, "bulk": held, "bulk_by_client": client}
         report.write_text(json.dumps(report_of, indent=1) + "\n")
         say(f"\nwritten to {report.relative_to(ROOT)}")
     finally:
