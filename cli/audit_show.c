@@ -120,7 +120,7 @@ static json_t *jobs_within(const struct record *r, const struct audited *a, enum
 	for (size_t i = a->fullest[m].from; i < a->fullest[m].to && count < a->fullest[m].window.requests; i++) {
 		const struct attempt *one = &r->attempts[i];
 
-		if (one->job && record_counts(r, one, a->rule) && is_within(one, m, from_us, to_us))
+		if (record_counts(r, one, a->rule) && is_within(one, m, from_us, to_us))
 			jobs[count++] = one->job;
 	}
 	ranges = ranges_of(jobs, count);
@@ -256,8 +256,9 @@ void audit_tell_break(const json_t *row)
 		    (int64_t)json_integer_value(json_object_get(f, "requests")), broken_words[m],
 		    units_format_duration(window, rate.window_us));
 	add_exact_time(&line, json_string_value(json_object_get(f, "from")));
+	text_add_char(&line, ':');
 	json_array_foreach (json_object_get(f, "jobs"), i, job) {
-		text_printf(&line, "%s %s", i ? "" : ":", json_string_value(job));
+		text_printf(&line, " %s", json_string_value(job));
 	}
 	printf("%s\n", line.data);
 	text_clear(&line);

@@ -125,7 +125,7 @@ static void tell(const char *what, const char *name, const json_t *answer)
 		printf("  %s\n", line.data);
 	}
 	if (eta_us >= 0)
-		printf("At this speed %s will end %s.\n", strcmp(what, "job") == 0 ? "its batch" : "it",
+		printf("As far as can be told, %s will have ended %s.\n", strcmp(what, "job") == 0 ? "its batch" : "it",
 		       eta_us > now_us ? when_format_until(at, eta_us, now_us) : "any moment");
 	text_clear(&line);
 }

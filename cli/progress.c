@@ -9,6 +9,7 @@
 
 #include "cli/ctl.h"
 #include "cli/when.h"
+#include "lib/clock.h"
 #include "lib/units.h"
 
 #define REDRAW_US INT64_C(100000)
@@ -21,7 +22,9 @@ void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 {
 	const json_t *counts = json_object_get(batch, "counts");
 	const char *state = json_string_value(json_object_get(batch, "state"));
+	int64_t eta_us = when_parse_us(json_string_value(json_object_get(batch, "eta"))), wall_us = clock_wall_us();
 
+	p->left_us = eta_us > wall_us ? eta_us - wall_us : 0;
 	p->batch = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
 	snprintf(p->state, sizeof p->state, "%s", state ? state : "");
 	for (int s = 0; s < JOB_STATES; s++)
@@ -107,10 +110,19 @@ static const char *time_left(char *out, double seconds)
 	return out;
 }
 
+/* At the speed of the last seconds, or by the forecast, whichever is later: under a limit, a burst is soon over. */
+static double seconds_left(const struct progress *p, double rate)
+{
+	int64_t jobs = progress_total(p) - progress_ended(p);
+	double by_rate = rate > 0 ? (double)jobs / rate : 0, by_forecast = (double)p->left_us / 1e6;
+
+	return jobs == 0 ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
+}
+
 void progress_format(const struct progress *p, unsigned width, struct text *line)
 {
 	int64_t total = progress_total(p), ended = progress_ended(p);
-	double rate = progress_rate(p);
+	double rate = progress_rate(p), seconds;
 	char part[80], left[UNITS_TEXT_SIZE];
 	struct text said = {0};
 
@@ -125,9 +137,11 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 	if (rate > 0) {
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
 		add_part(&said, width, part);
-		snprintf(part, sizeof part, "%s left", time_left(left, (double)(total - ended) / rate));
-		if (total > ended)
-			add_part(&said, width, part);
+	}
+	seconds = seconds_left(p, rate);
+	if (seconds > 0) {
+		snprintf(part, sizeof part, "%s left", time_left(left, seconds));
+		add_part(&said, width, part);
 	}
 	if (p->counts[JOB_RUNNING]) {
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);

@@ -19,6 +19,7 @@ struct progress {
 		int64_t at_us, ended; /* jobs that had ended */
 	} samples[PROGRESS_SAMPLES];
 	unsigned count, next;
+	int64_t left_us;  /* by the daemon's forecast, which knows of limits; 0: none */
 	int64_t shown_us; /* when it was last drawn; 0: never */
 	bool drawn;       /* there is a line on the terminal to be wiped */
 };

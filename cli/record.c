@@ -86,10 +86,9 @@ static int read_attempt(struct record *r, const json_t *row, struct attempt *a, 
 	const char *job = json_string_value(json_object_get(row, "job"));
 	json_int_t status = json_integer_value(json_object_get(row, "status"));
 
-	/* Who may not see a job is not told its name. */
-	if (!json_is_integer(sent) || (job && jobid_parse(job, &a->job) < 0))
+	if (!json_is_integer(sent) || !job || jobid_parse(job, &a->job) < 0)
 		return err_set(e, ERR_SYSTEM, "do fanoutd and fanoutctl have the same version? fanoutctl doctor looks",
-			       "a line of the record has no time, or no job's name for one");
+			       "a line of the record has no job or no time");
 	a->sent_us = json_integer_value(sent);
 	a->counted_us = json_integer_value(counted);
 	a->open = !json_is_integer(counted);

@@ -19,7 +19,7 @@
 struct attempt {
 	int64_t sent_us, counted_us; /* of one clock where `boot` is equal */
 	int64_t wall_us;             /* sent_us for people */
-	uint64_t job;                /* 0: another's */
+	uint64_t job;
 	uint32_t boot;
 	uint16_t set; /* which limits */
 	bool open, refused;

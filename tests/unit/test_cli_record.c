@@ -92,8 +92,13 @@ static void only_what_counts_against_a_limit_is_selected(void **arg)
 
 static void what_is_no_record_is_refused(void **arg)
 {
-	static const char *const wrong[] = {
-	    "", "{", "[]", "{\"job\":\"7.1\"}", "{\"job\":\"x\",\"sent_us\":1}", "{\"job\":\"7.1\",\"sent_us\":\"1\"}"};
+	static const char *const wrong[] = {"",
+					    "{",
+					    "[]",
+					    "{\"job\":\"7.1\"}",
+					    "{\"sent_us\":1}",
+					    "{\"job\":\"x\",\"sent_us\":1}",
+					    "{\"job\":\"7.1\",\"sent_us\":\"1\"}"};
 	struct record r;
 	struct err e;
 
@@ -106,22 +111,6 @@ static void what_is_no_record_is_refused(void **arg)
 		assert_int_equal(e.code, ERR_SYSTEM);
 	}
 	assert_int_equal(r.count, 0);
-	record_clear(&r);
-}
-
-static void attempts_of_jobs_that_are_not_ours_count_without_a_name(void **arg)
-{
-	int64_t times[3];
-	struct windows w = {.sent = times, .counted = times + 1, .ends = times + 2};
-	struct record r;
-
-	(void)arg;
-	record_init(&r, names, 2);
-	add(&r, "{\"job\":null,\"attempt\":1,\"boot\":1,\"sent_us\":300,\"counted_us\":310,"
-		"\"sent_at\":\"1970-01-01T00:00:01.000300Z\",\"status\":200,\"limits\":[\"a\"]}");
-	assert_int_equal(r.attempts[0].job, 0);
-	record_select(&r, 0, 1, 0, &w);
-	assert_int_equal(w.count, 1);
 	record_clear(&r);
 }
 
@@ -208,7 +197,6 @@ int main(void)
 	    cmocka_unit_test(open_attempts_are_in_flight_up_to_now_and_none_ends_before_it_began),
 	    cmocka_unit_test(only_what_counts_against_a_limit_is_selected),
 	    cmocka_unit_test(what_is_no_record_is_refused),
-	    cmocka_unit_test(attempts_of_jobs_that_are_not_ours_count_without_a_name),
 	    cmocka_unit_test(a_longer_record_than_there_is_room_for_is_refused_with_what_to_do),
 	    cmocka_unit_test(a_broken_rate_names_window_and_jobs),
 	    cmocka_unit_test(a_host_without_a_rate_has_counts_and_no_verdict),

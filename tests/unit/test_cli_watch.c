@@ -13,6 +13,7 @@
 #include "cli/ctl.h"
 #include "cli/progress.h"
 #include "cli/sse.h"
+#include "lib/clock.h"
 
 static json_t *batch(const char *state, int queued, int running, int done, int failed)
 {
@@ -50,6 +51,22 @@ static void the_line_says_how_far_how_fast_and_how_long(void **arg)
 	update(&p, "running", 60, 10, 28, 2, 2000000);
 	expect(&p, 0, "batch 7: 30 of 100, 2 failed, 30/s, 3 s left, 10 running");
 	expect(&p, 59, "batch 7: 30 of 100, 2 failed, 30/s, 3 s left, 10 running");
+}
+
+static void the_forecast_counts_where_it_is_later_than_the_speed_says(void **arg)
+{
+	char eta[CLOCK_RFC3339_SIZE];
+	json_t *j = batch("running", 50, 0, 50, 0);
+	struct progress p = {0};
+
+	(void)arg;
+	clock_format_rfc3339(eta, clock_wall_us() + 599500000);
+	json_object_set_new(j, "eta", json_string(eta));
+	progress_update(&p, j, 1000000);
+	expect(&p, 0, "batch 7: 50 of 100, 10 min 00 s left");
+	update(&p, "running", 50, 0, 50, 0, 2000000);
+	expect(&p, 0, "batch 7: 50 of 100");
+	json_decref(j);
 }
 
 static void a_narrow_terminal_gets_what_matters_most(void **arg)
@@ -202,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_line_says_how_far_how_fast_and_how_long),
+	    cmocka_unit_test(the_forecast_counts_where_it_is_later_than_the_speed_says),
 	    cmocka_unit_test(a_narrow_terminal_gets_what_matters_most),
 	    cmocka_unit_test(a_wide_terminal_gets_a_bar),
 	    cmocka_unit_test(a_pause_and_an_open_batch_are_told),
