@@ -27,6 +27,7 @@ struct limit {
 	int64_t granted_us, granted_before_us; /* the last grants; INT64_MIN: none */
 	struct window memory[LIMIT_WINDOWS_MAX];
 	struct limit_rule rule;
+	struct window *before; /* while the record is told anew: what was counted until then */
 };
 _Static_assert(offsetof(struct limit, memory) + offsetof(struct window, in_heap) < 128, "two cache lines");
 
@@ -145,6 +146,29 @@ void limit_seen(struct limit *l, int64_t counted_us)
 		window_add(w, counted_us, counted_us);
 }
 
+void limit_recall_begin(struct limit *l)
+{
+	if (l->before)
+		BUG("the record is told twice at once");
+	l->before = malloc(sizeof(l->memory));
+	if (!l->before)
+		BUG("out of memory for a limit");
+	memcpy(l->before, l->memory, sizeof(l->memory));
+	for (unsigned i = 0; i < LIMIT_WINDOWS_MAX; i++)
+		l->windows[i] = (struct window){.rate = l->before[i].rate};
+}
+
+void limit_recall_end(struct limit *l, bool whole)
+{
+	for (unsigned i = 0; i < LIMIT_WINDOWS_MAX; i++) {
+		if (!whole)
+			window_join(&l->windows[i], &l->before[i]);
+		window_clear(&l->before[i]);
+	}
+	free(l->before);
+	l->before = NULL;
+}
+
 /* ---- what a server says ---- */
 
 void limit_pause(struct limit *l, int64_t until_us)
@@ -183,6 +207,15 @@ static const struct window *longest_window(const struct limit *l)
 	return longest;
 }
 
+static struct window window_knowing(const struct rate *rate, const struct window *knows)
+{
+	struct window w = {.rate = *rate};
+
+	if (knows)
+		window_join(&w, knows);
+	return w;
+}
+
 void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, int64_t expires_us)
 {
 	struct window learned;
@@ -193,7 +226,7 @@ void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, 
 		unlearn(l);
 		return;
 	}
-	learned = window_create(rate, longest_window(l));
+	learned = window_knowing(rate, longest_window(l));
 	unlearn(l);
 	l->windows[LEARNED] = learned;
 	l->learned_until_us = expires_us;
@@ -231,7 +264,7 @@ void limit_change(struct limit *l, const struct limit_rule *rule)
 
 	rule_check(rule);
 	for (unsigned i = 0; i < rule->rate_count; i++)
-		fresh[i] = window_create(&rule->rates[i], knows);
+		fresh[i] = window_knowing(&rule->rates[i], knows);
 	for (unsigned i = 0; i < LIMIT_RATES_MAX; i++)
 		window_clear(&l->windows[i]);
 	memcpy(l->windows, fresh, sizeof(fresh));

@@ -78,6 +78,13 @@ void limit_adopt(struct limit *l, unsigned n);
  * covers any more are forgotten by themselves. Pace knows nothing of them. */
 void limit_seen(struct limit *l, int64_t counted_us);
 
+/* The record is going to be told anew, since the rule covers other requests now, or looks further back: what is seen
+ * until limit_recall_end takes the place of what was counted before. Nothing is granted or ends in between; what is in
+ * flight stays, and is not to be told. Where the record could not be read to its end (`whole` is false) what was
+ * counted before stays too: rather twice than not at all. */
+void limit_recall_begin(struct limit *l);
+void limit_recall_end(struct limit *l, bool whole);
+
 /* A time that was noted on CLOCK_BOOTTIME in an earlier boot, as a time of the boot after that: the latest that it can
  * be. `last_us` is the latest moment that boot is known to have reached (the time of a
  * grant or of an end, and not a counted time that lay ahead). Nothing is known of how long the machine was
@@ -106,7 +113,8 @@ void limit_resume(struct limit *l);
 void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, int64_t expires_us);
 
 /* The rule changes; what is in flight, what was counted, a pause and what was learned stay. What the longest of the old
- * windows had already forgotten stays forgotten: a longer one is exact once it has passed. */
+ * windows had already forgotten stays forgotten: a longer one is exact once it has passed, or when the record was told
+ * anew. */
 void limit_change(struct limit *l, const struct limit_rule *rule);
 
 /* ---- looking at it ---- */

@@ -135,15 +135,12 @@ void window_end(struct window *w, int64_t counted_us, int64_t now_us)
 		window_add(w, counted_us, now_us);
 }
 
-struct window window_create(const struct rate *rate, const struct window *knows)
+void window_join(struct window *w, const struct window *knows)
 {
-	struct window w = {.rate = *rate};
-
-	for (unsigned i = 0; knows && i < knows->in_ring; i++)
-		window_add(&w, *ring_at(knows, i), INT64_MAX);
-	for (unsigned i = 0; knows && i < knows->in_heap; i++)
-		heap_push(&w, knows->heap[i]);
-	return w;
+	for (unsigned i = 0; i < knows->in_ring; i++)
+		window_add(w, *ring_at(knows, i), INT64_MAX);
+	for (unsigned i = 0; i < knows->in_heap; i++)
+		window_add(w, knows->heap[i], INT64_MIN);
 }
 
 void window_clear(struct window *w)

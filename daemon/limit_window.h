@@ -38,7 +38,7 @@ void window_forget(struct window *w, int64_t now_us);
 /* What is later than `now_us` lies ahead, and would put all that follow it out of order. */
 void window_add(struct window *w, int64_t counted_us, int64_t now_us);
 void window_end(struct window *w, int64_t counted_us, int64_t now_us); /* the same, forgetting rather than growing */
-struct window window_create(const struct rate *rate, const struct window *knows); /* what another remembers, or NULL */
+void window_join(struct window *w, const struct window *knows);        /* what another remembers, too */
 void window_clear(struct window *w);
 
 /* THE RULE: grant only when #{ i : in flight, or counted_i > now - W } < N. */

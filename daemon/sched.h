@@ -34,7 +34,7 @@ struct sched_lane;   /* private */
 struct sched_limit;  /* private */
 struct sched_grants; /* private */
 
-#define SCHED_KEY_LIMITS_MAX 64 /* limits of one key */
+#define SCHED_KEY_LIMITS_MAX 1024 /* limits of one key: every rule there can be, and its host's and its batch's */
 
 struct sched_settings {
 	unsigned host_concurrency; /* per host (over all its keys), for batches that set none of their own; 0: no bound
@@ -113,9 +113,12 @@ bool sched_limit_idle(const struct sched_limit *l, int64_t now_us);
 /* Iterates over all limits: first with prev NULL. To free while iterating, ask for the next one first. */
 struct sched_limit *sched_limit_next(const struct sched *s, const struct sched_limit *prev);
 
-/* As limit_change, limit_seen, limit_pause, limit_recovered, limit_resume, limit_learn_rate. */
+/* As limit_change, limit_seen, limit_recall_begin and _end, limit_pause, limit_recovered, limit_resume,
+ * limit_learn_rate. */
 void sched_limit_change(struct sched *s, struct sched_limit *l, const struct limit_rule *rule, int64_t now_us);
 void sched_limit_seen(struct sched *s, struct sched_limit *l, int64_t counted_us);
+void sched_limit_recall_begin(struct sched *s, struct sched_limit *l);
+void sched_limit_recall_end(struct sched *s, struct sched_limit *l, bool whole);
 void sched_limit_pause(struct sched *s, struct sched_limit *l, int64_t until_us);
 bool sched_limit_recovered(struct sched *s, struct sched_limit *l, int64_t granted_us);
 void sched_limit_resume(struct sched *s, struct sched_limit *l);

@@ -328,6 +328,18 @@ void sched_limit_seen(struct sched *s, struct sched_limit *l, int64_t counted_us
 	limit_seen(l->limit, counted_us);
 }
 
+void sched_limit_recall_begin(struct sched *s, struct sched_limit *l)
+{
+	(void)s;
+	limit_recall_begin(l->limit);
+}
+
+void sched_limit_recall_end(struct sched *s, struct sched_limit *l, bool whole)
+{
+	limit_recall_end(l->limit, whole);
+	limit_touched(s, l);
+}
+
 void sched_limit_pause(struct sched *s, struct sched_limit *l, int64_t until_us)
 {
 	(void)s;

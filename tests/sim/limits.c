@@ -25,6 +25,16 @@ static void scope_begin(struct world *w, struct scope *s, bool at_start)
 		record_recall(w, s);
 }
 
+static void scope_change(struct world *w, struct scope *s, bool looks_further)
+{
+	sched_limit_change(w->sched, s->limit, &s->rule, clock_now(w));
+	if (!looks_further || is_history_lost(w, false))
+		return;
+	sched_limit_recall_begin(w->sched, s->limit);
+	record_recall(w, s);
+	sched_limit_recall_end(w->sched, s->limit, true);
+}
+
 static void scope_end(struct world *w, struct scope *s)
 {
 	sched_limit_free(w->sched, s->limit, clock_now(w));
@@ -84,11 +94,11 @@ static bool same_windows(const struct limit_rule *a, const struct limit_rule *b)
 	return same;
 }
 
-/* A rule whose windows stay is changed, and knows what it knew; another is a new limit that is told what the record
- * has. */
+/* A rule whose windows stay knows what it knew; one with others is told what the record has, and so is a new one. */
 static void scope_set(struct world *w, struct scope *s, const struct limit_rule *limit)
 {
-	bool change = s->active && limit && same_windows(&s->rule, limit) && s->rule.pace == limit->pace;
+	bool change = s->active && limit && chance(w, 80);
+	bool looks_further = change && !same_windows(&s->rule, limit);
 
 	if (s->active && !change)
 		scope_end(w, s);
@@ -96,7 +106,7 @@ static void scope_set(struct world *w, struct scope *s, const struct limit_rule 
 	if (limit)
 		s->rule = *limit;
 	if (change)
-		sched_limit_change(w->sched, s->limit, limit, clock_now(w));
+		scope_change(w, s, looks_further);
 	else if (limit)
 		scope_begin(w, s, false);
 	judge_rule(w, s, !change);

@@ -399,6 +399,42 @@ static void what_is_remembered_is_bounded_however_much_was_seen(void **arg)
 	limit_free(l);
 }
 
+static void a_record_told_anew_takes_the_place_of_what_was_counted(void **arg)
+{
+	struct limit *l = limit_of(3, 10 * S);
+
+	(void)arg;
+	grant(l, 0);
+	limit_end(l, 1 * S, 0, 1 * S);
+	grant(l, 2 * S); /* in flight all the while */
+	limit_change(l, &(struct limit_rule){.rates = {{3, 20 * S}}, .rate_count = 1});
+	limit_recall_begin(l);
+	limit_seen(l, -5LL * S); /* the old rule did not look that far back */
+	limit_seen(l, 1 * S);    /* and this one is not counted twice */
+	limit_recall_end(l, true);
+	assert_int_equal(limit_ask(l, 3 * S), 15 * S);
+	grant(l, 15 * S);
+	assert_int_equal(limit_ask(l, 15 * S), 21 * S);
+	limit_free(l);
+}
+
+static void a_record_that_was_not_told_to_its_end_takes_nothing_away(void **arg)
+{
+	struct limit *l = limit_of(3, 10 * S);
+
+	(void)arg;
+	grant(l, 0);
+	limit_end(l, 1 * S, 0, 1 * S);
+	limit_end((limit_grant(l, 2 * S), l), 2 * S, 2 * S, 9 * S); /* out of order: it may arrive at 9 */
+	limit_recall_begin(l);
+	limit_seen(l, 3 * S);
+	limit_recall_end(l, false);
+	assert_int_equal(limit_ask(l, 4 * S), 11 * S);
+	grant(l, 11 * S);
+	assert_int_equal(limit_ask(l, 11 * S), 13 * S);
+	limit_free(l);
+}
+
 static void a_time_of_an_earlier_boot_is_taken_as_late_as_it_can_have_been(void **arg)
 {
 	(void)arg;
@@ -571,6 +607,30 @@ static void a_hundred_thousand_a_day_go_through_for_days(void **arg)
 		limit_end(l, now, 0, now + (i * 7919LL) % S); /* out of order by up to a second */
 	}
 	assert_in_range(now, 2 * 86400LL * S, 2 * 86400LL * S + 3 * S);
+	limit_free(l);
+}
+
+static void a_burst_after_a_steady_stream_leaves_what_is_remembered_in_order(void **arg)
+{
+	struct limit *l = limit_of(30, 12);
+
+	(void)arg;
+	for (int64_t now = 0; now < 40; now++) {
+		grant(l, now);
+		limit_end(l, now, now, now);
+	}
+	for (int i = 0; i < 19; i++) { /* 29 to 39 are in the window */
+		grant(l, 40);
+		limit_end(l, 40, 40, 40);
+	}
+	for (int64_t now = 41; now <= 51; now++) {
+		assert_int_equal(limit_ask(l, now - 1), now);
+		grant(l, now);
+	}
+	assert_int_equal(limit_ask(l, 51), 52);
+	for (int i = 0; i < 19; i++)
+		grant(l, 52);
+	assert_int_equal(limit_ask(l, 52), CLOCK_NEVER);
 	limit_free(l);
 }
 
@@ -790,6 +850,8 @@ int main(void)
 	    cmocka_unit_test(requests_from_the_record_hold_their_slots),
 	    cmocka_unit_test(of_more_requests_than_the_rule_allows_enough_are_remembered),
 	    cmocka_unit_test(what_is_remembered_is_bounded_however_much_was_seen),
+	    cmocka_unit_test(a_record_told_anew_takes_the_place_of_what_was_counted),
+	    cmocka_unit_test(a_record_that_was_not_told_to_its_end_takes_nothing_away),
 	    cmocka_unit_test(a_time_of_an_earlier_boot_is_taken_as_late_as_it_can_have_been),
 	    cmocka_unit_test(a_learned_rate_tightens_until_it_expires),
 	    cmocka_unit_test(a_learned_rate_never_loosens_the_rule),
@@ -800,6 +862,7 @@ int main(void)
 	    cmocka_unit_test(more_in_flight_than_a_new_rule_allows_waits_for_an_end),
 	    cmocka_unit_test(a_time_beyond_all_clocks_does_not_wrap_around),
 	    cmocka_unit_test(a_hundred_thousand_a_day_go_through_for_days),
+	    cmocka_unit_test(a_burst_after_a_steady_stream_leaves_what_is_remembered_in_order),
 	    cmocka_unit_test(every_answer_is_that_of_a_model_that_counts_anew),
 	};
 
