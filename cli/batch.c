@@ -1,4 +1,4 @@
-/* status, and the verbs that change a batch or a job: cancel, retry, rm, pause, resume. */
+/* status: the caller's batches, or one of them. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -138,79 +138,4 @@ int verb_status(struct ctl *ctl)
 	rc = rows_object(ctl->args.format, j, &layout_batch, &e);
 	json_decref(j);
 	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
-}
-
-/* ---- changes ---- */
-
-struct change {
-	const char *action; /* the last word of the path; NULL: DELETE */
-	bool jobs;          /* a job may be named too */
-};
-
-static json_t *change_one(struct ctl *ctl, const struct change *c, const char *operand, struct err *e)
-{
-	uint32_t batch;
-	uint64_t job;
-
-	if (c->jobs && jobid_parse(operand, &job) == 0)
-		return client_post_json(ctl->client, NULL, 0, e, "/v1/jobs/%s/%s", operand, c->action);
-	if (ctl_parse_batch(operand, &batch, e) < 0)
-		return NULL;
-	if (!c->action)
-		return client_delete(ctl->client, e, "/v1/batches/%" PRIu32, batch);
-	return client_post_json(ctl->client, NULL, 0, e, "/v1/batches/%" PRIu32 "/%s", batch, c->action);
-}
-
-/* All operands, also behind one that was refused; the first refusal is the exit status. */
-static int change(struct ctl *ctl, const struct change *c)
-{
-	int status = STATUS_FINE;
-	const char *state;
-	struct err e;
-
-	if (ctl_connect(ctl, &e) < 0)
-		return ctl_report(&e);
-	for (size_t i = 0; i < ctl->args.operand_count; i++) {
-		const char *operand = ctl->args.operands[i];
-		json_t *j = change_one(ctl, c, operand, &e);
-
-		if (j) {
-			state = json_string_value(json_object_get(j, "state"));
-			ctl_note(ctl, "%s %s: %s", strchr(operand, '.') ? "job" : "batch", operand,
-				 c->action && state ? state : "removed");
-		} else {
-			int failed = ctl_report(&e);
-
-			status = status ? status : failed;
-			if (e.code == ERR_UNREACHABLE || ctl_interrupted())
-				break;
-		}
-		json_decref(j);
-	}
-	return status;
-}
-
-int verb_cancel(struct ctl *ctl)
-{
-	return change(ctl, &(struct change){"cancel", true});
-}
-
-int verb_retry(struct ctl *ctl)
-{
-	return change(ctl, &(struct change){"retry", true});
-}
-
-int verb_rm(struct ctl *ctl)
-{
-	return change(ctl, &(struct change){NULL, false});
-}
-
-int verb_pause(struct ctl *ctl)
-{
-	return change(ctl, &(struct change){"pause", false});
-}
-
-int verb_resume(struct ctl *ctl)
-{
-	return change(ctl, &(struct change){"resume", false});
 }

@@ -62,6 +62,8 @@ struct args {
 	/* reading */
 	const char *states, *after, *limit;
 	bool body, all;
+	/* changing */
+	bool unsafe, ended;
 	/* limits and audits */
 	struct opt_list rates;
 	const char *match, *since, *until;

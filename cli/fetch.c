@@ -8,6 +8,7 @@
 #include "cli/background.h"
 #include "cli/bodies.h"
 #include "cli/client.h"
+#include "cli/failure.h"
 #include "cli/progress.h"
 #include "cli/request.h"
 #include "cli/verbs.h"
@@ -84,15 +85,8 @@ static void on_pause(void *arg)
 static void tell_failure(const json_t *row)
 {
 	struct text line = {0};
-	const char *error = json_string_value(json_object_get(row, "error"));
-	const char *reason = json_string_value(json_object_get(row, "reason"));
-	const char *state = json_string_value(json_object_get(row, "state"));
-	const char *url = json_string_value(json_object_get(row, "url"));
 
-	text_printf(&line, "%s ", json_string_value(json_object_get(row, "job")));
-	text_add_shown(&line, url ? url : "", 0);
-	text_add_str(&line, ": ");
-	text_add_shown(&line, error ? error : reason ? reason : state ? state : "failed", 0);
+	failure_add_job(&line, row);
 	fprintf(stderr, "fanoutctl: %s\n", line.data);
 	text_clear(&line);
 }

@@ -7,6 +7,7 @@
 
 #include "cli/client.h"
 #include "cli/closest.h"
+#include "cli/last.h"
 #include "cli/verbs.h"
 
 static const struct opt first_options[] = {
@@ -78,6 +79,11 @@ static int close_stdout(int status)
 	return status ? status : STATUS_FAILED;
 }
 
+static bool takes_batches(const struct verb *v)
+{
+	return strstr(v->operands, "BATCH") || strstr(v->operands, "JOB");
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, first_options};
@@ -99,12 +105,14 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	used += words - 1;
 	verb_groups(ctl->verb, groups);
 	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
+	if (takes_batches(ctl->verb))
+		last_spell(argc - used, argv + used);
 	if (options_parse(&ctl->args, groups, prefix, argc - used, argv + used, false, &used, &e) < 0)
 		return ctl_report(&e);
 	if (ctl->args.help) {
 		return verb_help(ctl);
 	}
-	if (check_operands(ctl, &e) < 0)
+	if (check_operands(ctl, &e) < 0 || (takes_batches(ctl->verb) && last_resolve(ctl, &e) < 0))
 		return ctl_report(&e);
 	return ctl->verb->run(ctl);
 }

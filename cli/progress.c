@@ -160,6 +160,13 @@ bool progress_moves(void)
 	return isatty(STDERR_FILENO) && !(term && strcmp(term, "dumb") == 0);
 }
 
+int64_t progress_due_us(const struct progress *p, int64_t now_us)
+{
+	int64_t left = p->shown_us + (progress_moves() ? REDRAW_US : SAY_US) - now_us;
+
+	return !p->shown_us || left < 0 ? 0 : left;
+}
+
 void progress_draw(struct progress *p, int64_t now_us)
 {
 	bool moves = progress_moves();

@@ -33,7 +33,8 @@ double progress_rate(const struct progress *p);
 /* The line, in at most `width` columns (0: any), most important first. */
 void progress_format(const struct progress *p, unsigned width, struct text *line);
 
-/* Draws it on stderr when it is time to. */
+/* Draws it on stderr when it is time to, and how long it is until then. */
+int64_t progress_due_us(const struct progress *p, int64_t now_us);
 void progress_draw(struct progress *p, int64_t now_us);
 void progress_wipe(struct progress *p);
 /* Whether it is drawn again and again: stderr is a terminal. */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/background.h"
+#include "cli/failure.h"
 #include "cli/request.h"
 #include "cli/verbs.h"
 #include "cli/watch.h"
@@ -12,30 +13,42 @@
 struct told {
 	const struct ctl *ctl;
 	bool id;
+	bool silent; /* -q and --wait: nothing on stdout either, for cron */
 };
+
+/* Whoever gave -p wants to hear of it too: the number is not that of what was handed over just now. */
+static void tell_existed(bool quiet, uint32_t batch)
+{
+	if (!quiet)
+		fprintf(stderr, "submitted before with this key, as batch %" PRIu32 ": nothing was added\n", batch);
+}
 
 /* As soon as there is a batch that stays: whoever feeds a pipe for hours wants to look at it meanwhile. */
 static void tell_id(void *arg, uint32_t batch)
 {
 	struct told *t = arg;
 
-	if (t->id || t->ctl->args.follow || t->ctl->args.format == FORMAT_JSON || t->ctl->args.format == FORMAT_NDJSON)
+	const struct args *a = &t->ctl->args;
+
+	if (t->id || a->follow || t->silent || a->format == FORMAT_JSON || a->format == FORMAT_NDJSON)
 		return;
 	t->id = true;
-	printf(t->ctl->args.format == FORMAT_CSV ? "batch\r\n%" PRIu32 "\r\n" : "%" PRIu32 "\n", batch);
+	printf(a->format == FORMAT_CSV ? "batch\r\n%" PRIu32 "\r\n" : "%" PRIu32 "\n", batch);
 	fflush(stdout);
 }
 
-static void tell_result(const struct ctl *ctl, struct told *t, const struct submission *s)
+static void tell_result(const struct ctl *ctl, struct told *t, bool quiet, const struct submission *s)
 {
 	const struct args *a = &ctl->args;
 
 	tell_id(t, s->batch);
-	if (!t->id && !a->follow)
+	if (!t->id && !a->follow && !t->silent)
 		printf("{\"batch\":%" PRIu32 ",\"jobs\":%" PRIu64 ",\"existed\":%s}\n", s->batch, s->jobs,
 		       s->existed ? "true" : "false");
+	if (a->follow && a->print_id) /* the rows have stdout */
+		fprintf(stderr, "%" PRIu32 "\n", s->batch);
 	if (s->existed)
-		ctl_note(ctl, "submitted before with this key, as batch %" PRIu32 ": nothing was added", s->batch);
+		tell_existed(quiet, s->batch);
 	else if (a->follow || a->wait)
 		ctl_note(ctl, "batch %" PRIu32 ": %" PRIu64 " job%s", s->batch, s->jobs, s->jobs == 1 ? "" : "s");
 	else if (isatty(STDERR_FILENO))
@@ -44,7 +57,7 @@ static void tell_result(const struct ctl *ctl, struct told *t, const struct subm
 }
 
 /* What a pipe brings is followed while it comes. */
-static int submit_and_follow(struct ctl *ctl)
+static int submit_and_follow(struct ctl *ctl, bool quiet)
 {
 	struct submission s;
 	struct background *b;
@@ -55,33 +68,46 @@ static int submit_and_follow(struct ctl *ctl)
 	b = background_submit(ctl, &batch, &e);
 	if (!b)
 		return ctl_report(&e);
+	if (batch && ctl->args.print_id)
+		fprintf(stderr, "%" PRIu32 "\n", batch);
 	if (batch)
 		status = watch_follow(ctl, batch);
 	if (background_join(b, &s, &e) < 0)
 		return ctl_report(&e);
 	if (s.existed)
-		ctl_note(ctl, "submitted before with this key, as batch %" PRIu32 ": nothing was added", s.batch);
+		tell_existed(quiet, s.batch);
+	return status;
+}
+
+static int wait_for(struct ctl *ctl, const struct told *told, uint32_t batch)
+{
+	int status = watch_wait(ctl, batch, CLOCK_NEVER);
+
+	if (told->silent && (status == STATUS_FAILED || status == STATUS_CANCELLED))
+		failure_tell_batch(ctl, batch);
 	return status;
 }
 
 int verb_submit(struct ctl *ctl)
 {
-	struct told told = {.ctl = ctl};
+	const struct args *a = &ctl->args;
+	struct told told = {.ctl = ctl, .silent = a->quiet && a->wait && !a->print_id};
+	bool quiet = a->quiet;
 	struct submission s;
 	struct err e;
 
-	if (ctl->args.wait && ctl->args.follow) {
+	if (a->wait && a->follow) {
 		err_set(&e, ERR_USAGE, NULL, " submit: --follow waits by itself; leave --wait away");
 		return ctl_report(&e);
 	}
-	ctl->args.quiet = ctl->args.quiet || ctl->args.print_id;
-	if (ctl->args.follow && request_is_stream(&ctl->args))
-		return submit_and_follow(ctl);
+	ctl->args.quiet = quiet || a->print_id;
+	if (a->follow && request_is_stream(a))
+		return submit_and_follow(ctl, quiet);
 	if (request_submit(ctl, &s, tell_id, &told, &e) < 0)
 		return ctl_report(&e);
-	tell_result(ctl, &told, &s);
+	tell_result(ctl, &told, quiet, &s);
 	fflush(stdout);
-	if (ctl->args.follow)
+	if (a->follow)
 		return watch_follow(ctl, s.batch);
-	return ctl->args.wait ? watch_wait(ctl, s.batch, CLOCK_NEVER) : STATUS_FINE;
+	return a->wait ? wait_for(ctl, &told, s.batch) : STATUS_FINE;
 }

@@ -92,6 +92,16 @@ static const struct opt get_options[] = {
     {0},
 };
 
+static const struct opt retry_options[] = {
+    FLAG(0, "unsafe", unsafe, "also requests that may have been carried out (unknown_outcome)"),
+    {0},
+};
+
+static const struct opt rm_options[] = {
+    FLAG(0, "ended", ended, "all batches of yours that have ended"),
+    {0},
+};
+
 static const struct opt limit_options[] = {
     VALUE(0, "rate", OPT_RATES, rates, "RATE", "at most so many in any such time, as 100/min; up to four of them"),
     NUMBER(0, "concurrency", concurrency, "K", 1, 1000000, "at most K requests at a time"),
@@ -165,8 +175,8 @@ const struct verb verbs[] = {
      1,
      {get_options}},
     {"cancel", "BATCH|JOB...", "end what has not ended", NULL, verb_cancel, 1, ANY, {NULL}},
-    {"retry", "BATCH|JOB...", "queue again what failed or was cancelled", NULL, verb_retry, 1, ANY, {NULL}},
-    {"rm", "BATCH...", "remove ended batches with their results", NULL, verb_rm, 1, ANY, {NULL}},
+    {"retry", "BATCH|JOB...", "queue again what failed or was cancelled", NULL, verb_retry, 1, ANY, {retry_options}},
+    {"rm", "BATCH...", "remove ended batches with their results; 7-12 is a range", NULL, verb_rm, 0, ANY, {rm_options}},
     {"pause", "BATCH...", "start nothing new; what runs goes on", NULL, verb_pause, 1, ANY, {NULL}},
     {"resume", "BATCH...", "end a pause", NULL, verb_resume, 1, ANY, {NULL}},
     {"explain",

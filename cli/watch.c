@@ -22,7 +22,7 @@
 #define PATIENCE_US   INT64_C(30000000)
 #define AWAY_SLEEP_MS 100
 #define TICK_US       INT64_C(200000)   /* between looks, where progress moves */
-#define TICK_SLOW_US  INT64_C(10000000) /* where it does not */
+#define TICK_SLOW_US  INT64_C(10000000) /* where it does not, or nothing is shown */
 
 struct patience {
 	bool heard;      /* the daemon was there before */
@@ -126,6 +126,18 @@ static void tell_limited(struct ctl *ctl, uint32_t batch)
 	text_clear(&l.line);
 }
 
+/* Shows how far it is, where it is time to, and says when to look again: where lines are written, when the next one is
+ * due, so that they come every ten seconds and not every second time. */
+static int64_t next_look(const struct ctl *ctl, struct progress *p)
+{
+	int64_t now = clock_boot_us();
+
+	if (ctl->args.quiet)
+		return TICK_SLOW_US;
+	progress_draw(p, now);
+	return progress_moves() ? TICK_US : progress_due_us(p, now);
+}
+
 int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 {
 	int64_t start = clock_boot_us(), left = timeout_us, tick = 0; /* the first answer comes at once */
@@ -147,16 +159,18 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		if (!j)
 			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
 		heard(&patience);
-		tick = progress_moves() && !ctl->args.quiet ? TICK_US : TICK_SLOW_US;
 		if (progress_exit_status(j) >= 0)
 			break;
 		progress_update(&progress, j, clock_boot_us());
 		json_decref(j);
 		if (left == 0)
 			return gave_up(batch, timeout_us);
-		if (!ctl->args.quiet)
-			progress_draw(&progress, clock_boot_us());
+		tick = next_look(ctl, &progress);
 	}
+	/* What wait is asked for is data where a form of it was given; submit prints its own. */
+	if (ctl->verb->run == verb_wait && ctl->args.format_name &&
+	    rows_object(ctl->args.format, j, &layout_batch, &e) < 0)
+		ctl_report(&e);
 	status = watch_ended(ctl, j);
 	json_decref(j);
 	if (status == STATUS_FAILED)

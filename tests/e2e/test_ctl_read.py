@@ -190,6 +190,11 @@ def test_quiet_says_nothing(ctl, mixed):
     assert ctl("wait", mixed, "-q", check=1).err == ""
 
 
+def test_wait_gives_the_batch_in_the_form_that_is_asked_for(ctl, mixed):
+    assert ctl("wait", mixed, "-f", "json", check=1).json()["counts"]["failed"] == 1
+    assert ctl("wait", mixed, check=1).out == ""
+
+
 def test_progress_moves_on_a_terminal_and_is_wiped(daemon, apisim):
     batch = daemon.ctl("submit", "-p", "--concurrency", "2", apisim.url + "/delay/0.3?[1-6]").out.strip()
     out, status = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "wait", batch], columns=60)
@@ -355,6 +360,81 @@ def test_pause_and_resume(ctl, apisim):
     assert ctl("status", batch, "-f", "json").json()["counts"] == b["counts"]
     ctl("resume", batch)
     ctl("wait", batch)
+
+
+def test_what_has_ended_is_said_to_have(ctl, mixed):
+    for verb in ("cancel", "pause", "resume"):
+        assert f"batch {mixed} had ended already: failed" in ctl(verb, mixed).err
+    assert f"job {mixed}.1 had ended already: done" in ctl("cancel", f"{mixed}.1").err
+
+
+def test_changing_verbs_show_no_data_and_say_so(ctl, mixed):
+    for verb in ("cancel", "retry", "rm", "pause", "resume"):
+        assert "-f has no use here" in ctl(verb, mixed, "-f", "json", check=2).err
+
+
+def test_ranges_and_all_that_has_ended_are_removed(ctl, apisim):
+    for _ in range(6):
+        ctl("submit", "--wait", apisim.url + "/uuid")
+    running = ctl("submit", "-p", apisim.url + "/hang").out.strip()
+
+    def left():
+        return [b["batch"] for b in ctl("status", "-f", "json").json()]
+
+    ctl("rm", "2-4", "6")
+    assert left() == [7, 5, 1]
+    assert "there are no batches 2-4" in ctl("rm", "2-4", check=4).err
+    assert "--ended is for all" in ctl("rm", "--ended", "1", check=2).err and "BATCH is missing" in ctl("rm", check=2).err
+    ctl("rm", "--ended")
+    assert left() == [int(running)]
+    ctl("cancel", running)
+
+
+# ---- last ----
+
+
+def test_the_newest_batch_is_called_last(ctl, apisim, scratch):
+    assert "you have none" in ctl("status", "last", check=4).err
+    ctl("submit", "--wait", "--name", "one", apisim.url + "/uuid")
+    ctl("submit", "--wait", "--name", "two", apisim.url + "/bytes/[3-5]")
+    for last in ("last", "-1"):
+        assert ctl("status", last, "-f", "json").json()["name"] == "two"
+        assert ctl("show", f"{last}.3", "-f", "json").json()["size"] == 5
+        assert len(ctl("results", last, "-f", "ndjson").rows()) == 3
+        ctl("wait", last)
+        ctl("get", last, "-o", f"{scratch}/{{seq}}")
+        assert ctl("get", f"{last}.1").out == "\0\1\2"
+    ctl("rm", "last")
+    assert ctl("status", "last", "-f", "json").json()["name"] == "one"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_the_last_batch_is_the_callers_own_also_for_an_administrator(daemon, ctl, apisim):
+    os.chmod(daemon.socket, 0o666)
+    mine = ctl("submit", "-p", "--wait", apisim.url + "/uuid").out.split()[0]
+    ctl("submit", "-p", "--wait", apisim.url + "/uuid", user=65534, group=65534, extra_groups=[])
+    assert ctl("status", "last", "-f", "json").json()["batch"] == int(mine)
+    ctl("rm", "--ended")
+    assert [b["uid"] for b in ctl("status", "-f", "json").json()] == [65534]
+
+
+# ---- retry, of what may have been carried out ----
+
+
+def test_what_may_have_been_carried_out_is_not_sent_again_by_a_plain_retry(ctl, apisim):
+    batch = ctl("submit", "-p", "-X", "POST", apisim.url + "/{reset?bytes=0,status/404,reset?bytes=0}").out.strip()
+    ctl("wait", batch, check=1)
+    unknown = [row["job"] for row in ctl("results", batch, "-f", "ndjson").rows() if row["reason"] == "unknown_outcome"]
+    assert len(unknown) == 2
+    r = ctl("retry", batch, check=1)
+    assert f"2 jobs of batch {batch} may have been carried out" in r.err and "--unsafe" in r.err
+    assert "may have been carried out" in ctl("retry", unknown[0], check=1).err
+    assert ctl("status", batch, "-f", "json").json()["state"] == "failed", "nothing was retried"
+    ctl("retry", f"{batch}.2")
+    ctl("wait", batch, check=1)
+    ctl("retry", "--unsafe", batch)
+    ctl("wait", batch, check=1)
+    assert {row["attempts"] for row in ctl("results", batch, "-f", "ndjson").rows()} >= {2}
 
 
 def test_several_operands_are_all_tried_and_the_first_refusal_is_the_exit_status(ctl, mixed, apisim):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -319,3 +320,33 @@ def test_ten_million_urls_need_no_memory_and_an_interrupt_takes_them_back(daemon
         child.stdout.close()
     assert child.returncode == 130
     wait_until(lambda: daemon.ctl("status", "-f", "json").json() == [], 30, "the held batch is taken back")
+
+
+# ---- for cron ----
+
+
+def test_quiet_and_waiting_say_nothing_when_all_is_well(ctl, apisim):
+    r = ctl("submit", "-q", "--wait", apisim.url + "/uuid?[1-3]")
+    assert (r.out, r.err) == ("", "")
+    assert ctl("submit", "-q", apisim.url + "/uuid").out == "2\n", "without --wait the number is what was asked for"
+
+
+def test_quiet_and_waiting_tell_a_failure_in_one_paragraph(ctl, apisim):
+    r = ctl("submit", "-q", "--wait", apisim.url + "/{uuid,status/404}?[1-5]", check=1)
+    lines = r.err.splitlines()
+    assert r.out == "" and lines[0] == "fanoutctl: batch 1: 5 of 10 done, 5 failed", r
+    assert re.fullmatch(r"  1\.6 .*/status/404\?1: .*404 Not Found.*", lines[1])
+    assert len(lines) == 5 and lines[4] == "  and 2 more: fanoutctl results 1 --state failed"
+
+
+def test_the_number_comes_first_on_stderr_where_rows_have_stdout(ctl, apisim):
+    r = ctl("submit", "-p", "--follow", "-f", "ndjson", apisim.url + "/uuid")
+    assert r.err == "1\n" and len(r.rows()) == 1
+    r = ctl("submit", "-p", "--follow", "-f", "ndjson", "-i", "-", input=apisim.url + "/uuid\n")
+    assert r.err == "2\n" and len(r.rows()) == 1
+
+
+def test_a_key_that_was_used_is_told_also_with_the_number_alone(ctl, apisim):
+    ctl("submit", "-p", "--key", "k", apisim.url + "/uuid")
+    r = ctl("submit", "-p", "--key", "k", apisim.url + "/uuid?another")
+    assert r.out == "1\n" and "nothing was added" in r.err

@@ -69,6 +69,19 @@ static void the_forecast_counts_where_it_is_later_than_the_speed_says(void **arg
 	json_decref(j);
 }
 
+/* Tests have no terminal: a line every ten seconds. */
+static void a_line_is_due_ten_seconds_behind_the_one_before(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 90, 10, 0, 0, 1000000);
+	progress_draw(&p, 1000000);
+	assert_int_equal(progress_due_us(&p, 1000000), 10000000);
+	assert_int_equal(progress_due_us(&p, 10999999), 1);
+	assert_int_equal(progress_due_us(&p, 12000000), 0);
+}
+
 static void a_narrow_terminal_gets_what_matters_most(void **arg)
 {
 	struct progress p = {0};
@@ -220,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_line_says_how_far_how_fast_and_how_long),
 	    cmocka_unit_test(the_forecast_counts_where_it_is_later_than_the_speed_says),
+	    cmocka_unit_test(a_line_is_due_ten_seconds_behind_the_one_before),
 	    cmocka_unit_test(a_narrow_terminal_gets_what_matters_most),
 	    cmocka_unit_test(a_wide_terminal_gets_a_bar),
 	    cmocka_unit_test(a_pause_and_an_open_batch_are_told),

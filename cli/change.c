@@ -1,0 +1,297 @@
+/* The verbs that change a batch or a job: cancel, retry, rm, pause, resume. */
+#define _GNU_SOURCE 1 /* memmem */
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/lines.h"
+#include "cli/progress.h"
+#include "cli/verbs.h"
+#include "lib/jobid.h"
+#include "lib/reason.h"
+
+#define LIST_PAGE    1000  /* the most that the daemon gives at once */
+#define UNKNOWN_MOST 10000 /* then they are not counted on */
+
+struct change {
+	const char *action; /* the last word of the path; NULL: DELETE */
+	bool jobs;          /* a job may be named too */
+	bool running;       /* has a sense only for what has not ended */
+};
+
+/* What an operand names. */
+struct target {
+	uint64_t job; /* 0: a batch */
+	uint32_t batch;
+	char path[64];
+};
+
+static int parse(const struct change *c, const char *operand, struct target *t, struct err *e)
+{
+	*t = (struct target){0};
+	if (c->jobs && jobid_parse(operand, &t->job) == 0) {
+		snprintf(t->path, sizeof t->path, "/v1/jobs/%s", operand);
+		return 0;
+	}
+	if (ctl_parse_batch(operand, &t->batch, e) < 0)
+		return -1;
+	snprintf(t->path, sizeof t->path, "/v1/batches/%" PRIu32, t->batch);
+	return 0;
+}
+
+/* ---- retry: what may have been carried out ---- */
+
+struct unknown {
+	json_int_t count;
+};
+
+static int on_failed(void *arg, const char *line, size_t len, struct err *e)
+{
+	struct unknown *u = arg;
+	const char *name = job_reason_name(REASON_UNKNOWN_OUTCOME), *reason;
+	json_t *row;
+
+	if (!memmem(line, len, name, strlen(name)))
+		return 0;
+	row = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	reason = json_string_value(json_object_get(row, "reason"));
+	u->count += reason && strcmp(reason, name) == 0;
+	json_decref(row);
+	return u->count < UNKNOWN_MOST ? 0 : err_set(e, ERR_NONE, NULL, "enough");
+}
+
+/* How many jobs of a batch that has failed ones may have been carried out; -1 with `e`. */
+static json_int_t count_unknown(struct ctl *ctl, const struct target *t, struct err *e)
+{
+	struct unknown u = {0};
+	struct lines lines = {.on_line = on_failed, .arg = &u};
+	char path[100];
+	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+	int rc;
+
+	snprintf(path, sizeof path, "%s/results?state=failed", t->path);
+	rc = client_call(ctl->client, &call, e);
+	if (rc == 0)
+		rc = lines_end(&lines, e);
+	lines_clear(&lines);
+	return rc < 0 && u.count < UNKNOWN_MOST ? -1 : u.count;
+}
+
+static int check_safe(struct ctl *ctl, const struct target *t, const json_t *now, struct err *e)
+{
+	const char *reason = json_string_value(json_object_get(now, "reason"));
+	json_int_t n;
+
+	if (t->job && reason && strcmp(reason, job_reason_name(REASON_UNKNOWN_OUTCOME)) == 0)
+		return err_set(e, ERR_CONFLICT, "look at the server, then retry with --unsafe",
+			       "this job may have been carried out: it is not sent again by itself");
+	if (t->job || json_integer_value(json_object_get(json_object_get(now, "counts"), "failed")) == 0)
+		return 0;
+	n = count_unknown(ctl, t, e);
+	if (n <= 0)
+		return (int)n;
+	return err_set(e, ERR_CONFLICT,
+		       "--unsafe sends them again too; jobs can be retried one by one without it: fanoutctl retry 7.42",
+		       "%s%lld job%s of batch %" PRIu32
+		       " may have been carried out (unknown_outcome): nothing was retried",
+		       n < UNKNOWN_MOST ? "" : "at least ", (long long)n, n == 1 ? "" : "s", t->batch);
+}
+
+/* ---- one operand ---- */
+
+static bool has_ended(const struct target *t, const json_t *now)
+{
+	const char *word = json_string_value(json_object_get(now, "state"));
+	int state = word ? job_state_parse(word) : -1;
+
+	return t->job ? state == JOB_DONE || state == JOB_FAILED || state == JOB_CANCELLED
+		      : progress_exit_status(now) >= 0;
+}
+
+/* Looks before it asks, where what is there decides. Returns what to tell, or NULL with `e`. */
+static json_t *change_one(struct ctl *ctl, const struct change *c, const struct target *t, bool *before, struct err *e)
+{
+	json_t *now;
+
+	*before = false;
+	if (!c->action)
+		return client_delete(ctl->client, e, "%s", t->path);
+	now = client_get_json(ctl->client, e, "%s", t->path);
+	if (!now)
+		return NULL;
+	*before = c->running && has_ended(t, now);
+	if (*before)
+		return now;
+	if (!c->running && !ctl->args.unsafe && check_safe(ctl, t, now, e) < 0) {
+		json_decref(now);
+		return NULL;
+	}
+	json_decref(now);
+	return client_post_json(ctl->client, NULL, 0, e, "%s/%s", t->path, c->action);
+}
+
+static int change_operand(struct ctl *ctl, const struct change *c, const char *operand, struct err *e)
+{
+	struct target t;
+	bool before;
+	const char *state;
+	json_t *j = parse(c, operand, &t, e) < 0 ? NULL : change_one(ctl, c, &t, &before, e);
+
+	if (!j)
+		return ctl_report(e);
+	state = json_string_value(json_object_get(j, "state"));
+	ctl_note(ctl, "%s %s%s %s", t.job ? "job" : "batch", operand, before ? " had ended already:" : ":",
+		 c->action && state ? state : "removed");
+	json_decref(j);
+	return STATUS_FINE;
+}
+
+/* All operands, also behind one that was refused; the first refusal is the exit status. */
+static int change(struct ctl *ctl, const struct change *c)
+{
+	int status = STATUS_FINE;
+	struct err e = {0};
+
+	if (ctl_refuse_format(ctl, "it shows no data", &e) < 0 || ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	for (size_t i = 0; i < ctl->args.operand_count; i++) {
+		int one = change_operand(ctl, c, ctl->args.operands[i], &e);
+
+		status = status ? status : one;
+		if (one && (e.code == ERR_UNREACHABLE || ctl_interrupted()))
+			break;
+	}
+	return status;
+}
+
+/* ---- rm: also many at once ---- */
+
+struct found {
+	char **names;
+	size_t count, room;
+};
+
+static void add_found(struct found *f, const char *name)
+{
+	if (f->count == f->room) {
+		f->room = f->room ? 2 * f->room : 64;
+		f->names = realloc(f->names, f->room * sizeof *f->names);
+	}
+	if (!f->names || !(f->names[f->count++] = strdup(name)))
+		BUG("out of memory");
+}
+
+static const char *number(char *out, size_t size, json_int_t n)
+{
+	snprintf(out, size, "%lld", (long long)n);
+	return out;
+}
+
+/* Batches from `first` to `last`, newest first; with `ended` those of the caller that have ended. */
+static int find_batches(struct ctl *ctl, uint32_t first, uint32_t last, bool ended, struct found *f, struct err *e)
+{
+	json_int_t before = last < JOBID_BATCH_MAX ? (json_int_t)last + 1 : last, batch;
+	json_t *page, *row;
+	char text[24];
+	size_t i;
+
+	while (before > first) {
+		page =
+		    client_get_json(ctl->client, e, "/v1/batches?before=%lld&limit=%d", (long long)before, LIST_PAGE);
+		if (!page)
+			return -1;
+		json_array_foreach (json_object_get(page, "batches"), i, row) {
+			batch = json_integer_value(json_object_get(row, "batch"));
+			if (batch >= (json_int_t)first &&
+			    (!ended || (progress_exit_status(row) >= 0 &&
+					json_integer_value(json_object_get(row, "uid")) == (json_int_t)geteuid())))
+				add_found(f, number(text, sizeof text, batch));
+		}
+		before = json_integer_value(json_object_get(page, "next"));
+		json_decref(page);
+	}
+	return 0;
+}
+
+/* "7-12" */
+static bool parse_range(const char *text, uint32_t *first, uint32_t *last)
+{
+	size_t n = strcspn(text, "-");
+	char begin[16];
+
+	snprintf(begin, sizeof begin, "%.*s", (int)n, text);
+	return text[n] && n < sizeof begin && jobid_parse_batch(begin, first) == 0 &&
+	       jobid_parse_batch(text + n + 1, last) == 0 && *first <= *last;
+}
+
+static int gather(struct ctl *ctl, struct found *f, struct err *e)
+{
+	uint32_t first, last;
+
+	if (ctl->args.ended)
+		return ctl_connect(ctl, e) < 0 ? -1 : find_batches(ctl, 1, JOBID_BATCH_MAX, true, f, e);
+	for (size_t i = 0; i < ctl->args.operand_count; i++) {
+		const char *operand = ctl->args.operands[i];
+		size_t had = f->count;
+
+		if (!parse_range(operand, &first, &last)) {
+			add_found(f, operand);
+			continue;
+		}
+		if (ctl_connect(ctl, e) < 0 || find_batches(ctl, first, last, false, f, e) < 0)
+			return -1;
+		if (f->count == had)
+			return err_set(e, ERR_NOT_FOUND, NULL, "there are no batches %s", operand);
+	}
+	return 0;
+}
+
+int verb_rm(struct ctl *ctl)
+{
+	struct found f = {0};
+	struct err e;
+	int status;
+
+	if (ctl->args.ended == (ctl->args.operand_count > 0)) {
+		err_set(&e, ERR_USAGE, NULL, " rm: %s (usage: fanoutctl rm BATCH... | --ended)",
+			ctl->args.ended ? "--ended is for all; leave the batches away" : "BATCH is missing");
+		return ctl_report(&e);
+	}
+	if (gather(ctl, &f, &e) < 0) {
+		status = ctl_report(&e);
+	} else {
+		ctl->args.operands = f.names;
+		ctl->args.operand_count = f.count;
+		status = change(ctl, &(struct change){NULL, false, false});
+	}
+	for (size_t i = 0; i < f.count; i++)
+		free(f.names[i]);
+	free(f.names);
+	ctl->args.operand_count = 0;
+	return status;
+}
+
+int verb_cancel(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"cancel", true, true});
+}
+
+int verb_retry(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"retry", true, false});
+}
+
+int verb_pause(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"pause", false, true});
+}
+
+int verb_resume(struct ctl *ctl)
+{
+	return change(ctl, &(struct change){"resume", false, true});
+}

@@ -1,0 +1,71 @@
+/* Errors as lines. */
+#include "cli/failure.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/lines.h"
+#include "cli/progress.h"
+
+#define SHOWN_MAX 3
+
+void failure_add_job(struct text *line, const json_t *result)
+{
+	const char *job = json_string_value(json_object_get(result, "job"));
+	const char *error = json_string_value(json_object_get(result, "error"));
+	const char *reason = json_string_value(json_object_get(result, "reason"));
+	const char *state = json_string_value(json_object_get(result, "state"));
+	const char *url = json_string_value(json_object_get(result, "url"));
+
+	text_printf(line, "%s ", job ? job : "?");
+	text_add_shown(line, url ? url : "", 0);
+	text_add_str(line, ": ");
+	text_add_shown(line, error ? error : reason ? reason : state ? state : "failed", 0);
+}
+
+static int on_line(void *arg, const char *line, size_t len, struct err *e)
+{
+	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	struct text *t = arg;
+
+	(void)e;
+	text_add_str(t, "\n  ");
+	failure_add_job(t, row);
+	json_decref(row);
+	return 0;
+}
+
+void failure_tell_batch(struct ctl *ctl, uint32_t batch)
+{
+	struct text t = {0};
+	struct lines lines = {.on_line = on_line, .arg = &t};
+	struct progress p = {0};
+	char path[100];
+	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+	struct err e;
+	json_t *j = client_get_json(ctl->client, &e, "/v1/batches/%u", batch);
+	long long failed;
+
+	if (!j) {
+		ctl_report(&e);
+		return;
+	}
+	progress_update(&p, j, 0);
+	json_decref(j);
+	failed = p.counts[JOB_FAILED];
+	text_printf(&t, "batch %u: %lld of %lld done", batch, (long long)p.counts[JOB_DONE],
+		    (long long)progress_total(&p));
+	if (failed)
+		text_printf(&t, ", %lld failed", failed);
+	if (p.counts[JOB_CANCELLED])
+		text_printf(&t, ", %lld cancelled", (long long)p.counts[JOB_CANCELLED]);
+	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=%d", batch, SHOWN_MAX);
+	if (failed)
+		client_call(ctl->client, &call, &e);
+	if (failed > SHOWN_MAX)
+		text_printf(&t, "\n  and %lld more: fanoutctl results %u --state failed", failed - SHOWN_MAX, batch);
+	fprintf(stderr, "fanoutctl: %s\n", t.data);
+	lines_clear(&lines);
+	text_clear(&t);
+}

@@ -1,0 +1,16 @@
+/* What went wrong with a job, or with a batch, in words for stderr. */
+#ifndef FANOUT_CLI_FAILURE_H
+#define FANOUT_CLI_FAILURE_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "cli/ctl.h"
+#include "cli/text.h"
+
+/* "7.42 https://...: 404 Not Found", of a result that is not done. */
+void failure_add_job(struct text *line, const json_t *result);
+/* A paragraph for who asked for quiet and was told nothing so far: the batch's sums and its first errors. */
+void failure_tell_batch(struct ctl *ctl, uint32_t batch);
+
+#endif

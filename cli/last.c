@@ -1,0 +1,82 @@
+/* One question to the daemon, only where the word is used. */
+#include "cli/last.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "lib/jobid.h"
+
+/* What follows "last": "" or ".3"; NULL where the word is another. */
+static const char *behind(const char *word, const char *last)
+{
+	size_t n = strlen(last);
+
+	return strncmp(word, last, n) == 0 && (word[n] == '\0' || word[n] == '.') ? word + n : NULL;
+}
+
+void last_spell(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const char *rest = behind(argv[i], "-1");
+		char *word;
+
+		if (!rest)
+			continue;
+		word = malloc(strlen(rest) + sizeof "last");
+		if (!word)
+			BUG("out of memory");
+		sprintf(word, "last%s", rest);
+		argv[i] = word; /* kept for as long as the program runs, as argv is */
+	}
+}
+
+/* Administrators see everybody's: theirs is meant. */
+static int find(struct ctl *ctl, uint32_t *last, struct err *e)
+{
+	json_int_t before = JOBID_BATCH_MAX;
+	json_t *page, *row;
+	size_t i;
+
+	*last = 0;
+	while (*last == 0 && before) {
+		page = client_get_json(ctl->client, e, "/v1/batches?limit=100&before=%lld", (long long)before);
+		if (!page)
+			return -1;
+		json_array_foreach (json_object_get(page, "batches"), i, row) {
+			const json_t *uid = json_object_get(row, "uid");
+
+			if (*last == 0 && (!uid || json_integer_value(uid) == (json_int_t)geteuid()))
+				*last = (uint32_t)json_integer_value(json_object_get(row, "batch"));
+		}
+		before = json_integer_value(json_object_get(page, "next"));
+		json_decref(page);
+	}
+	if (*last)
+		return 0;
+	return err_set(e, ERR_NOT_FOUND, NULL, "there is no last batch: you have none");
+}
+
+int last_resolve(struct ctl *ctl, struct err *e)
+{
+	uint32_t last = 0;
+
+	for (size_t i = 0; i < ctl->args.operand_count; i++) {
+		const char *rest = behind(ctl->args.operands[i], "last");
+		char *word;
+
+		if (!rest)
+			continue;
+		if (last == 0 && (ctl_connect(ctl, e) < 0 || find(ctl, &last, e) < 0))
+			return -1;
+		word = malloc(sizeof "2147483647" + strlen(rest));
+		if (!word)
+			BUG("out of memory");
+		sprintf(word, "%u%s", last, rest);
+		ctl->args.operands[i] = word; /* likewise */
+	}
+	return 0;
+}
