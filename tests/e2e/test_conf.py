@@ -298,13 +298,11 @@ def local(scratch, *args, **options):
 
 
 def test_a_private_daemon_needs_nothing_and_ends_when_idle(scratch, apisim):
-    (scratch / "run").mkdir()
     child = local(scratch, "--idle", "1")
-    path = scratch / "run/fanout/fanout.sock"
+    path = scratch / "state/fanout/fanout.sock"
     wait_until(answers(path), 20, "it answers")
     assert path.stat().st_mode & 0o777 == 0o600
-    for directory in (path.parent, scratch / "state/fanout"):
-        assert directory.stat().st_mode & 0o777 == 0o700
+    assert path.parent.stat().st_mode & 0o777 == 0o700
     api = Api(path)
     api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/delay/2"}]})
     held = api.connect()
@@ -333,9 +331,8 @@ def test_a_private_daemon_reads_the_users_configuration(scratch, fanoutd):
     env = {"HOME": str(scratch)}
     assert f"{conf}:1: " in fanoutd("--local", env=env, check=START).err
     conf.write_text('workers = 1; socket = "/nowhere/s"; state_dir = "/nowhere";\n')
-    (scratch / "run").mkdir()
     child = local(scratch)
-    wait_until(answers(scratch / "run/fanout/fanout.sock"), 20, "it answers at the private place all the same")
+    wait_until(answers(scratch / "state/fanout/fanout.sock"), 20, "it answers at the private place all the same")
     child.terminate()
     assert child.wait(20) == 0
     child.stderr.close()
@@ -343,8 +340,8 @@ def test_a_private_daemon_reads_the_users_configuration(scratch, fanoutd):
 
 @ROOT_ONLY
 def test_a_private_directory_that_somebody_else_made_is_not_used(scratch):
-    (scratch / "run/fanout").mkdir(parents=True)
-    os.chown(scratch / "run/fanout", NOBODY, NOBODY)
+    (scratch / "state/fanout").mkdir(parents=True)
+    os.chown(scratch / "state/fanout", NOBODY, NOBODY)
     child = local(scratch)
     assert child.wait(20) == PERMISSION
     assert "not a directory of this user's own" in child.stderr.read().decode()
