@@ -160,7 +160,7 @@ void limit_recall_begin(struct limit *l)
 
 void limit_recall_end(struct limit *l, bool whole)
 {
-	for (unsigned i = 0; i < LIMIT_WINDOWS_MAX; i++) {
+	for (unsigned i = 0; l->before && i < LIMIT_WINDOWS_MAX; i++) {
 		if (!whole)
 			window_join(&l->windows[i], &l->before[i]);
 		window_clear(&l->before[i]);

@@ -81,7 +81,7 @@ void limit_seen(struct limit *l, int64_t counted_us);
 /* The record is going to be told anew, since the rule covers other requests now, or looks further back: what is seen
  * until limit_recall_end takes the place of what was counted before. Nothing is granted or ends in between; what is in
  * flight stays, and is not to be told. Where the record could not be read to its end (`whole` is false) what was
- * counted before stays too: rather twice than not at all. */
+ * counted before stays too: rather twice than not at all. Ending what was not begun does nothing. */
 void limit_recall_begin(struct limit *l);
 void limit_recall_end(struct limit *l, bool whole);
 

@@ -130,6 +130,9 @@ void sched_limit_learn_rate(struct sched *s, struct sched_limit *l, const struct
  * those that are gone from the list. A key is kept while it has lanes or limits: to forget it, set none (n = 0).
  * O(n + the key's jobs in flight where a limit is new). */
 void sched_key_limits(struct sched *s, const char *key, struct sched_limit *const limits[], unsigned n, int64_t now_us);
+/* A job in flight counts against this limit too, though its key does not have it: a rule came that would have given the
+ * job another key. Counts once, also when the limit has it already. */
+void sched_job_count(struct sched *s, struct sched_job *j, struct sched_limit *l);
 /* Iterates over keys: first with prev NULL. Setting no limits on a key without lanes removes it: ask for the next one
  * first. */
 struct sched_key *sched_key_next(const struct sched *s, const struct sched_key *prev);

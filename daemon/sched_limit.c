@@ -215,6 +215,20 @@ static void adopt_flying(struct sched *s, struct sched_key *k)
 	grants_release(before);
 }
 
+void sched_job_count(struct sched *s, struct sched_job *j, struct sched_limit *l)
+{
+	struct sched_grants *one, *joined;
+
+	if (grants_have(j->granted, l))
+		return;
+	one = grants_create(s, &l, 1);
+	joined = join(s, j->granted, one);
+	limit_adopt(l->limit, 1);
+	grants_release(j->granted);
+	grants_release(one);
+	j->granted = joined;
+}
+
 static bool same_list(const struct sched_grants *g, struct sched_limit *const limits[], unsigned n)
 {
 	return (g ? g->count : 0) == n && (n == 0 || memcmp(g->limits, limits, n * sizeof(*limits)) == 0);

@@ -22,7 +22,7 @@ static void scope_begin(struct world *w, struct scope *s, bool at_start)
 {
 	s->limit = sched_limit_create(w->sched, &s->rule, s);
 	if (!is_history_lost(w, at_start))
-		record_recall(w, s);
+		record_recall(w, s, at_start);
 }
 
 static void scope_change(struct world *w, struct scope *s, bool looks_further)
@@ -31,7 +31,7 @@ static void scope_change(struct world *w, struct scope *s, bool looks_further)
 	if (!looks_further || is_history_lost(w, false))
 		return;
 	sched_limit_recall_begin(w->sched, s->limit);
-	record_recall(w, s);
+	record_recall(w, s, false);
 	sched_limit_recall_end(w->sched, s->limit, true);
 }
 

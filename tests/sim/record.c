@@ -47,24 +47,25 @@ void record_remove(struct world *w, size_t attempt)
 }
 
 /* On the common clock of now. */
-static int64_t recalled_us(const struct world *w, const struct attempt *a)
+static int64_t recalled_us(const struct world *w, const struct attempt *a, bool at_start)
 {
 	int64_t t = a->noted_counted_us;
 
-	if (w->mutation == MUTATE_TRUST_WALL)
-		return clock_now(w) - (w->now_us + w->wall_ahead_us - a->noted_wall_us);
+	if (w->mutation == MUTATE_TRUST_WALL) /* once at the start; the judge has to know what was told */
+		return at_start ? clock_now(w) - (w->now_us + w->wall_ahead_us - a->noted_wall_us)
+				: a->told_us - w->booted_us;
 	for (unsigned boot = a->boot; boot < w->boot; boot++)
 		t = limit_after_reboot_us(t, w->boot_last_us[boot]);
 	return t;
 }
 
-void record_recall(struct world *w, struct scope *s)
+void record_recall(struct world *w, struct scope *s, bool at_start)
 {
 	for (size_t i = 0; i < w->attempt_count; i++) {
 		const struct attempt *a = &w->attempts[i];
 
 		if (!a->open && !a->removed && scope_covers(s, a->lane))
-			sched_limit_seen(w->sched, s->limit, recalled_us(w, a));
+			sched_limit_seen(w->sched, s->limit, recalled_us(w, a, at_start));
 	}
 }
 
@@ -77,7 +78,8 @@ void record_restart(struct world *w)
 			record_end(w, i, w->now_us + SAFETY_US);
 		if (!a->removed)
 			judge_told(w, i,
-				   w->mutation == MUTATE_FORGET_RESTART ? INT64_MIN : recalled_us(w, a) + w->booted_us);
+				   w->mutation == MUTATE_FORGET_RESTART ? INT64_MIN
+									: recalled_us(w, a, true) + w->booted_us);
 	}
 	judge_restart(w);
 }

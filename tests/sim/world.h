@@ -255,7 +255,7 @@ bool refused(const struct flight *f);
 size_t record_open(struct world *w, const struct lane *l);
 void record_end(struct world *w, size_t attempt, int64_t counted_us);
 void record_remove(struct world *w, size_t attempt);
-void record_recall(struct world *w, struct scope *s); /* tells the limit of a scope */
+void record_recall(struct world *w, struct scope *s, bool at_start); /* tells the limit of a scope */
 void record_restart(struct world *w);
 
 /* life.c: jobs by daemon/job, attempts by daemon/retry */

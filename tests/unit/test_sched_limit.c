@@ -315,6 +315,29 @@ static void a_list_that_changes_back_and_forth_counts_a_job_once(void **arg)
 	assert_int_equal(in_flight(two), 0);
 }
 
+static void a_job_in_flight_can_count_against_a_limit_that_its_key_does_not_have(void **arg)
+{
+	struct sched_limit *host = at_once(5), *path = limit_of(1, 10 * S);
+	struct sched_job *j;
+
+	(void)arg;
+	lane("a:80", 1);
+	set_limits("a:80", host, NULL);
+	j = pick(0);
+	sched_job_count(s, j, path);
+	sched_job_count(s, j, path);
+	sched_job_count(s, j, host);
+	assert_int_equal(in_flight(host), 1);
+	assert_int_equal(in_flight(path), 1);
+	lane_at(batch(1, 0), "a:80/v1", "a:80", 1);
+	set_limits("a:80/v1", host, path, NULL);
+	assert_null(sched_pick(s, 0));
+	end(j, 3 * S);
+	assert_int_equal(in_flight(host), 0);
+	assert_null(sched_pick(s, 3 * S));
+	end(pick(13 * S), 13 * S);
+}
+
 static void a_refund_gives_back_in_the_limits_that_granted(void **arg)
 {
 	struct sched_limit *one = limit_of(1, S), *two = limit_of(1, S);
@@ -696,6 +719,7 @@ int main(void)
 	    TEST(a_limit_counts_once_however_often_it_is_named),
 	    TEST(a_job_ends_in_the_limits_that_granted_it_whatever_the_list_is_by_then),
 	    TEST(a_list_that_changes_back_and_forth_counts_a_job_once),
+	    TEST(a_job_in_flight_can_count_against_a_limit_that_its_key_does_not_have),
 	    TEST(a_refund_gives_back_in_the_limits_that_granted),
 	    TEST(a_freed_limit_is_gone_from_its_keys_and_the_jobs_it_granted_end),
 	    TEST(limits_can_be_set_before_a_key_has_lanes_and_outlive_them),
