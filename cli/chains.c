@@ -76,8 +76,9 @@ static void print_chain(const struct chain *chain, int width, FILE *out)
 		units_format_duration(took, chain->last_us - chain->first_us);
 	text_reserve(&name, 0);
 	text_add_shown(&name, chain->name, 0);
-	fprintf(out, "chain %-*s  %lld of %lld done  %-9s  %s\n", width, name.data, (long long)chain->counts[JOB_DONE],
-		(long long)jobs, job_state_name(state), took);
+	fprintf(out, "chain %-*s  %lld of %lld done%s%s%s%s\n", width, name.data, (long long)chain->counts[JOB_DONE],
+		(long long)jobs, state == JOB_DONE ? "" : ", ", state == JOB_DONE ? "" : job_state_name(state),
+		*took ? " in " : "", took);
 	text_clear(&name);
 }
 

@@ -1,19 +1,20 @@
 /* Tables of columns. The csv ones follow docs/API.md, member by member. */
 #include "cli/layouts.h"
 
-#define ALWAYS   false
-#define OPTIONAL true
+#define ALWAYS   0
+#define OPTIONAL COLUMN_OPTIONAL
 
 static const struct column results_table[] = {
     {"JOB", "job", CELL_TEXT, ALWAYS, 6},
-    {"CHAIN", "chain", CELL_TEXT, OPTIONAL, 0},
-    {"TAG", "tag", CELL_TEXT, OPTIONAL, 0},
+    {"CHAIN", "chain", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
+    {"TAG", "tag", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
     {"STATE", "state", CELL_TEXT, ALWAYS, 6},
     {"STATUS", "status", CELL_COUNT, ALWAYS, 6},
-    {"TIME", "timings.total_us", CELL_SECONDS, ALWAYS, 8},
-    {"SIZE", "size", CELL_BYTES, ALWAYS, 9},
-    {"URL", "url", CELL_TEXT, ALWAYS, 40},
-    {"ERROR", "error|reason", CELL_TEXT, OPTIONAL, 0},
+    {"TRIES", "attempts", CELL_TRIES, OPTIONAL | COLUMN_DROP(3), 0},
+    {"TIME", "timings.total_us", CELL_SECONDS, COLUMN_DROP(2), 8},
+    {"SIZE", "size", CELL_BYTES, COLUMN_DROP(1), 9},
+    {"URL", "url", CELL_TEXT, ALWAYS, 0},
+    {"ERROR", "error|reason", CELL_TEXT, OPTIONAL | COLUMN_BENEATH, 0},
     {0},
 };
 
@@ -102,16 +103,16 @@ const struct layout layout_results_body = {results_table, results_body_csv};
 
 static const struct column batches_table[] = {
     {"BATCH", "batch", CELL_COUNT, ALWAYS, 0},
-    {"NAME", "name", CELL_TEXT, OPTIONAL, 0},
+    {"NAME", "name", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
     {"STATE", "state", CELL_TEXT, ALWAYS, 0},
-    {"BLOCKED", "counts.blocked", CELL_COUNT, OPTIONAL, 0},
-    {"QUEUED", "counts.queued", CELL_COUNT, ALWAYS, 0},
-    {"RUNNING", "counts.running", CELL_COUNT, ALWAYS, 0},
+    {"BLOCKED", "counts.blocked", CELL_TALLY, OPTIONAL | COLUMN_DROP(2), 0},
+    {"QUEUED", "counts.queued", CELL_TALLY, OPTIONAL, 0},
+    {"RUNNING", "counts.running", CELL_TALLY, OPTIONAL | COLUMN_DROP(4), 0},
     {"DONE", "counts.done", CELL_COUNT, ALWAYS, 0},
-    {"FAILED", "counts.failed", CELL_COUNT, ALWAYS, 0},
-    {"CANCELLED", "counts.cancelled", CELL_COUNT, ALWAYS, 0},
-    {"SUBMITTED", "submitted_at", CELL_TIME, ALWAYS, 0},
-    {"ENDED", "ended_at", CELL_TIME, ALWAYS, 0},
+    {"FAILED", "counts.failed", CELL_TALLY, OPTIONAL, 0},
+    {"CANCELLED", "counts.cancelled", CELL_TALLY, OPTIONAL | COLUMN_DROP(3), 0},
+    {"SUBMITTED", "submitted_at", CELL_WHEN, COLUMN_DROP(3), 0},
+    {"ENDED", "ended_at", CELL_WHEN, COLUMN_DROP(1), 0},
     {0},
 };
 

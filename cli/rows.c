@@ -96,6 +96,7 @@ void rows_cell(struct text *t, const json_t *row, const struct column *c)
 		text_add_str(t, units_format_bytes(shown, json_integer_value(j)));
 		break;
 	case CELL_TIME:
+	case CELL_WHEN:
 		us = when_parse_us(json_string_value(j));
 		text_add_str(t, us < 0 ? "?" : when_format(shown, us));
 		break;
@@ -196,6 +197,12 @@ int rows_put(struct rows *r, const json_t *row, struct err *e)
 		free(dumped);
 	}
 	return check_stdout(e);
+}
+
+void rows_expect(struct rows *r, const json_t *row)
+{
+	if (r->table)
+		table_expect(r->table, row);
 }
 
 void rows_flush(struct rows *r)

@@ -1,6 +1,9 @@
-/* Tables for people: by libsmartcols where rows are at hand, a piece at a time with the widths of the first; by
- * ourselves where they come one by one. On a terminal the last column is cut to fit, elsewhere nothing is. */
-#include <libsmartcols/libsmartcols.h>
+/* Tables for people. Rows are held back until there are enough to know how wide the columns are (or until those who
+ * watch want to see them), then shown; a column that has nothing to say so far is not there, and gets a new heading
+ * when it has. Off a terminal nothing is cut. A table that is too wide for its terminal gives up, in this order: space
+ * between columns, the place of errors beside their row (they get a line of their own), columns of lesser use, and the
+ * ends of long texts, the URL's last. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,22 +11,31 @@
 #include <unistd.h>
 
 #include "cli/rows.h"
+#include "cli/when.h"
+#include "lib/clock.h"
 
 #define PIECE_ROWS  1000u
 #define COLUMNS_MAX 24u
+#define URL_LEAST   40u
+#define TEXT_LEAST  8u
+#define GAP_MOST    2u
+
+struct place {
+	const struct column *column;
+	bool used;      /* had something to say */
+	bool shown;     /* is there, since the last heading */
+	unsigned width; /* of its widest cell; as shown: made to fit */
+};
 
 struct table {
-	const struct column *columns[COLUMNS_MAX];
+	struct place places[COLUMNS_MAX];
 	size_t count;
-	bool live, headed, heading; /* heading: being shown just now */
-	unsigned width[COLUMNS_MAX];
+	bool live, headed;
+	bool beneath;      /* errors have lines of their own */
 	unsigned terminal; /* its columns; 0: none */
-	struct libscols_table *piece;
-	size_t rows;
-	bool used[COLUMNS_MAX];   /* had a value so far */
-	bool shown[COLUMNS_MAX];  /* in the last piece */
-	bool filled[COLUMNS_MAX]; /* live: has a value in this row */
-	struct text line;
+	unsigned gap;
+	json_t *held;           /* rows that are not shown yet */
+	struct text cell, line; /* scratch */
 };
 
 static unsigned terminal_width(void)
@@ -39,207 +51,283 @@ struct table *table_create(const struct column *columns, bool live)
 {
 	struct table *t = calloc(1, sizeof *t);
 
-	if (!t)
+	if (!t || !(t->held = json_array()))
 		BUG("out of memory");
 	for (; columns->head; columns++) {
 		if (t->count == COLUMNS_MAX)
 			BUG("more than %u columns", COLUMNS_MAX);
-		t->width[t->count] = columns->width;
-		t->columns[t->count++] = columns;
+		t->places[t->count++] = (struct place){.column = columns, .width = live ? columns->width : 0};
 	}
 	t->live = live;
 	t->terminal = terminal_width();
 	return t;
 }
 
+/* ---- cells ---- */
+
 static bool to_the_right(const struct column *c)
 {
-	return c->kind == CELL_COUNT || c->kind == CELL_SECONDS || c->kind == CELL_BYTES;
+	return c->kind != CELL_TEXT && c->kind != CELL_TIME && c->kind != CELL_WHEN;
 }
 
-/* ---- rows at hand ---- */
-
-static struct libscols_table *new_piece(struct table *t)
+static bool is_url(const struct column *c)
 {
-	struct libscols_table *piece = scols_new_table();
-
-	if (!piece)
-		BUG("out of memory");
-	if (t->terminal)
-		scols_table_set_termwidth(piece, t->terminal);
-	scols_table_set_termforce(piece, t->terminal ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
-	for (size_t i = 0; i < t->count; i++) {
-		int flags = (to_the_right(t->columns[i]) ? SCOLS_FL_RIGHT : 0) |
-			    (i + 1 == t->count || strcmp(t->columns[i]->path, "url") == 0 ? SCOLS_FL_TRUNC : 0);
-
-		if (!scols_table_new_column(piece, t->columns[i]->head, 0, flags))
-			BUG("out of memory");
-	}
-	return piece;
+	return strcmp(c->path, "url") == 0;
 }
 
-/* libsmartcols makes a column as wide as what is in it: the first cell of each further piece is filled up with blanks
- * to the width that the column had before. */
-static void fill_up(struct table *t, size_t i)
+/* Into t->cell; the heading where there is no row. */
+static const char *cell(struct table *t, const struct column *c, const json_t *row)
+{
+	char shown[WHEN_TEXT_SIZE];
+	int64_t us;
+
+	t->cell.len = 0;
+	if (!row) {
+		text_add_str(&t->cell, c->head);
+	} else if (c->kind == CELL_WHEN && t->terminal) {
+		us = when_parse_us(json_string_value(rows_member(row, c->path)));
+		text_add_str(&t->cell, us < 0 ? "" : when_format_short(shown, us, clock_wall_us()));
+	} else {
+		rows_cell(&t->cell, row, c);
+	}
+	return t->cell.data;
+}
+
+/* Whether a cell is a reason to show its column. */
+static bool says_something(const struct table *t, const struct column *c, const json_t *row)
+{
+	const json_t *value = rows_member(row, c->path);
+
+	if (c->kind == CELL_TALLY || c->kind == CELL_TRIES)
+		return json_integer_value(value) > (c->kind == CELL_TRIES);
+	return t->cell.len > 0;
+}
+
+/* Notes what a row needs. Returns whether a column is news. */
+static bool measure(struct table *t, const json_t *row)
 {
 	struct text shown = {0};
-	unsigned used = text_add_shown(&shown, t->line.data, 0);
-	int pad = t->width[i] > used ? (int)(t->width[i] - used) : 0;
-	bool right = to_the_right(t->columns[i]);
+	bool news = false;
 
-	shown.len = 0;
-	text_printf(&shown, "%*s%s%*s", right ? pad : 0, "", t->line.data, right ? 0 : pad, "");
-	t->line.len = 0;
-	text_add(&t->line, shown.data, shown.len);
+	for (size_t i = 0; i < t->count; i++) {
+		struct place *p = &t->places[i];
+		unsigned width = text_add_shown(&shown, cell(t, p->column, row), 0);
+
+		shown.len = 0;
+		if (!t->headed || !p->shown)
+			p->width = width > p->width ? width : p->width;
+		if (!p->used && (!(p->column->show & COLUMN_OPTIONAL) || says_something(t, p->column, row))) {
+			p->used = true;
+			news = true;
+		}
+	}
 	text_clear(&shown);
+	return news;
 }
 
-static void add_to_piece(struct table *t, const json_t *row)
-{
-	struct libscols_line *line;
+/* ---- making it fit ---- */
 
-	if (!t->piece)
-		t->piece = new_piece(t);
-	line = scols_table_new_line(t->piece, NULL);
-	if (!line)
-		BUG("out of memory");
-	for (size_t i = 0; i < t->count; i++) {
-		t->line.len = 0;
-		rows_cell(&t->line, row, t->columns[i]);
-		t->used[i] = t->used[i] || t->line.len;
-		if (t->headed && t->rows == 0)
-			fill_up(t, i);
-		if (scols_line_set_data(line, i, t->line.data))
-			BUG("out of memory");
-	}
-	t->rows++;
+static bool is_last(const struct table *t, size_t i)
+{
+	while (++i < t->count)
+		if (t->places[i].shown)
+			return false;
+	return true;
 }
 
-static void print_piece(struct table *t)
+static bool may_shrink(const struct table *t, size_t i)
 {
-	bool news = false; /* a column that was hidden so far: the heading is shown again */
+	const struct column *c = t->places[i].column;
 
-	for (size_t i = 0; i < t->count; i++) {
-		struct libscols_column *c = scols_table_get_column(t->piece, i);
-
-		if (t->columns[i]->optional && !t->used[i])
-			scols_column_set_flags(c, scols_column_get_flags(c) | SCOLS_FL_HIDDEN);
-		else
-			news = news || !t->shown[i];
-		t->shown[i] = !t->columns[i]->optional || t->used[i];
-	}
-	scols_table_enable_noheadings(t->piece, !news);
-	scols_print_table(t->piece);
-	for (size_t i = 0; !t->headed && i < t->count; i++)
-		t->width[i] = (unsigned)scols_column_get_width(scols_table_get_column(t->piece, i));
-	scols_unref_table(t->piece);
-	t->piece = NULL;
-	t->rows = 0;
-	t->headed = true;
+	return is_url(c) || (c->show & COLUMN_SHRINK) || (c->kind == CELL_TEXT && is_last(t, i));
 }
 
-/* ---- rows that come one by one ---- */
+static unsigned least(const struct table *t, size_t i)
+{
+	unsigned most = is_url(t->places[i].column) ? URL_LEAST : TEXT_LEAST, width = t->places[i].width;
 
-/* A column that was empty so far is not there; when it gets its first value, the heading is shown again. */
-static void note_used(struct table *t, const json_t *row)
+	return may_shrink(t, i) && width > most ? most : width;
+}
+
+static unsigned total(const struct table *t, unsigned (*width)(const struct table *t, size_t i))
+{
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (t->places[i].shown)
+			sum += width(t, i) + (sum ? t->gap : 0);
+	return sum;
+}
+
+static unsigned whole(const struct table *t, size_t i)
+{
+	return t->places[i].width;
+}
+
+static void put_errors_beneath(struct table *t)
 {
 	for (size_t i = 0; i < t->count; i++) {
-		t->line.len = 0;
-		rows_cell(&t->line, row, t->columns[i]);
-		t->filled[i] = t->line.len > 0;
-		if (t->used[i] || (t->columns[i]->optional && !t->filled[i] && i + 1 < t->count))
+		if (!(t->places[i].column->show & COLUMN_BENEATH))
 			continue;
-		t->used[i] = true;
-		t->headed = false;
+		t->beneath = true;
+		t->places[i].shown = false;
 	}
 }
 
-/* How many columns of the terminal cell i may take; 0: any number. On a terminal, the last cell of a row gets what is
- * left, and a URL in front of an error two thirds of it. */
-static unsigned room_for(const struct table *t, size_t i, unsigned column)
+static void drop_columns(struct table *t)
 {
-	bool url = strcmp(t->columns[i]->path, "url") == 0, last = true;
-	unsigned left = t->terminal > column + 12 ? t->terminal - column : 12;
-
-	for (size_t next = i + 1; next < t->count; next++)
-		last = last && !(t->heading ? t->used[next] : t->filled[next]);
-	if (!t->terminal || (!url && !last))
-		return 0;
-	return last ? left : left * 2 / 3;
+	for (unsigned rank = 1; rank <= COLUMN_DROPS && total(t, least) > t->terminal; rank++)
+		for (size_t i = 0; i < t->count; i++)
+			if (COLUMN_DROP_OF(t->places[i].column->show) == rank)
+				t->places[i].shown = false;
 }
 
-/* Adds one cell to t->line, at least as wide as its column, and remembers when it was wider. */
-static void add_live_cell(struct table *t, size_t i, const char *cell, unsigned *column)
+/* A column at a time from whatever is longest; a URL counts as half as long as it is. */
+static void shrink(struct table *t)
 {
+	for (unsigned sum = total(t, whole); sum > t->terminal; sum--) {
+		struct place *widest = NULL;
+		unsigned most = 0;
+
+		for (size_t i = 0; i < t->count; i++) {
+			struct place *p = &t->places[i];
+			unsigned weight = is_url(p->column) ? p->width : 2 * p->width;
+
+			if (!p->shown || p->width <= least(t, i) || weight <= most)
+				continue;
+			widest = p;
+			most = weight;
+		}
+		if (!widest)
+			return;
+		widest->width--;
+	}
+}
+
+static void fit(struct table *t)
+{
+	t->gap = GAP_MOST;
+	t->beneath = false;
+	for (size_t i = 0; i < t->count; i++) {
+		struct place *p = &t->places[i];
+		unsigned head = (unsigned)strlen(p->column->head);
+
+		p->shown = p->used;
+		p->width = p->width > head ? p->width : head;
+	}
+	if (!t->terminal)
+		return;
+	if (t->live)
+		put_errors_beneath(t); /* how long they will be is not known */
+	if (total(t, whole) > t->terminal)
+		t->gap = 1;
+	if (total(t, whole) > t->terminal)
+		put_errors_beneath(t);
+	drop_columns(t);
+	shrink(t);
+}
+
+/* ---- showing ---- */
+
+static void add_cell(struct table *t, size_t i, const json_t *row, unsigned *column)
+{
+	struct place *p = &t->places[i];
+	bool last = is_last(t, i);
+	unsigned room = 0, used;
 	struct text shown = {0};
-	unsigned room = room_for(t, i, *column), width, used = text_add_shown(&shown, cell, room);
 	int pad;
 
-	if (used > t->width[i] && i + 1 < t->count)
-		t->width[i] = used;
-	width = room && t->width[i] > room ? room : t->width[i];
-	pad = width > used ? (int)(width - used) : 0;
-	text_printf(&t->line, "%*s%s%*s  ", to_the_right(t->columns[i]) ? pad : 0, "", shown.len ? shown.data : "",
-		    to_the_right(t->columns[i]) ? 0 : pad, "");
-	*column += used + (unsigned)pad + 2;
+	cell(t, p->column, row);
+	if (t->terminal && last)
+		room = t->terminal > *column + TEXT_LEAST ? t->terminal - *column : TEXT_LEAST;
+	else if (t->terminal && may_shrink(t, i))
+		room = p->width;
+	used = text_add_shown(&shown, t->cell.data, room);
+	if (t->live && used > p->width && !last)
+		p->width = used;
+	pad = p->width > used ? (int)(p->width - used) : 0;
+	text_printf(&t->line, "%*s%s%*s", to_the_right(p->column) ? pad : 0, "", shown.len ? shown.data : "",
+		    to_the_right(p->column) || last ? 0 : pad + (int)t->gap, "");
+	if (to_the_right(p->column) && !last)
+		text_printf(&t->line, "%*s", (int)t->gap, "");
+	*column += used + (unsigned)pad + t->gap;
 	text_clear(&shown);
+}
+
+static void add_beneath(struct table *t, const json_t *row)
+{
+	unsigned indent = t->places[0].width + t->gap;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const struct column *c = t->places[i].column;
+
+		if (!(c->show & COLUMN_BENEATH) || !*cell(t, c, row))
+			continue;
+		text_printf(&t->line, "%*s", (int)indent, "");
+		text_add_shown(&t->line, t->cell.data,
+			       t->terminal > indent + TEXT_LEAST ? t->terminal - indent : TEXT_LEAST);
+		text_add_char(&t->line, '\n');
+	}
 }
 
 /* `row` NULL: the heading. */
-static void print_live(struct table *t, const json_t *row)
+static void print(struct table *t, const json_t *row)
 {
-	struct text cell = {0};
 	unsigned column = 0;
 
 	t->line.len = 0;
-	t->heading = !row;
-	for (size_t i = 0; i < t->count; i++) {
-		cell.len = 0;
-		if (row)
-			rows_cell(&cell, row, t->columns[i]);
-		else
-			text_add_str(&cell, t->columns[i]->head);
-		if (t->used[i])
-			add_live_cell(t, i, cell.data, &column);
-	}
+	for (size_t i = 0; i < t->count; i++)
+		if (t->places[i].shown)
+			add_cell(t, i, row, &column);
 	while (t->line.len && t->line.data[t->line.len - 1] == ' ')
 		t->line.len--;
 	text_add_char(&t->line, '\n');
+	if (t->beneath && row)
+		add_beneath(t, row);
 	fwrite(t->line.data, 1, t->line.len, stdout);
-	text_clear(&cell);
 }
 
-static void add_live(struct table *t, const json_t *row)
+void table_expect(struct table *t, const json_t *row)
 {
-	note_used(t, row);
-	if (!t->headed)
-		print_live(t, NULL);
-	t->headed = true;
-	print_live(t, row);
+	measure(t, row);
 }
 
 void table_add(struct table *t, const json_t *row)
 {
-	if (t->live) {
-		add_live(t, row);
-		return;
-	}
-	add_to_piece(t, row);
-	if (t->rows == PIECE_ROWS)
-		print_piece(t);
+	/* A reference more changes nothing that a row's giver could see. */
+	json_array_append(t->held, (json_t *)(uintptr_t)row);
+	if (json_array_size(t->held) == PIECE_ROWS)
+		table_flush(t);
 }
 
 void table_flush(struct table *t)
 {
-	if (t->piece)
-		print_piece(t);
+	bool news = !t->headed;
+	json_t *row;
+	size_t i;
+
+	if (json_array_size(t->held) == 0)
+		return;
+	json_array_foreach (t->held, i, row) {
+		news = measure(t, row) || news;
+	}
+	if (news) {
+		fit(t);
+		print(t, NULL);
+		t->headed = true;
+	}
+	json_array_foreach (t->held, i, row) {
+		print(t, row);
+	}
+	json_array_clear(t->held);
 }
 
 void table_free(struct table *t)
 {
 	if (!t)
 		return;
-	scols_unref_table(t->piece);
+	json_decref(t->held);
+	text_clear(&t->cell);
 	text_clear(&t->line);
 	free(t);
 }

@@ -275,6 +275,32 @@ static void show_pause(void *arg)
 	rows_flush(((struct show *)arg)->rows);
 }
 
+#define EXPECT_ROWS 200
+
+static int expect_row(void *arg, const char *line, size_t len, struct err *e)
+{
+	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+
+	(void)e;
+	if (row)
+		rows_expect(arg, row);
+	json_decref(row);
+	return 0;
+}
+
+/* How long names, tags and URLs are is known before the first job ends: columns do not move then. */
+static void expect_rows(struct ctl *ctl, uint32_t batch, struct rows *rows)
+{
+	struct lines lines = {.on_line = expect_row, .arg = rows};
+	char path[80];
+	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+	struct err e;
+
+	snprintf(path, sizeof path, "/v1/batches/%u/results?limit=%d", batch, EXPECT_ROWS);
+	client_call(ctl->client, &call, &e); /* what goes wrong here will do so again, and is told then */
+	lines_clear(&lines);
+}
+
 int watch_follow(struct ctl *ctl, uint32_t batch)
 {
 	struct show s = {.table = ctl->args.format == FORMAT_TABLE};
@@ -284,6 +310,8 @@ int watch_follow(struct ctl *ctl, uint32_t batch)
 	int rc, status;
 
 	s.rows = rows_open(ctl->args.format, &layout_results, true);
+	if (s.table)
+		expect_rows(ctl, batch, s.rows);
 	rc = watch_events(ctl->client, batch, &w, &ended, &e);
 	rows_close(s.rows, rc == 0);
 	if (rc < 0) {

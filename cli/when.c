@@ -103,6 +103,24 @@ const char *when_format(char *out, int64_t wall_us)
 	return out;
 }
 
+#define NEAR_S (183 * 86400)
+
+const char *when_format_short(char *out, int64_t wall_us, int64_t now_us)
+{
+	time_t s = (time_t)(wall_us / 1000000), now_s = (time_t)(now_us / 1000000);
+	struct tm tm, now;
+
+	if (!localtime_r(&s, &tm) || !localtime_r(&now_s, &now))
+		return when_format(out, wall_us);
+	if (tm.tm_year == now.tm_year && tm.tm_yday == now.tm_yday)
+		strftime(out, WHEN_TEXT_SIZE, "%H:%M:%S", &tm);
+	else if (s > now_s - NEAR_S && s < now_s + NEAR_S)
+		strftime(out, WHEN_TEXT_SIZE, "%m-%d %H:%M", &tm);
+	else
+		strftime(out, WHEN_TEXT_SIZE, "%Y-%m-%d", &tm);
+	return out;
+}
+
 const char *when_format_until(char *out, int64_t wall_us, int64_t now_us)
 {
 	char left[UNITS_TEXT_SIZE], at[WHEN_TEXT_SIZE];

@@ -14,8 +14,10 @@ int64_t when_parse_us(const char *text);
 int when_parse_given(const char *text, int64_t now_us, int64_t *us, struct err *e);
 
 #define WHEN_TEXT_SIZE 64
-/* For people, in their time zone: "2026-01-02 03:04:05". Both return `out` (at least WHEN_TEXT_SIZE). */
+/* For people, in their time zone: "2026-01-02 03:04:05". All return `out` (at least WHEN_TEXT_SIZE). */
 const char *when_format(char *out, int64_t wall_us);
+/* As short as can be: "03:04:05" today, "01-02 03:04" within half a year, "2026-01-02" else. */
+const char *when_format_short(char *out, int64_t wall_us, int64_t now_us);
 /* With what that is from now: "in 12.3 s, at 2026-01-02 03:04:05"; "now" when it is over. */
 const char *when_format_until(char *out, int64_t wall_us, int64_t now_us);
 

@@ -212,14 +212,60 @@ def test_nothing_moves_off_a_terminal(ctl, apisim):
     assert "\r" not in r.err and "\x1b" not in r.err + r.out
 
 
-def test_tables_fit_the_terminal(daemon, apisim):
-    batch = daemon.ctl("submit", "-p", apisim.url + "/{uuid,status/404}?" + "x" * 300).out.strip()
+def table_on_terminal(daemon, columns, *args):
+    """The lines of a table on a terminal so wide; none may be wider."""
+    out, _ = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "-q", *args], columns=columns)
+    lines = out.replace("\r", "").splitlines()
+    assert all(len(line) <= columns for line in lines), lines
+    return lines
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_tables_fit_the_terminal_and_the_url_has_most_of_it(daemon, apisim, columns):
+    batch = daemon.ctl("submit", "-p", "--tag", "some-tag", apisim.url + "/{uuid,status/404}?" + "x" * 300).out.strip()
     daemon.ctl("wait", batch, check=1)
     for verb in ("results", "follow"):
-        out, _ = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "-q", verb, batch], columns=90)
-        lines = [line.rstrip() for line in out.replace("\r", "").splitlines()]
-        assert len(lines) == 3, out
-        assert all(len(line) <= 90 for line in lines), lines
+        lines = table_on_terminal(daemon, columns, verb, batch)
+        assert len(lines) == 4, lines
+        assert lines[0].split()[0] == "JOB" and "STATUS" in lines[0] and "URL" in lines[0] and "ERROR" not in lines[0]
+        row, error = lines[lines.index(next(line for line in lines if "404" in line)) :][:2]
+        assert "/status" in row and re.match(r" {4,8}404 Not Found", error), lines
+        url = row[row.index("http://") :]
+        assert len(url) >= (28 if columns == 60 else 40) and url.endswith("…")
+
+
+def test_short_errors_stay_beside_their_urls(daemon, mixed):
+    lines = table_on_terminal(daemon, 200, "results", mixed)
+    assert lines[0].split()[-1] == "ERROR" and len(lines) == 4
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_list_of_batches_fits_the_terminal(daemon, apisim, columns):
+    ctl = daemon.ctl
+    ctl("submit", "--wait", "--name", "a rather long name for a batch, but allowed", apisim.url + "/{uuid,status/404}", check=1)
+    hanging = ctl("submit", "-p", "--concurrency", "1", apisim.url + "/hang?[1-3]").out.strip()
+    wait_until(lambda: ctl("status", hanging, "-f", "json").json()["counts"]["running"] == 1, 10, "one runs")
+    lines = table_on_terminal(daemon, columns, "status")
+    assert len(lines) == 3, lines
+    assert {"BATCH", "NAME", "STATE", "QUEUED", "DONE", "FAILED"} <= set(lines[0].split()) and "CANCELLED" not in lines[0]
+    assert columns == 60 or re.search(r"\d\d:\d\d:\d\d", lines[1]) and not re.search(r"\d{4}-\d\d-\d\d", lines[1])
+    ctl("cancel", hanging)
+
+
+def test_counts_that_are_all_zero_are_not_shown(ctl, apisim):
+    ctl("submit", "--wait", apisim.url + "/uuid")
+    assert ctl("status").lines()[0].split() == ["BATCH", "STATE", "DONE", "SUBMITTED", "ENDED"]
+    ctl("submit", "--wait", apisim.url + "/status/404", check=1)
+    assert ctl("status").lines()[0].split() == ["BATCH", "STATE", "DONE", "FAILED", "SUBMITTED", "ENDED"]
+
+
+def test_tries_are_shown_where_one_was_not_enough(ctl, apisim):
+    ctl("submit", "--wait", apisim.url + "/uuid")
+    assert "TRIES" not in ctl("results", "1").out
+    ctl("submit", "--wait", apisim.url + "/flaky?id=tries&fail=1&code=503", apisim.url + "/uuid")
+    head, first, second = ctl("results", "2").lines()
+    at = head.split().index("TRIES")
+    assert (first.split()[at], second.split()[at]) == ("2", "1")
 
 
 # ---- follow ----
@@ -256,15 +302,25 @@ def test_three_chains_run_side_by_side_each_in_order(ctl, apisim):
     ]
     r = ctl("submit", "--follow", "-i", "-", input="".join(json.dumps(line) + "\n" for line in lines))
     for chain, jobs in (("a", 2), ("b", 3), ("c", 2)):
-        assert re.search(rf"chain {chain} +{jobs} of {jobs} done +done +[\d.]+ (µs|ms|s)", r.err), r.err
+        assert re.search(rf"^chain {chain} +{jobs} of {jobs} done in [\d.]+ (µs|ms|s)$", r.err, re.M), r.err
     assert re.search(r"batch 1: 7 done in ", r.err)
     assert len(r.lines()) >= 8
 
 
+def test_columns_of_what_is_followed_do_not_move(ctl, apisim):
+    """The names of later jobs are longer than those of the first."""
+    lines = [{"url": apisim.url + f"/delay/{n / 20}?" + "x" * n, "chain": "c" * (3 * n + 1), "tag": "t" * (2 * n + 1)} for n in range(6)]
+    r = ctl("submit", "--follow", "-i", "-", "--hold", input="".join(json.dumps(line) + "\n" for line in lines))
+    table = [line for line in r.lines()]
+    assert len(table) == 7 and len({line.index("http://") for line in table[1:]}) == 1, r.out
+    assert table[0].index("URL") == table[1].index("http://")
+    assert table[0].index("TAG") == table[1].index(" t ") + 1
+
+
 def test_following_survives_a_daemon_that_is_killed_and_comes_back(daemon, apisim):
     batch = daemon.ctl("submit", "-p", "--concurrency", "1", apisim.url + "/delay/0.2?[1-8]").out.strip()
-    follower = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "follow", batch, "-f", "ndjson"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     waiter = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "wait", batch], stderr=subprocess.PIPE)
+    follower = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "follow", batch, "-f", "ndjson"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     first = follower.stdout.readline()
     daemon.kill(signal.SIGKILL)
     daemon.start()
