@@ -239,6 +239,15 @@ void engine_limits_load(struct engine *en); /* what operators set, from the stor
 /* A host has said something for the first time: its limit goes to all its keys. */
 void engine_host_attach(struct engine *en, const char *host);
 
+const char *engine_url_target(const char *url); /* path and query */
+/* The state of a rule for a host: found or made. */
+struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, const char *host);
+void engine_limit_drop(struct engine *en, struct engine_limit *l);
+/* Tells what was sent in the last window_us to the limits, or to those of one rule alone, anew. */
+int engine_limits_recall(struct engine *en, int64_t window_us, const char *only, struct err *e);
+int64_t engine_rule_window_us(const struct limit_rule *r); /* the longest; 0: it has no rate */
+int64_t engine_rules_window_us(struct engine *en);         /* of all; the store keeps its record for that long */
+
 /* engine_refuse.c */
 bool engine_refused(const struct message_outcome *o);
 /* The host refused: pauses it. Returns until when, wall. */

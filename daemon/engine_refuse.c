@@ -80,7 +80,8 @@ void engine_host_answered(struct engine_job *j, const struct message_outcome *o)
 	struct engine_host *h = engine_host_find(en, j->lane->host);
 	struct throttle_refusal r;
 
-	if (o->cause != CAUSE_RESPONSE)
+	/* A 503 that does not say for how long is the job's affair; it is no sign of health either. */
+	if (o->cause != CAUSE_RESPONSE || o->status == 503)
 		return;
 	if (h && h->throttle.hits > 0 && throttle_ok(&h->throttle, j->sched.granted_us))
 		log_info("host answers again", "host=%s", h->name);

@@ -1,0 +1,212 @@
+/* Changes of the rules: from the configuration, and by operators, through the store. What is in flight and what was
+ * sent lately count against a rule from its first moment. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/engine_private.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+/* What is in flight counts against the rules that it matches now, also those with a path, which would have given it
+ * another key. */
+static void count_running(struct engine *en)
+{
+	unsigned index[SCHED_KEY_LIMITS_MAX];
+
+	for (struct engine_job *j = en->jobs; j; j = j->hh.next) {
+		if (!j->picked || !j->url)
+			continue;
+		unsigned n =
+		    rules_select(en->rules, j->lane->host, engine_url_target(j->url), index, SCHED_KEY_LIMITS_MAX);
+		for (unsigned i = 0; i < n && i < SCHED_KEY_LIMITS_MAX; i++) {
+			const struct rule *r = rules_get(en->rules, index[i]);
+			sched_job_count(en->sched, &j->sched, engine_rule_limit(en, r, j->lane->host)->sched);
+		}
+	}
+}
+
+/* After a change of the table: states follow their rules, and what is loaded is sorted anew. */
+static void rules_changed(struct engine *en)
+{
+	int64_t now = clock_boot_us();
+	struct engine_limit *l, *next;
+
+	HASH_ITER (hh, en->limits, l, next) {
+		const struct rule *r = l->batch ? NULL : rules_find(en->rules, l->name);
+		if (r) {
+			sched_limit_change(en->sched, l->sched, &r->limit, now);
+		} else if (!l->batch) {
+			sched_limit_free(en->sched, l->sched, now);
+			engine_limit_drop(en, l);
+		}
+	}
+	for (struct engine_lane *lane = en->lanes; lane; lane = lane->hh.next) {
+		for (struct engine_track *t = lane->tracks; t; t = t->next)
+			engine_track_limits(t);
+		engine_lane_reload(lane);
+	}
+	engine_rules_window_us(en);
+	count_running(en);
+	engine_pump_soon(en);
+}
+
+int engine_set_conf_rules(struct engine *en, const struct rule *list, unsigned count, struct err *e)
+{
+	struct rules *trial = rules_create();
+	int rc = 0;
+
+	/* All or nothing. */
+	for (unsigned i = 0; i < count && rc == 0; i++)
+		rc = rules_set(trial, &list[i], e);
+	rules_free(trial);
+	if (rc < 0)
+		return -1;
+	rules_clear(en->rules, RULE_CONF);
+	for (unsigned i = 0; i < count && rc == 0; i++)
+		rc = rules_set(en->rules, &list[i], e);
+	if (!en->store)
+		return rc;
+	rules_changed(en);
+	for (unsigned i = 0; i < count && rc == 0; i++)
+		rc = engine_limits_recall(en, engine_rule_window_us(&list[i].limit), list[i].name, e);
+	return rc;
+}
+
+static int rule_of(struct rule *out, const struct store_limit *row, struct err *e)
+{
+	char rates[256], *rest = rates, *one;
+
+	*out = (struct rule){
+	    .name = row->name,
+	    .match = row->match,
+	    .source = RULE_RUNTIME,
+	    .limit = {.concurrency = row->concurrency, .pace = row->pace},
+	};
+	if (strlen(row->rates) >= sizeof rates)
+		return err_set(e, ERR_INPUT, NULL, "too many rates");
+	snprintf(rates, sizeof rates, "%s", row->rates);
+	while ((one = strsep(&rest, " "))) {
+		if (!*one)
+			continue;
+		if (out->limit.rate_count == LIMIT_RATES_MAX)
+			return err_set(e, ERR_INPUT, NULL, "a rule has at most %d rates", LIMIT_RATES_MAX);
+		if (units_parse_rate(one, &out->limit.rates[out->limit.rate_count++], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void on_stored_limit(struct store_limits *l, const struct store_limit *row)
+{
+	struct engine *en = *(struct engine **)(l + 1);
+	struct rule rule;
+	struct err e;
+
+	if (rule_of(&rule, row, &e) < 0 || rules_set(en->rules, &rule, &e) < 0)
+		log_error("stored limit not understood", "name=\"%s\" why=\"%s\"", row->name, e.what);
+}
+
+static void on_stored_limits(struct store_op *op, const struct err *e)
+{
+	(void)op;
+	if (e)
+		log_error("stored limits not read", "why=\"%s\"", e->what);
+}
+
+void engine_limits_load(struct engine *en)
+{
+	struct {
+		struct store_limits limits;
+		struct engine *en;
+	} read = {.limits = {.op.done = on_stored_limits, .on_row = on_stored_limit}, .en = en};
+
+	store_limits(en->store, &read.limits);
+}
+
+/* A set or a removal on its way through the store. */
+struct change {
+	union {
+		struct store_op op;
+		struct store_limit_set set;
+		struct store_limit_remove remove;
+	} u;
+	struct store_op *asked;
+	struct engine *en;
+	struct rule rule;
+	char name[RULES_NAME_MAX + 1];
+	char *match;
+};
+
+static void on_limit_set(struct store_op *op, const struct err *e)
+{
+	struct change *c = (struct change *)op;
+	struct store_op *asked = c->asked;
+	struct err why;
+
+	if (!e) {
+		if (rules_set(c->en->rules, &c->rule, &why) < 0)
+			BUG("a rule that was checked is refused: %s", why.what);
+		rules_changed(c->en);
+		engine_limits_recall(c->en, engine_rule_window_us(&c->rule.limit), c->name, NULL);
+	}
+	free(c->match);
+	free(c);
+	asked->done(asked, e);
+}
+
+int engine_limit_set(struct engine *en, struct store_limit_set *s, struct err *e)
+{
+	struct rules *trial = rules_create();
+	struct rule rule;
+	int rc = rule_of(&rule, &s->limit, e);
+
+	if (rc == 0)
+		rc = rules_set(trial, &rule, e);
+	rules_free(trial);
+	if (rc == 0 && rules_count(en->rules) >= RULES_MAX)
+		rc = err_set(e, ERR_TOO_LARGE, "fanoutctl limits rm takes one away", "there are %d rules already",
+			     RULES_MAX);
+	if (rc < 0)
+		return -1;
+	struct change *c = calloc(1, sizeof *c);
+	if (!c || !(c->match = strdup(rule.match)))
+		abort();
+	snprintf(c->name, sizeof c->name, "%s", rule.name);
+	c->rule = rule;
+	c->rule.name = c->name;
+	c->rule.match = c->match;
+	c->en = en;
+	c->asked = &s->op;
+	c->u.set = (struct store_limit_set){.op.done = on_limit_set, .limit = s->limit};
+	store_limit_set(en->store, &c->u.set);
+	return 0;
+}
+
+static void on_limit_removed(struct store_op *op, const struct err *e)
+{
+	struct change *c = (struct change *)op;
+	struct store_op *asked = c->asked;
+
+	if (!e) {
+		rules_remove(c->en->rules, c->name, RULE_RUNTIME);
+		rules_changed(c->en);
+		const struct rule *r = rules_find(c->en->rules, c->name); /* of the configuration, in force again */
+		if (r)
+			engine_limits_recall(c->en, engine_rule_window_us(&r->limit), c->name, NULL);
+	}
+	free(c);
+	asked->done(asked, e);
+}
+
+void engine_limit_remove(struct engine *en, struct store_limit_remove *r)
+{
+	struct change *c = calloc(1, sizeof *c);
+
+	if (!c)
+		abort();
+	snprintf(c->name, sizeof c->name, "%s", r->name);
+	c->en = en;
+	c->asked = &r->op;
+	c->u.remove = (struct store_limit_remove){.op.done = on_limit_removed, .name = r->name};
+	store_limit_remove(en->store, &c->u.remove);
+}
