@@ -52,13 +52,12 @@ static void fail(struct verdict *v, enum job_reason reason, const char *fmt, ...
 /* The host refused it. That says nothing of the job: what its batch wants then decides. */
 static void judge_refusal(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
 {
-	int64_t until = engine_host_refused(j, o);
-
+	engine_host_refused(j, o);
 	v->counts = false;
 	switch (j->lane->batch->policy.on_limit) {
 	case SPEC_LIMIT_WAIT:
 		v->event = JOB_EV_AGAIN;
-		v->due_us = until;
+		v->due_us = clock_wall_us(); /* the host's pause is what it waits for: that may be lifted */
 		return;
 	case SPEC_LIMIT_FAIL:
 		v->fails_batch = true;
@@ -297,9 +296,10 @@ void engine_on_outcome(void *arg, const struct message_outcome *o)
 	int64_t counted = counted_us(j, o, now);
 	en->running--;
 	j->picked = false;
-	sched_ended(en->sched, &j->sched, now, counted);
+	/* First what the answer tells: a rate that is new counts the request that taught it. */
 	if (!engine_refused(o))
 		engine_host_answered(j, o);
+	sched_ended(en->sched, &j->sched, now, counted);
 	job_end(j, o, &v, counted);
 	if (v.fails_batch)
 		engine_batch_fail(b, REASON_LIMITED, v.text);

@@ -281,6 +281,32 @@ def test_a_refusal_without_a_usable_time_is_tried_again_all_the_same(daemon, api
     assert limit.stats()["arrivals"] == 7
 
 
+def test_an_absurd_time_to_wait_is_cut_and_the_operator_can_lift_the_pause(daemon, apisim):
+    limit = refusing(apisim, tell=30 * 86400)
+    batch = submit(daemon, limit.url + "/x", wait=False)
+    (host,) = wait_until(lambda: daemon.api.get(f"/v1/limits?host={limit.key}").json()["hosts"], what="the host is paused")
+    assert host["host"] == limit.key and host["refusals"] == 1
+    (attempt,) = daemon.api.get(f"/v1/jobs/{batch}.1/attempts").json()["attempts"]
+    paused = when(host["paused_until"]) - when(attempt["ended_at"])
+    assert timedelta(minutes=59) < paused < timedelta(minutes=61), paused
+    (wait,) = daemon.api.get(f"/v1/batches/{batch}/explain").json()["waits"]
+    assert (wait["why"], wait["host"]) == ("pause", limit.key)
+    assert abs(when(wait["until"]) - when(host["paused_until"])) < timedelta(milliseconds=1)
+    assert limit.key in daemon.ctl("limits").out
+    assert daemon.api.post(f"/v1/limits/resume?host={limit.key}").status == 200
+    daemon.ctl("wait", batch)
+    assert_all_done(daemon, batch, 1)
+
+
+def test_a_window_that_a_server_tells_is_kept_and_shown_as_learned(daemon, apisim):
+    limit = apisim.limit("strict", n=10, window=1, ratelimit="draft", **EACH_WAY)
+    submit(daemon, limit.url + "/first")
+    assert_all_done(daemon, submit(daemon, urls(limit, 25)), 25)
+    assert_kept(limit, 26)
+    (host,) = daemon.api.get(f"/v1/limits?host={limit.key}").json()["hosts"]
+    assert host["learned"]["rate"] == "10/1s" and "10/1s" in daemon.ctl("limits").out
+
+
 def test_what_a_server_tells_loosens_no_rule(make_daemon, apisim):
     limit = apisim.limit("strict", n=1000, window=1, ratelimit="draft", x_ratelimit="delta")
     daemon = make_daemon(limits=[rule(limit.key, rate="10/1s")])
