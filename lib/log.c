@@ -55,7 +55,7 @@ void log_open(const char *program, enum log_level level)
 	log_program = program;
 	log_level = level;
 	log_journal = stderr_is_journal();
-	log_file = stderr_is_file();
+	log_file = !log_journal && stderr_is_file();
 }
 
 void log_set_level(enum log_level level)
