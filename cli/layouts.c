@@ -184,6 +184,7 @@ static const struct column job_table[] = {
     {"queued for", "timings.queued_us", CELL_SECONDS, ALWAYS, 0},
     {"limited for", "timings.limited_us", CELL_SECONDS, ALWAYS, 0},
     {"time", "timings.total_us", CELL_SECONDS, ALWAYS, 0},
+    {"elapsed", "elapsed_us", CELL_SECONDS, ALWAYS, 0},
     {0},
 };
 

@@ -83,6 +83,38 @@ static int store(struct args *args, const struct opt *o, const char *prefix, con
 	return 0;
 }
 
+/* curl's options that somebody will try, and what is done here. */
+static const struct {
+	char letter;
+	const char *name, *instead;
+} of_curl[] = {
+    {'L', "location", "redirects are followed anyway: --max-redirects says how many"},
+    {'s', "silent", "-q is quiet"},
+    {'S', "show-error", "errors are shown anyway"},
+    {'o', "output", "fetch -o writes bodies to files, submit keeps them: fanoutctl get"},
+    {'O', "remote-name", "fetch -o TEMPLATE names files: -o '{seq}'"},
+    {'I', "head", "-X HEAD asks for the header; fanoutctl show prints it"},
+    {'i', "include", "fanoutctl show JOB prints the header"},
+    {'k', "insecure", "certificates are always verified; SSL_CERT_FILE of fanoutd names others to trust"},
+    {'A', "user-agent", "-H 'User-Agent: NAME'"},
+    {'e', "referer", "-H 'Referer: URL'"},
+    {'b', "cookie", "-H 'Cookie: NAME=VALUE'"},
+    {'f', "fail", "an HTTP error is a failure anyway"},
+    {'m', "max-time", "--timeout, for each attempt"},
+    {'Z', "parallel", "all is fetched in parallel: --concurrency says how much"},
+    {0, "retry", "what is worth it is tried again anyway: --max-attempts"},
+};
+
+static const char *instead_of(const char *prefix, char letter, const char *name)
+{
+	if (strcmp(prefix, " submit") != 0 && strcmp(prefix, " fetch") != 0)
+		return NULL;
+	for (size_t i = 0; i < sizeof of_curl / sizeof of_curl[0]; i++)
+		if ((letter && of_curl[i].letter == letter) || (name && strcmp(of_curl[i].name, name) == 0))
+			return of_curl[i].instead;
+	return NULL;
+}
+
 /* What getopt_long refused with '?'. `word` is the word of the command line it was in. */
 static int refuse(const struct merged *m, const char *prefix, const char *word, int bad, struct err *e)
 {
@@ -90,18 +122,23 @@ static int refuse(const struct merged *m, const char *prefix, const char *word, 
 	const char *end = strchrnul(word, '=');
 	char name[64];
 	struct closest near = {.word = name};
+	const char *instead = instead_of(prefix, (char)(bad < LONG_ID ? bad : 0), NULL);
 	unsigned begun = 0;
 
 	if (o)
 		return err_set(e, ERR_USAGE, NULL, "%s: --%s takes no value", prefix, o->name);
 	if (bad)
-		return err_set(e, ERR_USAGE, "--help lists the options", "%s: unknown option -%c", prefix, bad);
+		return err_set(e, ERR_USAGE, instead ? instead : "--help lists the options", "%s: unknown option -%c",
+			       prefix, bad);
 	snprintf(name, sizeof name, "%.*s", (int)(end - word), word);
 	memmove(name, name + 2, strlen(name) - 1); /* the dashes */
 	for (size_t i = 0; i < m->count; i++) {
 		begun += strncmp(m->opts[i]->name, name, strlen(name)) == 0;
 		closest_offer(&near, m->opts[i]->name);
 	}
+	instead = instead_of(prefix, 0, name);
+	if (instead)
+		return err_set(e, ERR_USAGE, instead, "%s: unknown option --%s", prefix, name);
 	if (begun > 1)
 		return err_set(e, ERR_USAGE, "--help lists the options", "%s: --%s may be one of several options",
 			       prefix, name);

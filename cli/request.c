@@ -67,6 +67,21 @@ static int gather_data(const struct args *a, struct text *body, enum data_kind *
 	return 0;
 }
 
+static int check_json(const struct args *a, enum data_kind kind, const struct text *body, struct err *e)
+{
+	json_error_t why;
+	json_t *j;
+
+	if (a->data.count == 0 || kind != DATA_JSON)
+		return 0;
+	j = json_loadb(body->data, body->len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	if (!j)
+		return err_set(e, ERR_USAGE, "--data-binary sends whatever it is", "--json: this is no JSON: %s",
+			       why.text);
+	json_decref(j);
+	return 0;
+}
+
 static int set_body(json_t *batch, const struct text *body)
 {
 	json_t *text = memchr(body->data, '\0', body->len) ? NULL : json_stringn(body->data, body->len);
@@ -187,7 +202,8 @@ char *request_options_json(const struct args *a, struct err *e)
 	json_t *batch = json_object();
 	char *dumped = NULL;
 
-	if (set_key(batch, a->key, e) < 0 || set_members(batch, a, e) < 0 || gather_data(a, &body, &kind, e) < 0)
+	if (set_key(batch, a->key, e) < 0 || set_members(batch, a, e) < 0 || gather_data(a, &body, &kind, e) < 0 ||
+	    check_json(a, kind, &body, e) < 0)
 		goto out;
 	if (a->data.count)
 		set_body(batch, &body);
@@ -255,6 +271,9 @@ static int add_line(struct feed *f, const char *line, size_t len, unsigned numbe
 {
 	if (len == 0 || line[0] == '#')
 		return 0;
+	if (line[0] == '[')
+		return err_set(e, ERR_INPUT, "one object a line, without brackets and commas around: jq -c '.[]'",
+			       "%.200s:%u: a JSON array begins here", f->source, number);
 	if (line[0] != '{')
 		return feed_add_url(f, line, len, number, e);
 	if (line[len - 1] != '}')
@@ -307,6 +326,11 @@ static int check_operands(const struct args *a, struct err *e)
 
 	if (!a->input && a->operand_count == 0)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs");
+	for (size_t i = 0; i < a->operand_count; i++)
+		if (!strstr(a->operands[i], "://"))
+			return err_set(e, ERR_USAGE, "nothing was submitted",
+				       "\"%.200s\" is no URL; did you mean https://%.200s?", a->operands[i],
+				       a->operands[i]);
 	/* A wrong pattern is told before anything is sent. */
 	for (size_t i = 0; !a->globoff && i < a->operand_count; i++) {
 		g = glob_create(a->operands[i], e);

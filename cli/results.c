@@ -9,6 +9,7 @@
 #include "cli/layouts.h"
 #include "cli/lines.h"
 #include "cli/verbs.h"
+#include "cli/when.h"
 #include "lib/jobid.h"
 
 /* ---- results ---- */
@@ -120,12 +121,30 @@ static void show_headers(const json_t *attempt)
 	text_clear(&line);
 }
 
-static int show_table(const json_t *job, struct err *e)
+/* From its submission to its end, all attempts and waits; and no zeroes of an attempt that never was. */
+static void add_elapsed(json_t *job)
+{
+	int64_t from = when_parse_us(json_string_value(json_object_get(job, "submitted_at")));
+	int64_t to = when_parse_us(json_string_value(json_object_get(job, "ended_at")));
+
+	if (from >= 0 && to >= from)
+		json_object_set_new(job, "elapsed_us", json_integer(to - from));
+	if (json_integer_value(json_object_get(job, "attempts")) > 0)
+		return;
+	json_object_del(job, "attempts");
+	json_object_del(job, "size");
+	json_object_del(job, "timings");
+}
+
+static int show_table(json_t *job, struct err *e)
 {
 	const json_t *attempts = json_object_get(job, "attempt_list"), *attempt;
 	struct rows *rows;
 	size_t i;
-	int rc = rows_object(FORMAT_TABLE, job, &layout_job, e);
+	int rc;
+
+	add_elapsed(job);
+	rc = rows_object(FORMAT_TABLE, job, &layout_job, e);
 
 	if (rc < 0 || json_array_size(attempts) == 0)
 		return rc;

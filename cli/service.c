@@ -116,6 +116,7 @@ static void tell_error(struct doctor *d, const char *check, const struct err *e)
 static bool check_socket(struct doctor *d, struct ctl *ctl, struct err *e)
 {
 	const char *path;
+	char text[300];
 	int rc;
 
 	if (ctl_connect(ctl, e) < 0) {
@@ -129,7 +130,11 @@ static bool check_socket(struct doctor *d, struct ctl *ctl, struct err *e)
 		tell_error(d, "socket", e);
 		return false;
 	}
-	tell(d, "socket", true, path);
+	snprintf(text, sizeof text, "%s: %s", path,
+		 ctl->place == PLACE_PRIVATE  ? "your private daemon"
+		 : ctl->place == PLACE_SYSTEM ? "the system's daemon"
+					      : "given by -S or FANOUT_SOCKET");
+	tell(d, "socket", true, text);
 	return true;
 }
 

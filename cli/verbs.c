@@ -129,7 +129,8 @@ const struct verb verbs[] = {
      "  "
      "{\"url\":\"https://"
      "...\",\"method\":\"POST\",\"headers\":{\"Name\":\"value\"},\"body\":{\"a\":1},\"chain\":\"x\",\"tag\":\"y\"}\n"
-     "Blank lines and lines that begin with # are skipped. A file is taken whole or not at all; from a pipe, jobs "
+     "Lines of -i hold no patterns. Blank ones and those that begin with # are skipped. A file is taken whole or not "
+     "at all; from a pipe, jobs "
      "start\n"
      "as they come.",
      verb_submit,

@@ -345,6 +345,14 @@ def test_show_tells_attempts_headers_and_phases(ctl, mixed):
     assert (j["job"], j["attempts"], len(j["attempt_list"])) == (f"{mixed}.2", 1, 1)
 
 
+def test_show_tells_the_whole_time_and_nothing_of_attempts_that_never_were(ctl, apisim):
+    batch = ctl("submit", "-p", "--chain", apisim.url + "/{status/404,uuid}").out.strip()
+    ctl("wait", batch, check=1)
+    assert re.search(r"^elapsed +[\d.]+ (ms|s)$", ctl("show", f"{batch}.1").out, re.M)
+    out = ctl("show", f"{batch}.2").out
+    assert "predecessor" in out and not re.search(r"^(attempts|size|queued for|time) ", out, re.M), out
+
+
 def test_get_gives_the_bodys_bytes(daemon, ctl, mixed, scratch):
     expected = bytes(i % 251 for i in range(2000))
     child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "get", f"{mixed}.3"], stdout=subprocess.PIPE)
@@ -516,6 +524,7 @@ def test_doctor_finds_everything_in_place(ctl):
     checks = ctl("doctor", "-f", "json").json()
     assert [c["check"] for c in checks] == ["socket", "daemon", "version", "permission"]
     assert {c["result"] for c in checks} == {"ok"}
+    assert checks[0]["detail"].endswith(": given by -S or FANOUT_SOCKET")
 
 
 def test_doctor_says_that_there_is_no_daemon(fanoutctl, scratch):

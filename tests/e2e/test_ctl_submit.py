@@ -350,3 +350,21 @@ def test_a_key_that_was_used_is_told_also_with_the_number_alone(ctl, apisim):
     ctl("submit", "-p", "--key", "k", apisim.url + "/uuid")
     r = ctl("submit", "-p", "--key", "k", apisim.url + "/uuid?another")
     assert r.out == "1\n" and "nothing was added" in r.err
+
+
+# ---- what curl's users try ----
+
+
+@pytest.mark.parametrize(
+    "option, said", [("-L", "followed anyway"), ("-s", "-q is quiet"), ("-O", "fetch -o TEMPLATE"), ("-I", "-X HEAD"), ("-k", "always verified"), ("--location", "followed anyway")]
+)
+def test_options_of_curl_get_a_pointer(fanoutctl, option, said):
+    r = fanoutctl("submit", option, "http://h/", check=2)
+    assert f"unknown option {option}" in r.err and said in r.err
+
+
+def test_what_is_no_url_or_no_json_is_told_before_anything_is_sent(ctl):
+    assert "did you mean https://example.org/x?" in ctl("submit", "example.org/x", check=2).err
+    assert "this is no JSON" in ctl("submit", "--json", "{a:1}", "http://h/", check=2).err
+    assert "jq -c '.[]'" in ctl("submit", "-i", "-", input='[\n{"url":"http://h/"}\n]\n', check=2).err
+    assert ctl("status", "-f", "json").json() == []
