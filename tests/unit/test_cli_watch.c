@@ -223,7 +223,7 @@ static void chains_are_summed_from_first_start_to_last_end(void **arg)
 	note(&c, NULL, "done", NULL, NULL);
 	chains_print(&c, out);
 	fclose(out);
-	assert_string_equal(text, "chain b  1 of 3 done  failed     1.50 s\nchain a  1 of 1 done  done       1.00 s\n");
+	assert_string_equal(text, "chain b  1 of 3 done, failed in 1.50 s\nchain a  1 of 1 done in 1.00 s\n");
 	free(text);
 	chains_clear(&c);
 }
