@@ -19,7 +19,7 @@
 #define SPEC_HEADERS_MAX     (16u << 10) /* a request's own headers */
 #define SPEC_LINE_MAX        (2u << 20)  /* one job's JSON */
 #define SPEC_JOBS_INLINE_MAX 1000        /* jobs within the JSON of a batch */
-#define SPEC_JOBS_MAX        100000      /* jobs in one request */
+#define SPEC_JOBS_MAX        30000       /* jobs in one request: the loop stands still for as long as it takes */
 #define SPEC_HEADER_LINES    100         /* of one job */
 #define SPEC_WORD_MAX        200         /* bytes of a name, key, tag or chain */
 #define SPEC_CONCURRENCY_MAX 10000
