@@ -2,7 +2,10 @@
  * import without one aborts), no ~/.jq, and its compile errors, meant for a terminal, brought into one sentence.
  *
  * The variables are bound by destructuring an envelope, so that a program is compiled once for all responses. The pipe
- * binds loosest, so that the user's text can follow as it is, with line numbers and errors of its own. */
+ * binds loosest, so that the user's text can stand as it is, with line numbers and errors of its own.
+ *
+ * To be left after its first output a run has to end by itself: dropped within a path expression (`paths`) it aborts.
+ * So what follows the user's text breaks out when it is asked for more. */
 #include "lib/jq.h"
 
 #include <jq.h>
@@ -14,8 +17,10 @@
 
 #include "lib/log.h"
 
-/* One line. The builtin stderr would write to the daemon's log. */
-static const char envelope[] = "def stderr: .; . as {$body, $status, $headers} | $body |\n";
+/* One line. The builtin stderr would write to the daemon's log, and halting drops the run. */
+static const char before[] = ". as {$body, $status, $headers} | label $fail_if | def stderr: .; "
+			     "def halt: break $fail_if; def halt_error: error; def halt_error($code): error; $body |\n";
+static const char after[] = "\n| ., break $fail_if";
 
 struct complaint {
 	struct err *e;
@@ -154,21 +159,16 @@ static jq_state *compile(const char *program, struct err *e)
 	return jq;
 }
 
-struct jq_state *jq_program_compile(const char *text, struct err *e)
+static jq_state *compile_with(const char *text, const char *suffix, struct err *e)
 {
+	char *program = malloc(sizeof before + strlen(text) + strlen(suffix));
 	jq_state *jq;
-	char *program;
 
-	if (strlen(text) > JQ_PROGRAM_MAX) {
-		err_set(e, ERR_INPUT, NULL, "the program is longer than %d bytes", JQ_PROGRAM_MAX);
-		return NULL;
-	}
-	program = malloc(sizeof envelope + strlen(text));
 	if (!program) {
 		err_set(e, ERR_SYSTEM, NULL, "out of memory for a jq program");
 		return NULL;
 	}
-	strcpy(stpcpy(program, envelope), text);
+	strcpy(stpcpy(stpcpy(program, before), text), suffix);
 	jq = compile(program, e);
 	free(program);
 	return jq;
@@ -176,10 +176,19 @@ struct jq_state *jq_program_compile(const char *text, struct err *e)
 
 int jq_program_check(const char *text, struct err *e)
 {
-	jq_state *jq = jq_program_compile(text, e);
+	jq_state *jq;
 
+	if (strlen(text) > JQ_PROGRAM_MAX)
+		return err_set(e, ERR_INPUT, NULL, "the program is longer than %d bytes", JQ_PROGRAM_MAX);
+	jq = compile_with(text, "", e);
 	if (!jq)
 		return -1;
 	jq_teardown(&jq);
 	return 0;
+}
+
+/* Checked by itself first: with what follows it, half a program (". as $x") could be a whole one. */
+struct jq_state *jq_program_compile(const char *text, struct err *e)
+{
+	return jq_program_check(text, e) ? NULL : compile_with(text, after, e);
 }

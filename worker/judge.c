@@ -276,13 +276,10 @@ static bool run(const struct program *p, jv input, char *text)
 
 	jq_start(p->jq, input, 0);
 	v = jq_next(p->jq);
-	if (jq_halted(p->jq)) {
-		jv_free(v);
-		v = jv_copy(jq_get_error_message(p->jq));
-	}
-	is_error = jv_is_valid(v) ? verdict(v, text) : failure(v, text);
-	/* Lets go of what the run has left on jq's stack. */
-	jq_start(p->jq, jv_null(), 0);
+	if (!jv_is_valid(v))
+		return failure(v, text);
+	is_error = verdict(v, text);
+	jv_free(jq_next(p->jq)); /* the end of the run (lib/jq.h) */
 	return is_error;
 }
 

@@ -215,8 +215,35 @@ static void nothing_of_a_run_is_left_in_the_next(void **arg)
 		assert_string_equal(verdict(".[] | .m", "[{\"m\":null},{\"m\":\"b\"}]"), "");
 		assert_string_equal(verdict(".[] | .m", "[1]"), "fail-if: Cannot index number with string \"m\"");
 		assert_string_equal(verdict("halt", "[1]"), "");
-		assert_string_equal(verdict("\"stop\" | halt_error", "[1]"), "stop");
+		assert_string_equal(verdict("\"stop\" | halt_error", "[1]"), "fail-if: stop");
+		assert_string_equal(verdict("halt, \"x\"", "[1]"), "");
+		assert_string_equal(verdict("paths", "[1]"), "[0]");
 	}
+}
+
+/* libjq aborts where a run is dropped within a path expression. */
+static void a_run_may_be_left_anywhere_after_its_first_output(void **arg)
+{
+	static const struct expectation table[] = {
+	    {"paths", "{\"a\":[1,2]}", "[\"a\"]"},
+	    {"path(..)", "[[1]]", "[]"},
+	    {"leaf_paths", "[[1]]", "[0,0]"},
+	    {"paths(. == \"error\")", "[1,\"error\",\"error\"]", "[1]"},
+	    {"path(.[] | select(. > 1))", "[1,2,3]", "[1]"},
+	    {"path(.a | halt)", "{}", ""},
+	    {"path(.a | error(\"x\"))", "{}", "fail-if: x"},
+	    {"path(.[] | (., error(\"x\")))", "[1]", "[0]"},
+	    {"to_entries[] | .key", "{\"a\":1,\"b\":2}", "a"},
+	    {"(.a, .b) = (1, 2) | .a", "{}", "1"},
+	    {"label $x | .[] | ., break $x", "[\"a\",\"b\"]", "a"},
+	    {"try (paths | error) catch (.[0])", "{\"a\":1}", "a"},
+	    {"limit(3; repeat(1))", "1", "1"},
+	    {"range(1e18)", "null", "0"},
+	    {". # and no more", "\"x\"", "x"},
+	};
+
+	(void)arg;
+	CHECK_ALL(table);
 }
 
 static void more_programs_than_are_kept_are_all_right(void **arg)
@@ -313,6 +340,7 @@ int main(void)
 	    cmocka_unit_test(a_body_beyond_the_bound_is_not_looked_at),
 	    cmocka_unit_test(a_text_is_printable_and_short),
 	    cmocka_unit_test(nothing_of_a_run_is_left_in_the_next),
+	    cmocka_unit_test(a_run_may_be_left_anywhere_after_its_first_output),
 	    cmocka_unit_test(more_programs_than_are_kept_are_all_right),
 	    cmocka_unit_test(a_program_sees_nothing_but_what_it_is_given),
 	    cmocka_unit_test(a_program_that_takes_all_memory_ends_its_process_and_no_other),
