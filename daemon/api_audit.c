@@ -76,25 +76,10 @@ static void fail(struct audit *v, const struct err *e)
 
 /* ---- rows ---- */
 
-/* The URL's path and query, as they are sent. */
-static char *target_of(const char *url)
-{
-	const char *p = strstr(url, "://");
-	char *target;
-	size_t n;
-
-	p = p ? p + 3 : url;
-	p += strcspn(p, "/?#");
-	n = strcspn(p, "#");
-	if (asprintf(&target, "%s%.*s", *p == '/' ? "" : "/", (int)n, p) < 0)
-		BUG("out of memory for a URL");
-	return target;
-}
-
 static json_t *rules_of(const struct audit *v, const char *url)
 {
 	const struct rules *rules = engine_rules(api_engine(v->api));
-	char *target = target_of(url);
+	char *target = url_target(url);
 	unsigned which[RULES_SHOWN], n = rules_select(rules, v->host, target, which, RULES_SHOWN);
 	json_t *names = json_array();
 

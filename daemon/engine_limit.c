@@ -64,12 +64,13 @@ static struct engine_limit *batch_limit(const struct engine_batch *b, const char
 
 /* ---- tracks ---- */
 
-const char *engine_url_target(const char *url)
+unsigned engine_rules_of(const struct engine *en, const char *host, const char *url, unsigned *index, unsigned room)
 {
-	const char *p = strstr(url, "://");
+	char *target = url_target(url);
+	unsigned n = rules_select(en->rules, host, target, index, room);
 
-	p = strpbrk(p ? p + 3 : url, "/?#");
-	return p && *p == '/' ? p : "/";
+	free(target);
+	return n < room ? n : room;
 }
 
 bool engine_lane_has_paths(const struct engine_lane *lane)
@@ -80,7 +81,7 @@ bool engine_lane_has_paths(const struct engine_lane *lane)
 void engine_paths_of(const struct engine *en, const char *host, const char *url, char *out, size_t size)
 {
 	unsigned index[SCHED_KEY_LIMITS_MAX];
-	unsigned n = rules_select(en->rules, host, engine_url_target(url), index, SCHED_KEY_LIMITS_MAX);
+	unsigned n = engine_rules_of(en, host, url, index, SCHED_KEY_LIMITS_MAX);
 	size_t at = 0;
 
 	*out = '\0';
@@ -172,7 +173,7 @@ void engine_host_attach(struct engine *en, const char *host)
 void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const char *url, int64_t counted_us)
 {
 	unsigned index[SCHED_KEY_LIMITS_MAX];
-	unsigned n = rules_select(en->rules, host, engine_url_target(url), index, SCHED_KEY_LIMITS_MAX);
+	unsigned n = engine_rules_of(en, host, url, index, SCHED_KEY_LIMITS_MAX);
 	struct engine_batch *b = engine_batch_find(en, jobid_batch(job));
 
 	for (unsigned i = 0; i < n && i < SCHED_KEY_LIMITS_MAX; i++) {
@@ -201,7 +202,7 @@ static void on_recent(struct store_recent *r, uint64_t job, const char *host, co
 		engine_limits_seen(c->en, job, host, url, counted_us);
 		return;
 	}
-	n = rules_select(c->en->rules, host, engine_url_target(url), index, SCHED_KEY_LIMITS_MAX);
+	n = engine_rules_of(c->en, host, url, index, SCHED_KEY_LIMITS_MAX);
 	for (unsigned i = 0; i < n && i < SCHED_KEY_LIMITS_MAX; i++) {
 		const struct rule *rule = rules_get(c->en->rules, index[i]);
 		if (strcmp(rule->name, c->only) == 0)

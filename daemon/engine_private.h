@@ -239,7 +239,8 @@ void engine_limits_load(struct engine *en); /* what operators set, from the stor
 /* A host has said something for the first time: its limit goes to all its keys. */
 void engine_host_attach(struct engine *en, const char *host);
 
-const char *engine_url_target(const char *url); /* path and query */
+/* The rules that a request counts against, as rules_select() has them; at most `room`. */
+unsigned engine_rules_of(const struct engine *en, const char *host, const char *url, unsigned *index, unsigned room);
 /* The state of a rule for a host: found or made. */
 struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, const char *host);
 void engine_limit_drop(struct engine *en, struct engine_limit *l);

@@ -16,8 +16,7 @@ static void count_running(struct engine *en)
 	for (struct engine_job *j = en->jobs; j; j = j->hh.next) {
 		if (!j->picked || !j->url)
 			continue;
-		unsigned n =
-		    rules_select(en->rules, j->lane->host, engine_url_target(j->url), index, SCHED_KEY_LIMITS_MAX);
+		unsigned n = engine_rules_of(en, j->lane->host, j->url, index, SCHED_KEY_LIMITS_MAX);
 		for (unsigned i = 0; i < n && i < SCHED_KEY_LIMITS_MAX; i++) {
 			const struct rule *r = rules_get(en->rules, index[i]);
 			sched_job_count(en->sched, &j->sched, engine_rule_limit(en, r, j->lane->host)->sched);

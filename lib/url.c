@@ -233,3 +233,42 @@ out:
 	curl_url_cleanup(u);
 	return rc;
 }
+
+/* ---- what is asked for ---- */
+
+static char *take(const char *s, size_t n)
+{
+	char *c = strndup(s, n);
+
+	if (!c)
+		BUG("out of memory for a URL");
+	return c;
+}
+
+/* Where nothing can be changed on the way, the text is the answer: nearly always. */
+static bool is_sent_as_written(const char *target)
+{
+	return *target == '/' && !strpbrk(target, "#\\") && !strstr(target, "/.") && !strcasestr(target, "/%2e");
+}
+
+char *url_target(const char *url)
+{
+	const char *scheme_end = strstr(url, "://");
+	const char *written = scheme_end ? strpbrk(scheme_end + 3, "/?#\\") : NULL;
+	char *path = NULL, *query = NULL, *target = NULL;
+	CURLU *u;
+
+	if (written && is_sent_as_written(written))
+		return take(written, strlen(written));
+	u = curl_url();
+	if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PATH, &path, 0) == CURLUE_OK) {
+		curl_url_get(u, CURLUPART_QUERY, &query, 0);
+		if (asprintf(&target, "%s%s%s", path, query ? "?" : "", query ? query : "") < 0)
+			BUG("out of memory for a URL");
+	}
+	curl_free(path);
+	curl_free(query);
+	curl_url_cleanup(u);
+	return target ? target : take("/", 1);
+}

@@ -14,6 +14,10 @@
  * URL_MAX_BYTES, has control bytes or spaces, names another scheme, or no host. `key` holds URL_KEY_SIZE bytes. */
 int url_key(const char *url, char *key, struct err *e);
 
+/* What a request to `url` asks for: its path and query as libcurl sends them, without dot segments and fragment
+ * ("/v1/x?page=2"). A new string; "/" where the URL cannot be read. */
+char *url_target(const char *url);
+
 /* Takes "user:password@" out of `url` where it is: `*clean` becomes a new string without it, `*user` a new string
  * "user:password" (percent-decoded), or both NULL where there is none. The caller frees both. */
 int url_split_user(const char *url, char **clean, char **user, struct err *e);

@@ -346,6 +346,18 @@ def test_anothers_batch_is_not_explained(make_daemon, apisim):
     problem(daemon.api.get(f"/v1/jobs/{batch}.2/explain"), 404, "not_found")
 
 
+def test_no_spelling_of_a_path_escapes_its_rule(make_daemon, apisim):
+    daemon = make_daemon(limits=[{"name": "path", "match": f"{host_of(apisim)}/uuid", "rate": "2/60s"}])
+    spellings = ["/uuid#1", "/x/../uuid", "/./uuid?q", "/uuid?q#/y"]
+    batch = submit(daemon, [{"url": apisim.url + s} for s in spellings])
+    wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] >= 2, 10, "two are done")
+    (why,) = explain(daemon, f"batches/{batch}")["waits"]
+    assert (why["why"], why["limit"]) == ("rate", "path")
+    counts = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]
+    assert (counts["done"], counts["queued"]) == (2, len(spellings) - 2)
+    assert [row["limits"] for row in audit(daemon, f"host={host_of(apisim)}")] == [["path"]] * 2
+
+
 # ---- Audits ----
 
 

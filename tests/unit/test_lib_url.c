@@ -164,6 +164,31 @@ static void a_user_that_basic_authentication_cannot_carry_is_refused(void **arg)
 	}
 }
 
+static void what_a_request_asks_for_is_what_is_sent(void **arg)
+{
+	static const char *const cases[][2] = {
+	    {"http://h", "/"},
+	    {"http://h/", "/"},
+	    {"http://h/a/b?c=/d", "/a/b?c=/d"},
+	    {"http://h?q=1", "/?q=1"},
+	    {"http://h/a#b?c", "/a"},
+	    {"http://h#frag/ment", "/"},
+	    {"http://h/a/../b/./c?d=../e", "/b/c?d=../e"},
+	    {"http://h/a/.hidden", "/a/.hidden"},
+	    {"http://u:p@h/%73earch", "/%73earch"},
+	    {"not a url", "/"},
+	    {"", "/"},
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *target = url_target(cases[i][0]);
+
+		assert_string_equal(target, cases[i][1]);
+		free(target);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +198,7 @@ int main(void)
 	    cmocka_unit_test(a_host_longer_than_a_name_can_be_is_refused),
 	    cmocka_unit_test(user_and_password_are_taken_out_and_decoded),
 	    cmocka_unit_test(a_user_that_basic_authentication_cannot_carry_is_refused),
+	    cmocka_unit_test(what_a_request_asks_for_is_what_is_sent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
