@@ -12,7 +12,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
 	fields httpdate ratelimit judge syncer decode
-CLI_MODULES = main audit audit_show background batch bodies chains change client closest ctl explain failure feed fetch get glob headers help hosts \
+CLI_MODULES = main audit audit_show background batch bodies chains change client closest ctl explain failure fields feed fetch get glob headers help hosts \
 	input last layouts limits limits_show lines local options output password progress record request results rows service socket sse stop \
 	submit table template text values verbs watch when windows
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \

@@ -60,7 +60,7 @@ struct args {
 	const char *output;
 	bool remove, create_dirs;
 	/* reading */
-	const char *states, *after, *limit;
+	const char *states, *after, *limit, *fields;
 	bool body, all;
 	/* changing */
 	bool unsafe, ended;

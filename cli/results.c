@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/fields.h"
 #include "cli/layouts.h"
 #include "cli/lines.h"
 #include "cli/verbs.h"
@@ -42,6 +43,7 @@ int verb_results(struct ctl *ctl)
 	const struct args *a = &ctl->args;
 	struct text path = {0};
 	struct lines lines = {.on_line = put_line};
+	const struct layout *layout;
 	struct call call = {.on_data = lines_feed, .arg = &lines};
 	uint32_t batch;
 	struct err e;
@@ -51,11 +53,14 @@ int verb_results(struct ctl *ctl)
 		err_set(&e, ERR_USAGE, "add -f ndjson, json or csv", " results: bodies do not fit into a table");
 		return ctl_report(&e);
 	}
-	if (ctl_parse_batch(a->operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
+	layout = fields_layout(a->fields, a->body ? &layout_results_body : &layout_results, &e);
+	if (!layout || ctl_parse_batch(a->operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
 	results_path(a, batch, &path);
 	call.path = path.data;
-	lines.arg = rows_open(a->format, a->body ? &layout_results_body : &layout_results, false);
+	lines.arg = rows_open(a->format, layout, false);
+	if (a->fields)
+		rows_only_columns(lines.arg);
 	rc = client_call(ctl->client, &call, &e);
 	if (rc == 0)
 		rc = lines_end(&lines, &e);

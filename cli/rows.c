@@ -14,6 +14,7 @@ struct rows {
 	const struct layout *layout;
 	struct table *table;
 	bool begun;
+	bool only_columns;
 	struct text line; /* scratch */
 };
 
@@ -92,6 +93,9 @@ void rows_cell(struct text *t, const json_t *row, const struct column *c)
 	case CELL_SECONDS:
 		add_seconds(t, json_integer_value(j));
 		break;
+	case CELL_DECIMAL:
+		text_printf(t, "%.6f", (double)json_integer_value(j) / 1e6);
+		break;
 	case CELL_BYTES:
 		text_add_str(t, units_format_bytes(shown, json_integer_value(j)));
 		break;
@@ -105,6 +109,16 @@ void rows_cell(struct text *t, const json_t *row, const struct column *c)
 	}
 }
 
+static void csv_cell(struct text *t, const json_t *row, const struct column *c)
+{
+	const json_t *j = first_member(row, c->path);
+
+	if (c->kind == CELL_DECIMAL && json_is_integer(j))
+		text_printf(t, "%.6f", (double)json_integer_value(j) / 1e6);
+	else
+		raw_cell(t, j);
+}
+
 static void put_csv(struct rows *r, const json_t *row)
 {
 	struct text cell = {0};
@@ -115,7 +129,7 @@ static void put_csv(struct rows *r, const json_t *row)
 			text_add_char(&r->line, ',');
 		cell.len = 0;
 		if (row) {
-			raw_cell(&cell, first_member(row, c->path));
+			csv_cell(&cell, row, c);
 			text_add_csv(&r->line, cell.len ? cell.data : "");
 		} else {
 			text_add_csv(&r->line, c->head);
@@ -164,13 +178,39 @@ static void put_raw(struct rows *r, const char *json, size_t len)
 		putchar('\n');
 }
 
+void rows_only_columns(struct rows *r)
+{
+	r->only_columns = true;
+}
+
+static char *dump(const struct rows *r, const json_t *row)
+{
+	json_t *some;
+	char *dumped;
+
+	if (!r->only_columns)
+		return json_dumps(row, JSON_COMPACT);
+	some = json_object();
+	for (const struct column *c = r->layout->csv; c->head; c++) {
+		const json_t *j = first_member(row, c->path);
+
+		if (c->kind == CELL_DECIMAL && json_is_integer(j))
+			json_object_set_new(some, c->head, json_real((double)json_integer_value(j) / 1e6));
+		else
+			json_object_set_new(some, c->head, j ? json_deep_copy(j) : json_null());
+	}
+	dumped = json_dumps(some, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	json_decref(some);
+	return dumped;
+}
+
 int rows_put_text(struct rows *r, const char *json, size_t len, struct err *e)
 {
 	json_error_t why;
 	json_t *row;
 	int rc;
 
-	if (r->format == FORMAT_JSON || r->format == FORMAT_NDJSON) {
+	if ((r->format == FORMAT_JSON || r->format == FORMAT_NDJSON) && !r->only_columns) {
 		put_raw(r, json, len);
 		return check_stdout(e);
 	}
@@ -192,7 +232,7 @@ int rows_put(struct rows *r, const json_t *row, struct err *e)
 		begin(r);
 		put_csv(r, row);
 	} else {
-		dumped = json_dumps(row, JSON_COMPACT);
+		dumped = dump(r, row);
 		put_raw(r, dumped, strlen(dumped));
 		free(dumped);
 	}

@@ -15,10 +15,11 @@ enum cell {
 	CELL_COUNT,   /* a number, to the right */
 	CELL_SECONDS, /* microseconds, shown as "1.234 s", "512 ms", "0.4 ms" */
 	CELL_BYTES,
-	CELL_TIME,  /* in the user's time zone */
-	CELL_WHEN,  /* likewise; on a terminal as short as can be */
-	CELL_TALLY, /* a count; where it is optional, 0 says nothing */
-	CELL_TRIES, /* a count; where it is optional, 1 says nothing */
+	CELL_TIME,    /* in the user's time zone */
+	CELL_WHEN,    /* likewise; on a terminal as short as can be */
+	CELL_TALLY,   /* a count; where it is optional, 0 says nothing */
+	CELL_TRIES,   /* a count; where it is optional, 1 says nothing */
+	CELL_DECIMAL, /* microseconds as seconds, "0.123456", also in csv and JSON */
 };
 
 /* When a column is there, and how it gives way on a terminal that is too narrow. 0 (false): always. */
@@ -48,6 +49,8 @@ struct rows;
 
 /* `live`: rows are shown as they come, one by one (tables then have widths of their own making). */
 struct rows *rows_open(enum format format, const struct layout *layout, bool live);
+/* In JSON too, rows have the csv columns and nothing else. */
+void rows_only_columns(struct rows *r);
 /* One object, as text (without its newline) or parsed. Return 0, or -1 with `e` (malformed, or stdout is full). */
 int rows_put_text(struct rows *r, const char *json, size_t len, struct err *e);
 int rows_put(struct rows *r, const json_t *row, struct err *e);

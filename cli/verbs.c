@@ -84,6 +84,12 @@ static const struct opt results_options[] = {
     {0},
 };
 
+static const struct opt fields_options[] = {
+    VALUE(0, "fields", OPT_TEXT, fields, "NAME,...",
+	  "these columns: members of a result as job,url,status, timings as total_us, and seconds"),
+    {0},
+};
+
 static const struct opt get_options[] = {
     VALUE('o', "output", OPT_TEXT, output, "FILE",
 	  "write to FILE, whole or not at all; for a BATCH a template as fetch's"),
@@ -164,8 +170,8 @@ const struct verb verbs[] = {
      1,
      1,
      {wait_options}},
-    {"follow", "BATCH", "one line as each job ends, the past first", NULL, verb_follow, 1, 1, {NULL}},
-    {"results", "BATCH", "one row a job", NULL, verb_results, 1, 1, {results_options}},
+    {"follow", "BATCH", "one line as each job ends, the past first", NULL, verb_follow, 1, 1, {fields_options}},
+    {"results", "BATCH", "one row a job", NULL, verb_results, 1, 1, {results_options, fields_options}},
     {"show", "JOB", "all about a job: its attempts, headers and phases", NULL, verb_show, 1, 1, {NULL}},
     {"get",
      "JOB|BATCH",

@@ -10,6 +10,7 @@
 
 #include "cli/chains.h"
 #include "cli/client.h"
+#include "cli/fields.h"
 #include "cli/layouts.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
@@ -304,12 +305,18 @@ static void expect_rows(struct ctl *ctl, uint32_t batch, struct rows *rows)
 int watch_follow(struct ctl *ctl, uint32_t batch)
 {
 	struct show s = {.table = ctl->args.format == FORMAT_TABLE};
+	const struct layout *layout;
 	struct watcher w = {.on_job = show_job, .on_pause = show_pause, .arg = &s};
 	json_t *ended;
 	struct err e;
 	int rc, status;
 
-	s.rows = rows_open(ctl->args.format, &layout_results, true);
+	layout = fields_layout(ctl->args.fields, &layout_results, &e);
+	if (!layout)
+		return ctl_report(&e);
+	s.rows = rows_open(ctl->args.format, layout, true);
+	if (ctl->args.fields)
+		rows_only_columns(s.rows);
 	if (s.table)
 		expect_rows(ctl, batch, s.rows);
 	rc = watch_events(ctl->client, batch, &w, &ended, &e);

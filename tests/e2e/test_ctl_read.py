@@ -83,6 +83,19 @@ def test_rows_can_be_chosen(ctl, mixed):
     assert seqs("--after", "1", "--limit", "1") == [2]
 
 
+def test_columns_can_be_chosen_in_every_format(ctl, mixed):
+    def of(format, verb="results", check=0):
+        return ctl(verb, mixed, "--fields", "job,status,seconds", "-f", format, check=check)
+
+    rows = list(csv.DictReader(io.StringIO(of("csv").out)))
+    assert [list(row) for row in rows] == [["job", "status", "seconds"]] * 3
+    assert [row["status"] for row in rows] == ["200", "404", "200"] and all(0 < float(row["seconds"]) < 60 for row in rows)
+    assert [list(row) for row in of("json").json()] == [["job", "status", "seconds"]] * 3
+    assert all(isinstance(row["seconds"], float) for row in of("ndjson", "follow", 1).rows())
+    assert of("table").lines()[0].split() == ["job", "status", "seconds"]
+    assert "did you mean status?" in ctl("results", mixed, "--fields", "job,staus", check=2).err
+
+
 def test_bodies_come_on_request(ctl, mixed):
     rows = ctl("results", mixed, "--body", "-f", "ndjson").rows()
     assert json.loads(rows[0]["body"])
