@@ -21,7 +21,7 @@ SIM_MODULES = main sim world engine limits record net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl zlib libbrotlidec
-CLI_LIBS = libevent libcurl jansson
+CLI_LIBS = libevent libcurl jansson smartcols
 APISIM_LIBS = libevent zlib jansson
 LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
@@ -34,7 +34,7 @@ LDLIBS_fanoutctl = -ljq
 # The Debian packages: what building (and the demo) needs, and what tests and tools need. The only such list.
 BUILD_PACKAGES = \
 	gcc libc6-dev make pkgconf \
-	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsystemd-dev \
+	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
 	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug python3-aiohttp \

@@ -138,7 +138,7 @@ int verb_get(struct ctl *ctl)
 	const struct args *a = &ctl->args;
 	struct bodies b;
 	uint32_t batch;
-	uint64_t job;
+	uint64_t job = 0;
 	struct err e;
 	int rc;
 

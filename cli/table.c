@@ -3,6 +3,7 @@
  * when it has. Off a terminal nothing is cut. A table that is too wide for its terminal gives up, in this order: space
  * between columns, the place of errors beside their row (they get a line of their own), columns of lesser use, and the
  * ends of long texts, the URL's last. */
+#include <libsmartcols/libsmartcols.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,8 +35,8 @@ struct table {
 	bool beneath;      /* errors have lines of their own */
 	unsigned terminal; /* its columns; 0: none */
 	unsigned gap;
-	json_t *held;           /* rows that are not shown yet */
-	struct text cell, line; /* scratch */
+	json_t *held;                  /* rows that are not shown yet */
+	struct text cell, shown, line; /* scratch */
 };
 
 static unsigned terminal_width(void)
@@ -229,29 +230,54 @@ static void fit(struct table *t)
 
 /* ---- showing ---- */
 
-static void add_cell(struct table *t, size_t i, const json_t *row, unsigned *column)
+/* What of a cell has room, in t->shown; what is printed beside it is libsmartcols' affair. */
+static const char *fitted(struct table *t, size_t i, const json_t *row, unsigned before)
 {
 	struct place *p = &t->places[i];
 	bool last = is_last(t, i);
 	unsigned room = 0, used;
-	struct text shown = {0};
-	int pad;
 
 	cell(t, p->column, row);
 	if (t->terminal && last)
-		room = t->terminal > *column + TEXT_LEAST ? t->terminal - *column : TEXT_LEAST;
+		room = t->terminal > before + TEXT_LEAST ? t->terminal - before : TEXT_LEAST;
 	else if (t->terminal && may_shrink(t, i))
 		room = p->width;
-	used = text_add_shown(&shown, t->cell.data, room);
+	t->shown.len = 0;
+	used = text_add_shown(&t->shown, t->cell.data, room);
 	if (t->live && used > p->width && !last)
 		p->width = used;
-	pad = p->width > used ? (int)(p->width - used) : 0;
-	text_printf(&t->line, "%*s%s%*s", to_the_right(p->column) ? pad : 0, "", shown.len ? shown.data : "",
-		    to_the_right(p->column) || last ? 0 : pad + (int)t->gap, "");
-	if (to_the_right(p->column) && !last)
-		text_printf(&t->line, "%*s", (int)t->gap, "");
-	*column += used + (unsigned)pad + t->gap;
-	text_clear(&shown);
+	/* A width that is told to libsmartcols is advice; a text as wide as its column is obeyed. */
+	if (!last && !to_the_right(p->column) && used < p->width)
+		text_printf(&t->shown, "%*s", (int)(p->width - used), "");
+	return t->shown.len ? t->shown.data : "";
+}
+
+static void add_columns(struct table *t, struct libscols_table *out)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct place *p = &t->places[i];
+		bool right = to_the_right(p->column), last = is_last(t, i);
+		/* The last one is as wide as its text, unless it stands on the right. */
+		double width = last && !right ? 0 : p->width;
+
+		if (p->shown && !scols_table_new_column(out, p->column->head, width, right ? SCOLS_FL_RIGHT : 0))
+			BUG("out of memory");
+	}
+}
+
+static void add_row(struct table *t, struct libscols_table *out, const json_t *row)
+{
+	struct libscols_line *line = scols_table_new_line(out, NULL);
+	unsigned before = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		if (!t->places[i].shown)
+			continue;
+		if (!line || scols_line_set_data(line, at++, fitted(t, i, row, before)) != 0)
+			BUG("out of memory");
+		before += t->places[i].width + t->gap;
+	}
 }
 
 static void add_beneath(struct table *t, const json_t *row)
@@ -270,21 +296,51 @@ static void add_beneath(struct table *t, const json_t *row)
 	}
 }
 
-/* `row` NULL: the heading. */
-static void print(struct table *t, const json_t *row)
+/* Line by line: without the spaces behind, and with what stands beneath a row. */
+static void print_lines(struct table *t, char *text, bool heading)
 {
-	unsigned column = 0;
+	char *rest = text, *one;
+	size_t row = 0;
 
-	t->line.len = 0;
-	for (size_t i = 0; i < t->count; i++)
-		if (t->places[i].shown)
-			add_cell(t, i, row, &column);
-	while (t->line.len && t->line.data[t->line.len - 1] == ' ')
-		t->line.len--;
-	text_add_char(&t->line, '\n');
-	if (t->beneath && row)
-		add_beneath(t, row);
-	fwrite(t->line.data, 1, t->line.len, stdout);
+	while ((one = strsep(&rest, "\n")) && (rest || *one)) {
+		size_t len = strlen(one);
+
+		while (len && one[len - 1] == ' ')
+			len--;
+		t->line.len = 0;
+		text_printf(&t->line, "%.*s\n", (int)len, one);
+		if (t->beneath && !heading)
+			add_beneath(t, json_array_get(t->held, row));
+		row += !heading;
+		heading = false;
+		fwrite(t->line.data, 1, t->line.len, stdout);
+	}
+}
+
+/* The rows that are held, under a heading where there is to be one. What fits was found out above: to libsmartcols
+ * there is no terminal, and all text is fit to be seen. */
+static void print(struct table *t, bool heading)
+{
+	struct libscols_table *out = scols_new_table();
+	char *text = NULL;
+	json_t *row;
+	size_t i;
+
+	if (!out)
+		BUG("out of memory");
+	scols_table_enable_noheadings(out, !heading);
+	scols_table_enable_noencoding(out, 1);
+	scols_table_set_column_separator(out, t->gap == 1 ? " " : "  ");
+	scols_table_set_termforce(out, SCOLS_TERMFORCE_NEVER);
+	add_columns(t, out);
+	json_array_foreach (t->held, i, row) {
+		add_row(t, out, row);
+	}
+	if (scols_print_table_to_string(out, &text) != 0)
+		BUG("a table cannot be printed");
+	print_lines(t, text, heading);
+	free(text);
+	scols_unref_table(out);
 }
 
 void table_expect(struct table *t, const json_t *row)
@@ -311,14 +367,10 @@ void table_flush(struct table *t)
 	json_array_foreach (t->held, i, row) {
 		news = measure(t, row) || news;
 	}
-	if (news) {
+	if (news)
 		fit(t);
-		print(t, NULL);
-		t->headed = true;
-	}
-	json_array_foreach (t->held, i, row) {
-		print(t, row);
-	}
+	print(t, news);
+	t->headed = true;
 	json_array_clear(t->held);
 }
 
@@ -328,6 +380,7 @@ void table_free(struct table *t)
 		return;
 	json_decref(t->held);
 	text_clear(&t->cell);
+	text_clear(&t->shown);
 	text_clear(&t->line);
 	free(t);
 }

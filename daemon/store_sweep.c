@@ -60,6 +60,7 @@ static size_t sweep_read(struct store *st, struct batch_entry *b, bool (*wanted)
 	struct job_brief j;
 	struct stmt q;
 
+	*rc = 0;
 	stmt_begin(&q, st, STMT_JOBS_SWEEP);
 	stmt_int(&q, (int64_t)jobid_make(b->id, b->sweep_seq));
 	stmt_int(&q, (int64_t)jobid_make(b->id, everything));
@@ -79,7 +80,7 @@ static size_t sweep_read(struct store *st, struct batch_entry *b, bool (*wanted)
 
 static int sweep_jobs(struct store *st, struct batch_entry *b)
 {
-	static const struct {
+	static const struct sweep {
 		bool (*wanted)(const struct job_brief *j);
 		int (*apply)(struct store *st, struct batch_entry *b, struct job_brief *j);
 	} sweeps[] = {
@@ -89,10 +90,14 @@ static int sweep_jobs(struct store *st, struct batch_entry *b)
 	};
 	struct job_brief jobs[STORE_SWEEP_ROWS];
 	int rc = 0;
-	size_t n = sweep_read(st, b, sweeps[b->sweep].wanted, jobs, &rc);
+	const struct sweep *s = &sweeps[b->sweep];
+	size_t n;
 
+	if (!s->wanted || !s->apply)
+		BUG("sweep %d is not one of jobs", (int)b->sweep);
+	n = sweep_read(st, b, s->wanted, jobs, &rc);
 	for (size_t i = 0; i < n && rc >= 0; i++)
-		rc = sweeps[b->sweep].apply(st, b, &jobs[i]);
+		rc = s->apply(st, b, &jobs[i]);
 	store_batch_dirty(st, b, true);
 	/* A cancelled batch stays so until its last running job has ended: the commit sees that. */
 	if (rc >= 0 && b->sweep_seq == everything && !store_batch_ending(b))
