@@ -225,7 +225,7 @@ static bool parse_range(const char *text, uint32_t *first, uint32_t *last)
 	char begin[16];
 
 	snprintf(begin, sizeof begin, "%.*s", (int)n, text);
-	return text[n] && n < sizeof begin && jobid_parse_batch(begin, first) == 0 &&
+	return n < sizeof begin && text[n] && jobid_parse_batch(begin, first) == 0 &&
 	       jobid_parse_batch(text + n + 1, last) == 0 && *first <= *last;
 }
 
