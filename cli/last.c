@@ -18,6 +18,22 @@ static const char *behind(const char *word, const char *last)
 	return strncmp(word, last, n) == 0 && (word[n] == '\0' || word[n] == '.') ? word + n : NULL;
 }
 
+/* Words live as long as the program, as argv does: they are chained, and never lost. */
+static char *keep(size_t bytes)
+{
+	static struct kept {
+		struct kept *next;
+		char word[];
+	} * all;
+	struct kept *k = malloc(sizeof *k + bytes);
+
+	if (!k)
+		BUG("out of memory");
+	k->next = all;
+	all = k;
+	return k->word;
+}
+
 void last_spell(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
@@ -26,11 +42,9 @@ void last_spell(int argc, char **argv)
 
 		if (!rest)
 			continue;
-		word = malloc(strlen(rest) + sizeof "last");
-		if (!word)
-			BUG("out of memory");
+		word = keep(strlen(rest) + sizeof "last");
 		sprintf(word, "last%s", rest);
-		argv[i] = word; /* kept for as long as the program runs, as argv is */
+		argv[i] = word;
 	}
 }
 
