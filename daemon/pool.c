@@ -12,6 +12,10 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 
+/* A key stays with its worker while that has fewer requests than this under way; beyond, the processors are worth more
+ * than the warm connections. */
+#define POOL_AFFINE 32
+
 /* A worker answers within a request's own timeout and what it takes to queue, look up and write: this much more, and it
  * is not to be believed that it still will. */
 #define POOL_ANSWER_SLACK_US 120000000
@@ -214,7 +218,7 @@ static struct peer *peer_for(struct pool *p, const char *key)
 {
 	struct peer *best = &p->peers[key_hash(key) % p->set.workers];
 
-	if (peer_credit(best) > 0)
+	if (peer_credit(best) > 0 && best->in_flight < POOL_AFFINE)
 		return best;
 	for (unsigned i = 0; i < p->set.workers; i++)
 		if (peer_credit(&p->peers[i]) > peer_credit(best))
