@@ -49,6 +49,7 @@ struct store_batch {
 	bool held;            /* nothing starts before it is closed */
 	bool closed;          /* no more jobs will come */
 	bool paused;
+	bool run;                       /* its jobs are pages (daemon/store_pull.h) */
 	enum store_sweep sweep;         /* still under way */
 	int64_t submitted_us, ended_us; /* ended_us 0: not yet */
 	int64_t counts[JOB_STATES];
@@ -92,6 +93,7 @@ struct store_request {
 	int64_t
 	    granted_boot_us; /* of an attempt that is open already: as a time of the present boot (daemon/limit.h) */
 	struct store_job_new spec;
+	const struct store_page_request *page; /* of a page (daemon/store_pull.h), while it is opened; else NULL */
 };
 
 /* One line of results: a job and its last attempt. Strings are "" where there is nothing. */

@@ -84,6 +84,9 @@ void message_put_job(struct wire_out *o, const struct message_job *m)
 	wire_put_bytes(o, m->body, m->has_body ? m->body_bytes : 0);
 	wire_put_u8(o, m->has_body);
 	wire_put_str(o, m->fail_if);
+	wire_put_str(o, m->page_program);
+	wire_put_str(o, m->page_context);
+	wire_put_str(o, m->page_param);
 	wire_end(o);
 }
 
@@ -101,6 +104,9 @@ int message_get_job(struct wire_in *in, struct message_job *m)
 	m->body = wire_get_bytes(in, &m->body_bytes);
 	m->has_body = get_bool(in);
 	m->fail_if = wire_get_str(in);
+	m->page_program = wire_get_str(in);
+	m->page_context = wire_get_str(in);
+	m->page_param = wire_get_str(in);
 	return ended(in, m->n > 0 && m->method[0] && m->timeout_ms > 0 && m->connect_timeout_ms > 0 &&
 			     m->max_body_bytes >= 0 && (m->has_body || m->body_bytes == 0));
 }
@@ -227,6 +233,48 @@ static bool get_limits(struct wire_in *in, struct message_outcome *m)
 				: rate->count == 0 && rate->window_us == 0);
 }
 
+/* Told, not told: 1, 0, -1, as 0 to 2. */
+static void put_page(struct wire_out *o, const struct message_page *p)
+{
+	wire_put_i64(o, p->items);
+	wire_put_str(o, p->next);
+	wire_put_u8(o, p->next_is_url);
+	wire_put_u8(o, (uint8_t)(p->has_more + 1));
+	wire_put_u8(o, p->stop);
+	wire_put_i64(o, p->total_pages);
+	wire_put_i64(o, p->total_items);
+	wire_put_str(o, p->since);
+	wire_put_str(o, p->etag);
+	wire_put_str(o, p->last_modified);
+	wire_put_u64(o, p->hash[0]);
+	wire_put_u64(o, p->hash[1]);
+	wire_put_bytes(o, p->keys, p->keys ? p->keys_bytes : 0);
+}
+
+static bool get_page(struct wire_in *in, struct message_page *p)
+{
+	uint8_t has_more;
+
+	p->items = wire_get_i64(in);
+	p->next = wire_get_str(in);
+	p->next_is_url = get_bool(in);
+	has_more = wire_get_u8(in);
+	p->has_more = (int)has_more - 1;
+	p->stop = get_bool(in);
+	p->total_pages = wire_get_i64(in);
+	p->total_items = wire_get_i64(in);
+	p->since = wire_get_str(in);
+	p->etag = wire_get_str(in);
+	p->last_modified = wire_get_str(in);
+	p->hash[0] = wire_get_u64(in);
+	p->hash[1] = wire_get_u64(in);
+	p->keys = wire_get_bytes(in, &p->keys_bytes);
+	if (p->keys_bytes == 0)
+		p->keys = NULL;
+	return p->items >= -1 && has_more <= 2 && p->total_pages >= -1 && p->total_items >= -1 &&
+	       strlen(p->next) <= MESSAGE_NEXT_MAX && p->keys_bytes <= MESSAGE_KEYS_MAX && p->keys_bytes % 8 == 0;
+}
+
 void message_put_outcome(struct wire_out *o, const struct message_outcome *m)
 {
 	wire_begin(o, MESSAGE_OUTCOME);
@@ -250,6 +298,9 @@ void message_put_outcome(struct wire_out *o, const struct message_outcome *m)
 	wire_put_str(o, m->headers);
 	wire_put_bytes(o, m->body, m->body ? m->body_bytes : 0);
 	put_limits(o, m);
+	wire_put_u8(o, m->has_page);
+	if (m->has_page)
+		put_page(o, &m->page);
 	wire_end(o);
 }
 
@@ -293,5 +344,8 @@ int message_get_outcome(struct wire_in *in, struct message_outcome *m)
 	if (m->body_bytes == 0)
 		m->body = NULL;
 	possible = get_limits(in, m) && possible;
+	m->has_page = get_bool(in);
+	if (m->has_page)
+		possible = get_page(in, &m->page) && possible;
 	return ended(in, possible && outcome_possible(m));
 }

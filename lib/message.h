@@ -21,12 +21,14 @@
 #include "lib/units.h"
 #include "lib/wire.h"
 
-#define MESSAGE_VERSION         2u
+#define MESSAGE_VERSION         3u
 #define MESSAGE_CHANNEL_FD      3
 #define MESSAGE_BODIES_FD       4
-#define MESSAGE_BODY_INLINE_MAX 65536u /* larger bodies go to a file (jobid_body_path) */
-#define MESSAGE_HEADERS_MAX     16384u /* response headers kept, cut at a line's end */
-#define MESSAGE_DENY_MAX        64     /* networks in settings */
+#define MESSAGE_BODY_INLINE_MAX 65536u     /* larger bodies go to a file (jobid_body_path) */
+#define MESSAGE_HEADERS_MAX     16384u     /* response headers kept, cut at a line's end */
+#define MESSAGE_DENY_MAX        64         /* networks in settings */
+#define MESSAGE_KEYS_MAX        (1u << 20) /* bytes of an outcome's keys: 131 072 items a page */
+#define MESSAGE_NEXT_MAX        65536u     /* bytes of a cursor or URL of a next page */
 /* The longest wait that a server can ask for; one that asks for more has told nothing. */
 #define MESSAGE_WAIT_MAX_US (INT64_C(10) * 365 * 86400 * 1000000)
 
@@ -70,6 +72,25 @@ struct message_job {
 	size_t body_bytes;
 	bool has_body;
 	const char *fail_if; /* jq program that finds the error in a 2xx response's body (lib/jq.h); "" where none */
+	/* A page of a run: its outcome has a message_page. Else all three are "". */
+	const char *page_program; /* jq program over the body (recipe_program()); "" where bodies are not looked at */
+	const char *page_context; /* JSON: {"page":…,"vars":{…},"type":"link"}; its presence makes the job a page */
+	const char *page_param;   /* query parameter that has the page's number in a Link rel="last"; "" where none */
+};
+
+/* What a page says: see docs/PULLS.md. Only with a whole 2xx response that is no soft error. */
+struct message_page {
+	int64_t items;    /* -1: not counted */
+	const char *next; /* cursor, last key, or absolute URL of the next page; "" none */
+	bool next_is_url;
+	int has_more; /* 1, 0; -1: not told */
+	bool stop;
+	int64_t total_pages, total_items; /* from the program or from headers; -1: not told */
+	const char *since;                /* the greatest value, as JSON text; "" none */
+	const char *etag, *last_modified; /* as received; "" none, or not fit to be sent back */
+	uint64_t hash[2];                 /* of the decoded body */
+	const void *keys;                 /* 8 bytes for each item: a hash of its key; NULL where none are asked for */
+	size_t keys_bytes;
 };
 
 struct message_cancel {
@@ -118,6 +139,8 @@ struct message_outcome {
 	int64_t limit_remaining; /* requests left in the server's window */
 	int64_t limit_reset_us;  /* until it has them all again; 0 to MESSAGE_WAIT_MAX_US */
 	struct rate limit_rate;  /* the policy; count 0 where not told */
+	bool has_page;
+	struct message_page page;
 };
 /* For outcomes that no server had a word in. */
 #define MESSAGE_LIMITS_UNTOLD .retry_after_us = -1, .limit_remaining = -1, .limit_reset_us = -1

@@ -139,6 +139,9 @@ static const struct message_job job = {
     .body_bytes = 3,
     .has_body = true,
     .fail_if = ".message",
+    .page_program = "{items:1}",
+    .page_context = "{\"page\":3}",
+    .page_param = "page",
 };
 
 static const struct message_outcome outcome = {
@@ -165,6 +168,22 @@ static const struct message_outcome outcome = {
     .limit_remaining = -1,
     .limit_reset_us = MESSAGE_WAIT_MAX_US,
     .limit_rate = {100, 60000000},
+    .has_page = true,
+    .page =
+	{
+	    .items = 2,
+	    .next = "abc",
+	    .has_more = -1,
+	    .stop = true,
+	    .total_pages = -1,
+	    .total_items = 17,
+	    .since = "\"2026\"",
+	    .etag = "\"x\"",
+	    .last_modified = "",
+	    .hash = {1, 2},
+	    .keys = "0123456789abcdef",
+	    .keys_bytes = 16,
+	},
 };
 
 static void settings_come_through(void **arg)
@@ -206,6 +225,9 @@ static void a_job_comes_through(void **arg)
 	assert_string_equal(m.user, "me:pw");
 	assert_int_equal(m.body_bytes, 3);
 	assert_memory_equal(m.body, "a\0b", 3);
+	assert_string_equal(m.page_program, "{items:1}");
+	assert_string_equal(m.page_context, "{\"page\":3}");
+	assert_string_equal(m.page_param, "page");
 	wire_out_clear(&o);
 }
 

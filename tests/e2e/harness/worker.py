@@ -11,7 +11,7 @@ import time
 from harness.daemon import Scratch
 from harness.process import BUILD, SANITIZER, environment, wait_until
 
-VERSION = 2
+VERSION = 3
 SETTINGS, JOB, CANCEL, STOP = 1, 2, 3, 4
 HELLO, CAPACITY, OUTCOME, ALIVE, JUDGING = 65, 66, 67, 68, 69
 
@@ -64,6 +64,17 @@ class Reader:
         return b[:-1].decode("utf-8", "surrogateescape")
 
 
+class Page:
+    """struct message_page."""
+
+    def __init__(self, r):
+        self.items, self.next, self.next_is_url = r.take("q"), r.text(), r.take("?")
+        self.has_more, self.stop = r.take("B") - 1, r.take("?")
+        self.total_pages, self.total_items = r.take("q"), r.take("q")
+        self.since, self.etag, self.last_modified = r.text(), r.text(), r.text()
+        self.hash, self.keys = (r.take("Q"), r.take("Q")), r.data()
+
+
 class Outcome:
     """struct message_outcome."""
 
@@ -78,6 +89,7 @@ class Outcome:
         self.error, self.headers, self.body = r.text(), r.text(), r.data()
         self.retry_after_us, self.remaining, self.reset_us = r.take("q"), r.take("q"), r.take("q")
         self.rate = (r.take("q"), r.take("q"))
+        self.page = Page(r) if r.take("?") else None
         assert r.at == len(payload)
 
     def __repr__(self):
@@ -128,14 +140,15 @@ class Worker:
         self.socket.sendall(b)
 
     def job_frame(
-        self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=10000, connect_ms=5000, max_body=1 << 30, fail_if=""
+        self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=10000, connect_ms=5000, max_body=1 << 30, fail_if="",
+        page_program="", page_context="", page_param=""
     ):
         if job is None:
             self.seq += 1
             job = 1 << 32 | self.seq
         payload = struct.pack("=QIqqq", job, n, timeout_ms, connect_ms, max_body)
         payload += text(method) + text(url) + text(headers) + text(user) + data(body or b"") + struct.pack("=?", body is not None)
-        payload += text(fail_if)
+        payload += text(fail_if) + text(page_program) + text(page_context) + text(page_param)
         return frame(JOB, payload)
 
     def job(self, url, **options):

@@ -1,0 +1,198 @@
+/* What the store keeps of pulls: runs, their pages, and the state between runs. Operations as in daemon/store.h, which
+ * this adds to. A run is a batch, a page is a job of it; (run, token) is unique. docs/PULLS.md.
+ *
+ * A run's batch stays open until store_run_end: it ends with it, unless the owner cancelled it or its deadline passed.
+ */
+#ifndef FANOUT_DAEMON_STORE_PULL_H
+#define FANOUT_DAEMON_STORE_PULL_H
+
+#include "daemon/store.h"
+
+enum run_state { RUN_WAITING, RUN_RUNNING, RUN_ENDED, RUN_STATES }; /* waiting: behind another run of its pull */
+enum run_verdict { RUN_OPEN, RUN_COMPLETE, RUN_INCOMPLETE, RUN_FAILED, RUN_CANCELLED, RUN_VERDICTS };
+enum run_overlap { RUN_SKIP, RUN_QUEUE, RUN_REPLACE };
+const char *run_state_name(enum run_state s);     /* "waiting" … */
+const char *run_verdict_name(enum run_verdict v); /* "complete" …; "" for open */
+
+/* A page to be asked for. */
+struct store_page_new {
+	struct store_job_new job;
+	const char *token;
+	bool from_public; /* a server at a public address supplied its URL */
+};
+
+struct store_run {
+	uint32_t run; /* the batch */
+	uint32_t uid;
+	const char *pull, *scope; /* scope: canonical JSON of the vars; state is kept for (uid, pull, scope) */
+	const char *recipe;       /* its text, as it was started with */
+	const char *options;      /* JSON, the engine's: since sent, max_pages, fresh, test… */
+	enum run_state state;
+	enum run_verdict verdict;
+	const char *guard;   /* why it has to fail, as soon as that is known; "" */
+	const char *receipt; /* JSON, once it has ended; "" */
+	uint32_t base;       /* the run whose pages conditional requests refer to; 0: none */
+	int64_t created_us, started_us, ended_us;
+	int64_t counts[JOB_STATES];
+	bool cancelled;    /* the owner's word, or its deadline, ended the batch */
+	const char *error; /* what the batch was failed with; "" */
+};
+
+/* ---- runs ---- */
+
+struct store_run_create {
+	struct store_op op;
+	uint32_t uid;
+	const char *pull, *scope, *recipe, *options;
+	const char *name, *batch_options; /* of the batch */
+	unsigned priority, concurrency;
+	enum run_overlap overlap; /* what if one of (uid, pull, scope) has not ended. REPLACE is made of CANCEL and
+				     QUEUE by the caller */
+	bool conditional;         /* base: the last complete run, if it is still there */
+	bool apart;               /* neither meets nor is met by others (a test) */
+	const struct store_page_new *pages; /* the first ones; added when it starts at once */
+	size_t page_count;
+	uint32_t run;   /* out */
+	uint32_t other; /* out: the run that has not ended; 0: none */
+	bool skipped;   /* out: nothing was made */
+	bool waiting;   /* out: it starts when `other` has ended */
+};
+void store_run_create(struct store *st, struct store_run_create *c);
+
+/* A waiting run starts: RUNNING, with its first pages. ERR_CONFLICT if it does not wait. */
+struct store_run_start {
+	struct store_op op;
+	uint32_t run;
+	const char *options;
+	const struct store_page_new *pages;
+	size_t page_count;
+};
+void store_run_start(struct store *st, struct store_run_start *s);
+
+struct store_run_get {
+	struct store_op op;
+	uint32_t run; /* ERR_NOT_FOUND also for a batch that is no run */
+	void (*on_row)(struct store_run_get *g, const struct store_run *row);
+};
+void store_run_get(struct store *st, struct store_run_get *g);
+
+struct store_run_list {
+	struct store_op op;
+	int64_t uid;      /* -1: everybody's */
+	const char *pull; /* NULL: all */
+	bool live;        /* only those that have not ended, the oldest first; else the newest first */
+	uint32_t before;  /* 0: from the newest */
+	size_t limit;
+	void (*on_row)(struct store_run_list *l, const struct store_run *row); /* recipe and receipt are there too */
+};
+void store_run_list(struct store *st, struct store_run_list *l);
+
+/* ---- pages ---- */
+
+/* With an attempt's end (store_attempt_end), in one commit: what the page said, and what follows from it. */
+struct store_page_end {
+	struct store_attempt_end end;    /* first; its op is this one's */
+	bool page_ended;                 /* false: the job goes on (retry, redirect); then nothing below counts */
+	const struct message_page *page; /* NULL: nothing was said */
+	bool past_end;                   /* done, by a status of stop_status */
+	bool reuse; /* 304: body and page are those of the run's base. ERR_CONFLICT where they are gone */
+	const struct store_page_new *add;
+	size_t add_count;
+	const char *guard; /* the run has to fail; NULL */
+};
+void store_page_end(struct store *st, struct store_page_end *p);
+/* More pages, without an end. */
+struct store_pages_add {
+	struct store_op op;
+	uint32_t run;
+	const struct store_page_new *pages;
+	size_t count;
+};
+void store_pages_add(struct store *st, struct store_pages_add *a);
+
+/* One page as it stands. */
+struct store_page {
+	uint64_t job;
+	const char *token;
+	const char *url;
+	enum job_state state;
+	enum job_reason reason;
+	int status;
+	const char *error;
+	bool past_end, from_public;
+	uint64_t reused_from; /* the job whose body it has again; 0 */
+	int64_t ended_us, size_bytes;
+	unsigned attempts;
+	bool said;                /* then: */
+	struct message_page page; /* without keys, unless asked for */
+};
+struct store_pages {
+	struct store_op op;
+	uint32_t run;
+	uint32_t after_seq;
+	size_t limit; /* rows at most: a call is a step of bounded cost */
+	bool with_keys;
+	void (*on_row)(struct store_pages *p, const struct store_page *row);
+	uint32_t last_seq; /* out */
+	bool more;         /* out */
+};
+void store_pages(struct store *st, struct store_pages *p);
+
+/* What a page's attempt needs beside its request (store_request.page, NULL for what is no page). */
+struct store_page_request {
+	const char *token;
+	bool from_public;
+	/* Of the page with the same token and URL in the run's base, whose body is still there; "" none. */
+	const char *etag, *last_modified;
+	uint64_t base_job; /* 0: none */
+};
+
+/* Sums over a run's attempts, for the receipt. A step: call until `more` is false; sums add up in the struct. */
+struct store_run_sum {
+	struct store_op op;
+	uint32_t run;
+	uint32_t after_event; /* 0 */
+	size_t limit;
+	int64_t requests, retries, limited_us, bytes, wire_bytes; /* in and out */
+	bool more;                                                /* out */
+};
+void store_run_sum(struct store *st, struct store_run_sum *s);
+
+/* ---- ends and states ---- */
+
+struct store_run_end {
+	struct store_op op;
+	uint32_t run;
+	enum run_verdict verdict;
+	const char *receipt;
+	bool moves;        /* the pull's state: only with RUN_COMPLETE, and never for a test */
+	const char *since; /* the new value as JSON text; NULL: as it was */
+};
+/* Ends run and batch. Again for a run that the owner's retry had opened again. */
+void store_run_end(struct store *st, struct store_run_end *e);
+
+struct store_pull_state {
+	uint32_t uid;
+	const char *pull, *scope;
+	const char *since; /* JSON text; "" none */
+	uint32_t run;      /* the last complete one; 0: none, or removed */
+	int64_t items;     /* of that run; -1 */
+	int64_t updated_us;
+};
+struct store_pull_states {
+	struct store_op op;
+	int64_t uid;       /* -1: everybody's */
+	const char *pull;  /* NULL: all */
+	const char *scope; /* NULL: all */
+	void (*on_row)(struct store_pull_states *s, const struct store_pull_state *row);
+};
+void store_pull_states(struct store *st, struct store_pull_states *s);
+/* since NULL: forgets it all (also the base of conditional requests). */
+struct store_pull_state_set {
+	struct store_op op;
+	uint32_t uid;
+	const char *pull, *scope, *since;
+};
+void store_pull_state_set(struct store *st, struct store_pull_state_set *s);
+
+#endif
