@@ -83,6 +83,7 @@ void message_put_job(struct wire_out *o, const struct message_job *m)
 	wire_put_str(o, m->user);
 	wire_put_bytes(o, m->body, m->has_body ? m->body_bytes : 0);
 	wire_put_u8(o, m->has_body);
+	wire_put_u8(o, m->from_public);
 	wire_put_str(o, m->fail_if);
 	wire_put_str(o, m->page_program);
 	wire_put_str(o, m->page_context);
@@ -103,6 +104,7 @@ int message_get_job(struct wire_in *in, struct message_job *m)
 	m->user = wire_get_str(in);
 	m->body = wire_get_bytes(in, &m->body_bytes);
 	m->has_body = get_bool(in);
+	m->from_public = get_bool(in);
 	m->fail_if = wire_get_str(in);
 	m->page_program = wire_get_str(in);
 	m->page_context = wire_get_str(in);

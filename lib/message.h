@@ -71,6 +71,9 @@ struct message_job {
 	const void *body;    /* body_bytes of it; has_body tells an empty body from none */
 	size_t body_bytes;
 	bool has_body;
+	/* The URL was supplied by a server at a public address (a redirect): only public addresses may be connected to.
+	 */
+	bool from_public;
 	const char *fail_if; /* jq program that finds the error in a 2xx response's body (lib/jq.h); "" where none */
 	/* A page of a run: its outcome has a message_page. Else all three are "". */
 	const char *page_program; /* jq program over the body (recipe_program()); "" where bodies are not looked at */

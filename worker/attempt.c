@@ -52,7 +52,8 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 	(void)purpose;
 	lookup_answer(a->context->lookups, &a->ticket, LOOKUP_RESOLVED, clock_boot_us());
 	memcpy(&a->tried, &to->addr, to->addrlen < sizeof a->tried ? to->addrlen : sizeof a->tried);
-	if (!policy_allows(a->context->policy, &to->addr)) {
+	a->verdict = policy_judge(a->context->policy, &to->addr, a->from_public);
+	if (a->verdict != POLICY_ALLOWED) {
 		a->socket_denied = true;
 		return CURL_SOCKET_BAD;
 	}
@@ -85,7 +86,9 @@ static int on_request(void *arg, char *ip, char *local_ip, int port, int local_p
 		a->stopped = CAUSE_RESEND;
 		return CURL_PREREQFUNC_ABORT;
 	}
-	if (!policy_allows_text(a->context->policy, ip)) {
+	/* Of a kept connection on_socket() was not asked, and it may have been made for a job that may go anywhere. */
+	a->verdict = policy_judge_text(a->context->policy, ip, a->from_public);
+	if (a->verdict != POLICY_ALLOWED) {
 		a->stopped = CAUSE_POLICY;
 		return CURL_PREREQFUNC_ABORT;
 	}
@@ -178,6 +181,8 @@ int attempt_begin(struct attempt *a, const struct message_job *job)
 	a->stopped = CAUSE_RESPONSE;
 	a->sent = a->socket_denied = a->socket_made = a->decoding = false;
 	a->decode.fault[0] = '\0';
+	a->from_public = job->from_public;
+	a->verdict = POLICY_ALLOWED;
 	a->head = strcmp(job->method, "HEAD") == 0;
 	a->timeout_ms = job->timeout_ms;
 	a->connect_timeout_ms = job->connect_timeout_ms;
@@ -261,6 +266,7 @@ static void fill_ending(struct attempt *a)
 	    .sent = a->sent,
 	    .bodiless = a->head,
 	    .address_tried = a->socket_made || a->socket_denied,
+	    .not_public = a->verdict == POLICY_NOT_PUBLIC,
 	    .response = &a->response,
 	    .url = get_text(a->easy, CURLINFO_EFFECTIVE_URL),
 	    .address = a->address,

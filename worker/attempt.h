@@ -45,8 +45,10 @@ struct attempt {
 	size_t fail_if_cap;
 	enum cause stopped; /* by one of our callbacks, or on the daemon's word; CAUSE_RESPONSE where not */
 	bool sent, head;
-	bool decoding; /* the body has begun */
+	bool decoding;    /* the body has begun */
+	bool from_public; /* a server at a public address supplied the URL */
 	bool socket_denied, socket_made;
+	enum policy_verdict verdict;   /* on the last address */
 	struct sockaddr_storage tried; /* the last address */
 	int64_t timeout_ms, connect_timeout_ms, started_us, ended_us;
 	int64_t tls_us; /* after started_us, where a handshake began */

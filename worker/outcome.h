@@ -29,6 +29,7 @@ struct ending {
 	bool sent;          /* the request may have reached the server */
 	bool bodiless;      /* the answer to a HEAD */
 	bool address_tried; /* a socket was wanted, so the name was resolved */
+	bool not_public;    /* of a CAUSE_POLICY: only public addresses were allowed */
 	const struct response *response;
 	struct marks marks;
 	const char *url;

@@ -277,7 +277,9 @@ static void say_policy(struct words *w)
 	say(w, "address %s", w->e->address);
 	if (has_address(w))
 		say(w, " of host %s", w->host);
-	say(w, " is denied by network.deny");
+	say(w, "%s",
+	    w->e->not_public ? " is not a public one, and the URL came from a server at a public address"
+			     : " is denied by network.deny");
 }
 
 static void say_resend(struct words *w)

@@ -1,4 +1,4 @@
-/* Address policy on 16 bytes: IPv4 lives at ::ffff:0:0/96, so that both spellings of an address meet the same rule. */
+/* Address policy on lib/address's 16 bytes, so that both spellings of an address meet the same rule. */
 #include "worker/policy.h"
 
 #include <arpa/inet.h>
@@ -6,42 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+#include "lib/address.h"
 
-static void map_v4(uint8_t out[16], const void *v4)
-{
-	memcpy(out, mapped_prefix, sizeof mapped_prefix);
-	memcpy(out + sizeof mapped_prefix, v4, 4);
-}
-
-/* Returns the number of bits that stand before the address proper (96 for IPv4), or -1. */
-static int parse_address(const char *text, uint8_t out[16])
-{
-	struct in_addr v4;
-
-	if (inet_pton(AF_INET, text, &v4) == 1) {
-		map_v4(out, &v4);
-		return 96;
-	}
-	return inet_pton(AF_INET6, text, out) == 1 ? 0 : -1;
-}
-
-/* Whether the first `bits` bits agree. */
-static bool same_prefix(const uint8_t a[16], const uint8_t b[16], unsigned bits)
-{
-	unsigned whole = bits / 8, rest = bits % 8;
-
-	if (memcmp(a, b, whole) != 0)
-		return false;
-	return rest == 0 || ((a[whole] ^ b[whole]) >> (8 - rest)) == 0;
-}
-
-static bool allows(const struct policy *p, const uint8_t address[16])
+static bool denied(const struct policy *p, const uint8_t address[ADDRESS_BYTES])
 {
 	for (unsigned i = 0; i < p->count; i++)
-		if (same_prefix(p->deny[i].bytes, address, p->deny[i].bits))
-			return false;
-	return true;
+		if (address_same_prefix(p->deny[i].bytes, address, p->deny[i].bits))
+			return true;
+	return false;
+}
+
+static enum policy_verdict judge(const struct policy *p, const uint8_t address[ADDRESS_BYTES], bool public_only)
+{
+	if (denied(p, address))
+		return POLICY_DENIED;
+	return public_only && !address_is_public(address) ? POLICY_NOT_PUBLIC : POLICY_ALLOWED;
 }
 
 /* The number behind the slash, all of it where there is none; -1 when it is no number of bits. */
@@ -71,8 +50,8 @@ int policy_deny(struct policy *p, const char *text, struct err *e)
 		goto bad;
 	memcpy(address, text, n);
 	address[n] = '\0';
-	before = parse_address(address, net->bytes);
-	if (before < 0)
+	before = address_parse(net->bytes, address);
+	if (before < 0 || strchr(address, '%'))
 		goto bad;
 	bits = parse_bits(text + n, 128 - before);
 	if (bits < 0)
@@ -85,39 +64,33 @@ bad:
 		       text);
 }
 
-bool policy_allows(const struct policy *p, const struct sockaddr *addr)
+enum policy_verdict policy_judge(const struct policy *p, const struct sockaddr *addr, bool public_only)
 {
-	uint8_t bytes[16];
+	uint8_t bytes[ADDRESS_BYTES];
 
 	if (addr->sa_family == AF_INET) {
 		struct sockaddr_in v4;
 
 		memcpy(&v4, addr, sizeof v4);
-		map_v4(bytes, &v4.sin_addr);
+		address_of_v4(bytes, &v4.sin_addr);
 	} else if (addr->sa_family == AF_INET6) {
 		struct sockaddr_in6 v6;
 
 		memcpy(&v6, addr, sizeof v6);
 		memcpy(bytes, &v6.sin6_addr, sizeof bytes);
 	} else {
-		return false;
+		return POLICY_DENIED;
 	}
-	return allows(p, bytes);
+	return judge(p, bytes, public_only);
 }
 
-bool policy_allows_text(const struct policy *p, const char *ip)
+enum policy_verdict policy_judge_text(const struct policy *p, const char *ip, bool public_only)
 {
-	char address[INET6_ADDRSTRLEN];
-	size_t n = strcspn(ip, "%");
-	uint8_t bytes[16];
+	uint8_t bytes[ADDRESS_BYTES];
 
-	if (p->count == 0)
-		return true;
-	if (n >= sizeof address)
-		return false;
-	memcpy(address, ip, n);
-	address[n] = '\0';
-	return parse_address(address, bytes) >= 0 && allows(p, bytes);
+	if (p->count == 0 && !public_only)
+		return POLICY_ALLOWED;
+	return address_parse(bytes, ip) < 0 ? POLICY_DENIED : judge(p, bytes, public_only);
 }
 
 const char *policy_format(char *out, const struct sockaddr *addr)

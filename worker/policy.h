@@ -1,5 +1,5 @@
-/* Which addresses may be reached: networks that the daemon's settings deny, compared with the address itself, never
- * with a name. */
+/* Which addresses may be reached: none of a network that the daemon's settings deny; where a server at a public address
+ * led, only public ones. Judged by the address itself, never by a name. */
 #ifndef FANOUT_WORKER_POLICY_H
 #define FANOUT_WORKER_POLICY_H
 
@@ -7,12 +7,13 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "lib/address.h"
 #include "lib/err.h"
 #include "lib/message.h"
 
 /* An IPv4 network is kept as the IPv4-mapped IPv6 network that it is also reached by. */
 struct network {
-	uint8_t bytes[16];
+	uint8_t bytes[ADDRESS_BYTES];
 	unsigned bits;
 };
 
@@ -23,10 +24,15 @@ struct policy {
 
 /* "169.254.0.0/16", "fe80::/10", or one address. Returns 0, or -1 with ERR_INPUT. */
 int policy_deny(struct policy *p, const char *text, struct err *e);
-/* Addresses that are not IP are not allowed. */
-bool policy_allows(const struct policy *p, const struct sockaddr *addr);
+
+enum policy_verdict {
+	POLICY_ALLOWED,
+	POLICY_DENIED,     /* by a network, or no IP address at all */
+	POLICY_NOT_PUBLIC, /* and only public ones are allowed */
+};
+enum policy_verdict policy_judge(const struct policy *p, const struct sockaddr *addr, bool public_only);
 /* The same for a numeric address as libcurl writes it, with or without a zone. */
-bool policy_allows_text(const struct policy *p, const char *ip);
+enum policy_verdict policy_judge_text(const struct policy *p, const char *ip, bool public_only);
 
 /* Writes an address's numbers ("127.0.0.1", "::1") into `out` (INET6_ADDRSTRLEN bytes) and returns it. */
 const char *policy_format(char *out, const struct sockaddr *addr);

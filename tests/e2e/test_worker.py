@@ -894,6 +894,26 @@ def test_a_denied_network_is_not_reached_by_any_spelling(make_worker, serve, hos
     assert server.connections == 0
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"])
+def test_where_a_public_server_led_no_spelling_of_an_inner_address_is_reached(worker, serve, host):
+    server = serve(echo)
+    o = worker.fetch(f"http://{host}:{server.port}/", from_public=True)
+    assert (o.cause, o.sent) == ("policy", False), o
+    assert "is not a public one, and the URL came from a server at a public address" in o.error
+    assert server.connections == 0
+
+
+def test_where_a_public_server_led_no_kept_connection_is_used_either(worker, serve):
+    server = serve(echo)
+    assert [worker.fetch(server.url, from_public=p).cause for p in (False, True, False)] == ["response", "policy", "response"]
+    assert len(server.requests) == 2
+
+
+def test_where_a_public_server_led_a_denied_network_is_told_as_such(make_worker, serve):
+    o = make_worker(deny=["127.0.0.0/8"]).fetch(serve(echo).url, from_public=True)
+    assert o.cause == "policy" and "network.deny" in o.error
+
+
 def test_a_network_that_is_not_denied_is_reached(make_worker, serve):
     worker = make_worker(deny=["169.254.0.0/16", "fe80::/10", "127.0.0.2/31"])
     assert worker.fetch(serve(echo).url).cause == "response"

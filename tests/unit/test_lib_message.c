@@ -138,6 +138,7 @@ static const struct message_job job = {
     .body = "a\0b",
     .body_bytes = 3,
     .has_body = true,
+    .from_public = true,
     .fail_if = ".message",
     .page_program = "{items:1}",
     .page_context = "{\"page\":3}",
@@ -215,7 +216,7 @@ static void a_job_comes_through(void **arg)
 	message_put_job(&o, &job);
 	in = only_frame(&o, MESSAGE_JOB);
 	assert_int_equal(message_get_job(&in, &m), 0);
-	assert_true(m.job == job.job && m.n == 3 && m.has_body);
+	assert_true(m.job == job.job && m.n == 3 && m.has_body && m.from_public);
 	assert_int_equal(m.timeout_ms, 30000);
 	assert_int_equal(m.connect_timeout_ms, 10000);
 	assert_int_equal(m.max_body_bytes, 1 << 26);
@@ -245,11 +246,11 @@ static void an_empty_body_is_told_from_none(void **arg)
 	assert_int_equal(message_get_job(&in, &m), 0);
 	assert_true(m.has_body && m.body_bytes == 0);
 	o.len = 0;
-	m.has_body = false;
+	m.has_body = m.from_public = false;
 	message_put_job(&o, &m);
 	in = only_frame(&o, MESSAGE_JOB);
 	assert_int_equal(message_get_job(&in, &m), 0);
-	assert_false(m.has_body);
+	assert_false(m.has_body || m.from_public);
 	wire_out_clear(&o);
 }
 

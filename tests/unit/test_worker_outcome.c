@@ -226,6 +226,9 @@ static void connection_failures_say_where_and_why(void **arg)
 	assert_text(&e, "address 127.0.0.1 is denied by network.deny");
 	e.url = "https://a.example/";
 	assert_text(&e, "address 127.0.0.1 of host a.example is denied by network.deny");
+	e.not_public = true;
+	assert_text(&e, "address 127.0.0.1 of host a.example is not a public one, and the URL came from a server at a "
+			"public address");
 }
 
 static void timeouts_say_which_and_how_far_it_had_come(void **arg)

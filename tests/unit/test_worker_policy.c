@@ -18,7 +18,7 @@ static bool allowed(const struct policy *p, const char *ip)
 	struct sockaddr_storage ss = {0};
 	struct sockaddr_in *v4 = (struct sockaddr_in *)&ss;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&ss;
-	bool by_text = policy_allows_text(p, ip), by_address;
+	enum policy_verdict by_text = policy_judge_text(p, ip, false), by_address;
 	char again[INET6_ADDRSTRLEN];
 
 	if (inet_pton(AF_INET, ip, &v4->sin_addr) == 1)
@@ -27,10 +27,10 @@ static bool allowed(const struct policy *p, const char *ip)
 		ss.ss_family = AF_INET6;
 	else
 		fail_msg("%s is no address", ip);
-	by_address = policy_allows(p, (struct sockaddr *)&ss);
+	by_address = policy_judge(p, (struct sockaddr *)&ss, false);
 	assert_int_equal(by_text, by_address);
 	assert_string_equal(policy_format(again, (struct sockaddr *)&ss), ip);
-	return by_address;
+	return by_address == POLICY_ALLOWED;
 }
 
 static void a_denied_network_is_denied_to_its_last_bit(void **arg)
@@ -52,8 +52,8 @@ static void a_denied_network_is_denied_to_its_last_bit(void **arg)
 	assert_true(allowed(&p, "fec0::1"));
 	assert_false(allowed(&p, "192.0.2.7"));
 	assert_true(allowed(&p, "192.0.2.6"));
-	assert_false(policy_allows_text(&p, "fe80::1%eth0"));
-	assert_false(policy_allows_text(&p, "no address"));
+	assert_int_equal(policy_judge_text(&p, "fe80::1%eth0", false), POLICY_DENIED);
+	assert_int_equal(policy_judge_text(&p, "no address", false), POLICY_DENIED);
 }
 
 static void an_ipv4_address_in_ipv6_clothes_is_the_same_address(void **arg)
@@ -89,7 +89,25 @@ static void an_address_that_is_not_ip_is_not_reached(void **arg)
 	struct policy p = {0};
 
 	(void)arg;
-	assert_false(policy_allows(&p, &local));
+	assert_int_equal(policy_judge(&p, &local, false), POLICY_DENIED);
+	assert_int_equal(policy_judge(&p, &local, true), POLICY_DENIED);
+}
+
+static void where_only_public_addresses_are_allowed_networks_are_denied_all_the_same(void **arg)
+{
+	struct sockaddr_in loopback = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct policy none = {0}, p = {0};
+
+	(void)arg;
+	assert_int_equal(policy_deny(&p, "93.184.0.0/16", NULL), 0);
+	assert_int_equal(policy_judge_text(&none, "93.184.216.34", true), POLICY_ALLOWED);
+	assert_int_equal(policy_judge_text(&p, "93.184.216.34", true), POLICY_DENIED);
+	assert_int_equal(policy_judge_text(&p, "127.0.0.1", true), POLICY_NOT_PUBLIC);
+	assert_int_equal(policy_judge_text(&p, "::ffff:127.0.0.1", true), POLICY_NOT_PUBLIC);
+	assert_int_equal(policy_judge_text(&p, "fe80::1%eth0", true), POLICY_NOT_PUBLIC);
+	assert_int_equal(policy_judge_text(&none, "no address", true), POLICY_DENIED);
+	assert_int_equal(policy_judge(&none, (struct sockaddr *)&loopback, true), POLICY_NOT_PUBLIC);
+	assert_int_equal(policy_judge(&none, (struct sockaddr *)&loopback, false), POLICY_ALLOWED);
 }
 
 static void what_is_no_network_is_refused(void **arg)
@@ -105,6 +123,7 @@ static void what_is_no_network_is_refused(void **arg)
 					  "a.example/8",
 					  "10.0.0.0/18446744073709551615",
 					  "10.0.0.0 /8",
+					  "fe80::%eth0/10",
 					  "0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000/1"};
 	struct policy p = {0};
 
@@ -294,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_denied_network_is_denied_to_its_last_bit),
 	    cmocka_unit_test(an_ipv4_address_in_ipv6_clothes_is_the_same_address),
+	    cmocka_unit_test(where_only_public_addresses_are_allowed_networks_are_denied_all_the_same),
 	    cmocka_unit_test(all_of_a_family_can_be_denied),
 	    cmocka_unit_test(an_address_that_is_not_ip_is_not_reached),
 	    cmocka_unit_test(what_is_no_network_is_refused),

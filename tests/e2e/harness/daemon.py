@@ -90,6 +90,7 @@ class Daemon:
         self.log_path = self.dir / "fanoutd.log"
         self.conf_path = self.dir / "fanout.conf"
         self.env = env or {}
+        self.program = BUILD / "fanoutd"
         self.process = None
         self.may_end = False  # the test asked for it
         self.config = {
@@ -119,7 +120,7 @@ class Daemon:
         self.may_end = False
         with open(self.log_path, "ab") as log:
             self.process = spawn(
-                [BUILD / "fanoutd", "-c", self.conf_path, *args],
+                [self.program, "-c", self.conf_path, *args],
                 env=environment(**self.env),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -141,13 +141,13 @@ class Worker:
 
     def job_frame(
         self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=10000, connect_ms=5000, max_body=1 << 30, fail_if="",
-        page_program="", page_context="", page_param=""
+        page_program="", page_context="", page_param="", from_public=False
     ):
         if job is None:
             self.seq += 1
             job = 1 << 32 | self.seq
         payload = struct.pack("=QIqqq", job, n, timeout_ms, connect_ms, max_body)
-        payload += text(method) + text(url) + text(headers) + text(user) + data(body or b"") + struct.pack("=?", body is not None)
+        payload += text(method) + text(url) + text(headers) + text(user) + data(body or b"") + struct.pack("=??", body is not None, from_public)
         payload += text(fail_if) + text(page_program) + text(page_context) + text(page_param)
         return frame(JOB, payload)
 
