@@ -138,6 +138,7 @@ static void on_leftover(struct store_open_attempts *rows, const struct store_req
 	j->hops = req->hops;
 	j->max_redirects = r.max_redirects;
 	j->stripped = req->stripped;
+	j->from_public = req->from_public;
 	j->url = strdup(r.job.url);
 	strncpy(j->method, r.job.method, sizeof j->method - 1);
 	engine_limits_seen(en, req->job, lane->host, r.job.url, clock_boot_us() + LIMIT_SAFETY_US);

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "daemon/engine_private.h"
+#include "lib/address.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/url.h"
@@ -32,7 +33,7 @@ struct verdict {
 	/* a redirect */
 	const char *next_url;
 	char next_key[URL_KEY_SIZE];
-	bool as_get, stripped;
+	bool as_get, stripped, from_public;
 	bool fails_batch;
 };
 
@@ -93,6 +94,14 @@ static bool is_https(const char *url)
 	return strncasecmp(url, "https:", 6) == 0;
 }
 
+/* A server that is known not to be a public one may lead to its own kind. */
+static bool known_inside(const char *remote_ip)
+{
+	uint8_t address[ADDRESS_BYTES];
+
+	return address_parse(address, remote_ip) >= 0 && !address_is_public(address);
+}
+
 static void judge_redirect(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
 {
 	const char *from = j->url, *to = o->redirect_url;
@@ -114,6 +123,7 @@ static void judge_redirect(struct engine_job *j, const struct message_outcome *o
 		v->due_us = clock_wall_us();
 		v->next_url = to;
 		v->as_get = redirect_as_get(o->status, j->method);
+		v->from_public = j->from_public || !known_inside(o->remote_ip);
 		v->stripped |= strcmp(j->lane->host, v->next_key) != 0 || is_https(from) != is_https(to);
 	}
 }
@@ -257,6 +267,7 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	    .next_key = v->next_url ? v->next_key : NULL,
 	    .next_as_get = v->as_get,
 	    .next_stripped = v->stripped,
+	    .next_from_public = v->from_public,
 	    .next = step.next,
 	    .reason = step.next == JOB_FAILED ? v->reason : REASON_NONE,
 	    .error = v->error,

@@ -55,7 +55,8 @@ struct engine_job {
 	uint32_t n;
 	unsigned hops; /* redirects followed before this attempt */
 	unsigned max_redirects;
-	bool stripped; /* an earlier redirect led to another origin */
+	bool stripped;    /* an earlier redirect led to another origin */
+	bool from_public; /* one was given by a server at a public address */
 	unsigned tries, deaths, max_attempts;
 	bool fresh; /* loaded by the lane's cursor, not by its due time */
 	bool repeatable;

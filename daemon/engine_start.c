@@ -194,6 +194,7 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 		j->max_redirects = r.max_redirects;
 		j->hops = req->hops;
 		j->stripped = req->stripped;
+		j->from_public = req->from_public;
 		j->repeatable = r.repeatable;
 		strncpy(j->method, r.job.method, sizeof j->method - 1);
 		j->timeout_ms = r.job.timeout_ms;

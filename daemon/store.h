@@ -90,6 +90,7 @@ struct store_request {
 	unsigned hops;          /* redirects followed so far; then spec.url is where they led */
 	bool as_get;            /* a redirect made it a GET without a body */
 	bool stripped;          /* a redirect led to another origin: no credentials go there */
+	bool from_public;       /* a server at a public address led there: to public ones only */
 	int64_t
 	    granted_boot_us; /* of an attempt that is open already: as a time of the present boot (daemon/limit.h) */
 	struct store_job_new spec;
@@ -259,7 +260,7 @@ struct store_attempt_end {
 	int64_t sent_boot_us, counted_boot_us;
 	/* Where a redirect leads: the job goes on there, in the lane of next_key. next_url NULL: no redirect. */
 	const char *next_url, *next_key;
-	bool next_as_get, next_stripped;
+	bool next_as_get, next_stripped, next_from_public;
 	enum job_state next;
 	enum job_reason reason;
 	const char *error;      /* final word where it differs from the outcome's; NULL: the outcome's */

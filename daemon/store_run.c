@@ -26,6 +26,7 @@ void store_request_read(struct store_request *req, const struct stmt *q)
 	    .hops = j.hops,
 	    .as_get = col_int(q, 21),
 	    .stripped = col_int(q, 22),
+	    .from_public = col_int(q, 23),
 	    .spec =
 		{
 		    .url = col_text(q, 14),
@@ -346,6 +347,7 @@ static int target_write(struct store *st, struct batch_entry *b, const struct st
 	stmt_text(&q, a->next_url);
 	stmt_int(&q, a->next_as_get);
 	stmt_int(&q, a->next_stripped);
+	stmt_int(&q, a->next_from_public);
 	return stmt_run(&q);
 }
 

@@ -92,9 +92,10 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_CHAINS_DELETE] = "DELETE FROM chains WHERE id IN (SELECT id FROM chains WHERE batch = ? LIMIT 500)",
 
     [STMT_JOB_INSERT] = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-    [STMT_JOB_REQUEST] = "SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
-			 " j.headers, j.body, t.as_get, t.stripped FROM jobs j LEFT JOIN progress p ON p.job = j.id"
-			 " LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
+    [STMT_JOB_REQUEST] =
+	"SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
+	" j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j LEFT JOIN progress p ON p.job = j.id"
+	" LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
     [STMT_JOB_BRIEF] = "SELECT " BRIEF_COLUMNS " FROM jobs j LEFT JOIN progress p ON p.job = j.id WHERE j.id = ?",
     [STMT_JOBS_FRESH] = "SELECT j.id, p.job FROM jobs j LEFT JOIN progress p ON p.job = j.id"
 			" WHERE j.lane = ? AND j.id > ? ORDER BY j.id LIMIT ?",
@@ -114,8 +115,9 @@ static const char *const texts[STMT_COUNT] = {
 	" started_us = ?, due_us = ?, waits = ?, lane = ?, hops = ? WHERE job = ?",
     [STMT_PROGRESS_OPENED] = "UPDATE progress SET due_us = NULL WHERE job = ?",
     [STMT_PROGRESS_DELETE] = "DELETE FROM progress WHERE job BETWEEN ? AND ?",
-    [STMT_TARGET_SET] = "INSERT INTO targets VALUES (?,?,?,?) ON CONFLICT (job) DO UPDATE SET url = excluded.url,"
-			" as_get = as_get OR excluded.as_get, stripped = stripped OR excluded.stripped",
+    [STMT_TARGET_SET] = "INSERT INTO targets VALUES (?,?,?,?,?) ON CONFLICT (job) DO UPDATE SET url = excluded.url,"
+			" as_get = as_get OR excluded.as_get, stripped = stripped OR excluded.stripped,"
+			" from_public = from_public OR excluded.from_public",
     [STMT_TARGET_DELETE] = "DELETE FROM targets WHERE job BETWEEN ? AND ?",
     [STMT_CHAIN_WAITING] = "SELECT job FROM progress WHERE waits = ? AND job > ? ORDER BY job LIMIT ?",
 

@@ -112,7 +112,8 @@ CREATE TABLE targets (
 	job INTEGER PRIMARY KEY,
 	url TEXT NOT NULL,
 	as_get INTEGER NOT NULL,
-	stripped INTEGER NOT NULL
+	stripped INTEGER NOT NULL,
+	from_public INTEGER NOT NULL  -- a server at a public address led there
 );
 
 -- Boots of the machine: times on CLOCK_BOOTTIME can be compared within one.
