@@ -5,10 +5,10 @@
 #define OPTIONAL COLUMN_OPTIONAL
 
 static const struct column results_table[] = {
-    {"JOB", "job", CELL_TEXT, ALWAYS, 6},
+    {"JOB", "job", CELL_JOB, ALWAYS, 6},
     {"CHAIN", "chain", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
     {"TAG", "tag", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
-    {"STATE", "state", CELL_TEXT, ALWAYS, 6},
+    {"STATE", "state", CELL_STATE, ALWAYS, 6},
     {"STATUS", "status", CELL_COUNT, ALWAYS, 6},
     {"TRIES", "attempts", CELL_TRIES, OPTIONAL | COLUMN_DROP(3), 0},
     {"TIME", "timings.total_us", CELL_SECONDS, COLUMN_DROP(2), 8},
@@ -25,7 +25,7 @@ static const struct column results_table[] = {
 	}
 #define TIMING(name)                                        \
 	{                                                   \
-		name, "timings." name, CELL_TEXT, ALWAYS, 0 \
+		name, "timings." name, CELL_TEXT, ALWAYS, 9 \
 	}
 #define COUNT_OF(name)                                     \
 	{                                                  \
@@ -104,7 +104,7 @@ const struct layout layout_results_body = {results_table, results_body_csv};
 static const struct column batches_table[] = {
     {"BATCH", "batch", CELL_COUNT, ALWAYS, 0},
     {"NAME", "name", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
-    {"STATE", "state", CELL_TEXT, ALWAYS, 0},
+    {"STATE", "state", CELL_STATE, ALWAYS, 0},
     {"BLOCKED", "counts.blocked", CELL_TALLY, OPTIONAL | COLUMN_DROP(2), 0},
     {"QUEUED", "counts.queued", CELL_TALLY, OPTIONAL, 0},
     {"RUNNING", "counts.running", CELL_TALLY, OPTIONAL | COLUMN_DROP(4), 0},

@@ -12,6 +12,8 @@
 
 enum cell {
 	CELL_TEXT,
+	CELL_JOB,     /* "7.42" */
+	CELL_STATE,   /* the word for one */
 	CELL_COUNT,   /* a number, to the right */
 	CELL_SECONDS, /* microseconds, shown as "1.234 s", "512 ms", "0.4 ms" */
 	CELL_BYTES,
@@ -37,7 +39,7 @@ struct column {
 	const char *path; /* "timings.total_us"; "error|reason" is the first that is not null */
 	enum cell kind;
 	unsigned show;  /* COLUMN_... */
-	unsigned width; /* in a live table: at least */
+	unsigned width; /* in a live table, and in one that goes on: at least */
 };
 /* Tables end with a NULL head. In csv, cells are what the JSON holds. */
 struct layout {

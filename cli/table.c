@@ -1,8 +1,8 @@
 /* Tables for people. Rows are held back until there are enough to know how wide the columns are (or until those who
- * watch want to see them), then shown; a column that has nothing to say so far is not there, and gets a new heading
- * when it has. Off a terminal nothing is cut. A table that is too wide for its terminal gives up, in this order: space
- * between columns, the place of errors beside their row (they get a line of their own), columns of lesser use, and the
- * ends of long texts, the URL's last. */
+ * watch want to see them), then shown; where more follow, columns have room for what these may bring. A column that has
+ * nothing to say so far is not there, and gets a new heading when it has. Off a terminal nothing is cut. A table that
+ * is too wide for its terminal gives up, in this order: space between columns, the place of errors beside their row
+ * (they get a line of their own), columns of lesser use, and the ends of long texts, the URL's last. */
 #include <libsmartcols/libsmartcols.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,7 +68,8 @@ struct table *table_create(const struct column *columns, bool live)
 
 static bool to_the_right(const struct column *c)
 {
-	return c->kind != CELL_TEXT && c->kind != CELL_TIME && c->kind != CELL_WHEN;
+	return c->kind != CELL_TEXT && c->kind != CELL_JOB && c->kind != CELL_STATE && c->kind != CELL_TIME &&
+	       c->kind != CELL_WHEN;
 }
 
 static bool is_url(const struct column *c)
@@ -236,6 +237,7 @@ static const char *fitted(struct table *t, size_t i, const json_t *row, unsigned
 	struct place *p = &t->places[i];
 	bool last = is_last(t, i);
 	unsigned room = 0, used;
+	int pad;
 
 	cell(t, p->column, row);
 	if (t->terminal && last)
@@ -246,9 +248,15 @@ static const char *fitted(struct table *t, size_t i, const json_t *row, unsigned
 	used = text_add_shown(&t->shown, t->cell.data, room);
 	if (t->live && used > p->width && !last)
 		p->width = used;
+	pad = used < p->width ? (int)(p->width - used) : 0;
 	/* A width that is told to libsmartcols is advice; a text as wide as its column is obeyed. */
-	if (!last && !to_the_right(p->column) && used < p->width)
-		text_printf(&t->shown, "%*s", (int)(p->width - used), "");
+	if (to_the_right(p->column)) {
+		t->shown.len = 0;
+		text_printf(&t->shown, "%*s", pad, "");
+		text_add_shown(&t->shown, t->cell.data, room);
+	} else if (!last) {
+		text_printf(&t->shown, "%*s", pad, "");
+	}
 	return t->shown.len ? t->shown.data : "";
 }
 
@@ -348,12 +356,41 @@ void table_expect(struct table *t, const json_t *row)
 	measure(t, row);
 }
 
+/* What cells of a kind need, all but odd ones: a column that is not to move has so much room from the start. */
+static const unsigned usual_widths[] = {
+    [CELL_JOB] = sizeof "1000.100000" - 1,
+    [CELL_STATE] = sizeof "cancelled" - 1,
+    [CELL_COUNT] = sizeof "100000" - 1,
+    [CELL_SECONDS] = sizeof "1000.000 s" - 1,
+    [CELL_BYTES] = sizeof "1000.0 KiB" - 1,
+    [CELL_TIME] = sizeof "2026-01-02 03:04:05" - 1,
+    [CELL_WHEN] = sizeof "2026-01-02 03:04:05" - 1,
+    [CELL_TALLY] = sizeof "100000" - 1,
+    [CELL_TRIES] = sizeof "10" - 1,
+    [CELL_DECIMAL] = sizeof "1000.000000" - 1,
+};
+
+/* A terminal has no columns to give away; what is read by programs must not move. */
+static void make_room(struct table *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		struct place *p = &t->places[i];
+		unsigned usual = t->terminal ? 0 : usual_widths[p->column->kind];
+
+		usual = usual > p->column->width ? usual : p->column->width;
+		p->width = p->width > usual ? p->width : usual;
+	}
+}
+
 void table_add(struct table *t, const json_t *row)
 {
+	if (json_array_size(t->held) == PIECE_ROWS) {
+		if (!t->headed)
+			make_room(t);
+		table_flush(t);
+	}
 	/* A reference more changes nothing that a row's giver could see. */
 	json_array_append(t->held, (json_t *)(uintptr_t)row);
-	if (json_array_size(t->held) == PIECE_ROWS)
-		table_flush(t);
 }
 
 void table_flush(struct table *t)
