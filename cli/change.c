@@ -82,24 +82,31 @@ static json_int_t count_unknown(struct ctl *ctl, const struct target *t, struct 
 	return rc < 0 && u.count < UNKNOWN_MOST ? -1 : u.count;
 }
 
-static int check_safe(struct ctl *ctl, const struct target *t, const json_t *now, struct err *e)
+/* What may have been carried out is left out by the daemon; here it is told. Returns how many jobs that are, or -1 with
+ * `e`, also where a batch has nothing else to retry. Of a job the daemon tells. */
+static json_int_t check_safe(struct ctl *ctl, const struct target *t, const json_t *now, struct err *e)
 {
-	const char *reason = json_string_value(json_object_get(now, "reason"));
-	json_int_t n;
+	const json_t *counts = json_object_get(now, "counts");
+	json_int_t failed = json_integer_value(json_object_get(counts, "failed"));
+	json_int_t n = t->job || failed == 0 ? 0 : count_unknown(ctl, t, e);
 
-	if (t->job && reason && strcmp(reason, job_reason_name(REASON_UNKNOWN_OUTCOME)) == 0)
-		return err_set(e, ERR_CONFLICT, "look at the server, then retry with --unsafe",
-			       "this job may have been carried out: it is not sent again by itself");
-	if (t->job || json_integer_value(json_object_get(json_object_get(now, "counts"), "failed")) == 0)
-		return 0;
-	n = count_unknown(ctl, t, e);
-	if (n <= 0)
-		return (int)n;
-	return err_set(e, ERR_CONFLICT,
-		       "--unsafe sends them again too; jobs can be retried one by one without it: fanoutctl retry 7.42",
-		       "%s%lld job%s of batch %" PRIu32
-		       " may have been carried out (unknown_outcome): nothing was retried",
-		       n < UNKNOWN_MOST ? "" : "at least ", (long long)n, n == 1 ? "" : "s", t->batch);
+	if (n <= 0 || n < failed + json_integer_value(json_object_get(counts, "cancelled")))
+		return n;
+	return err_set(e, ERR_CONFLICT, "look at the server, then retry with --unsafe",
+		       "the %lld job%s of batch %" PRIu32
+		       " that failed may have been carried out (unknown_outcome): nothing "
+		       "was retried",
+		       (long long)n, n == 1 ? "" : "s", t->batch);
+}
+
+static void note_left_out(struct ctl *ctl, const struct target *t, json_int_t n)
+{
+	if (n > 0)
+		ctl_note(
+		    ctl,
+		    "%s%lld job%s of batch %" PRIu32 " may have been carried out (unknown_outcome) and stay%s as they "
+		    "are: --unsafe sends them again too",
+		    n < UNKNOWN_MOST ? "" : "at least ", (long long)n, n == 1 ? "" : "s", t->batch, n == 1 ? "s" : "");
 }
 
 /* ---- one operand ---- */
@@ -116,6 +123,8 @@ static bool has_ended(const struct target *t, const json_t *now)
 /* Looks before it asks, where what is there decides. Returns what to tell, or NULL with `e`. */
 static json_t *change_one(struct ctl *ctl, const struct change *c, const struct target *t, bool *before, struct err *e)
 {
+	bool retry = c->action && !strcmp(c->action, "retry");
+	json_int_t left_out = 0;
 	json_t *now;
 
 	*before = false;
@@ -127,12 +136,16 @@ static json_t *change_one(struct ctl *ctl, const struct change *c, const struct 
 	*before = c->running && has_ended(t, now);
 	if (*before)
 		return now;
-	if (!c->running && !ctl->args.unsafe && check_safe(ctl, t, now, e) < 0) {
-		json_decref(now);
-		return NULL;
-	}
+	if (retry && !ctl->args.unsafe)
+		left_out = check_safe(ctl, t, now, e);
 	json_decref(now);
-	return client_post_json(ctl->client, NULL, 0, e, "%s/%s", t->path, c->action);
+	if (left_out < 0)
+		return NULL;
+	now = client_post_json(ctl->client, NULL, 0, e, "%s/%s%s", t->path, c->action,
+			       retry && ctl->args.unsafe ? "?unsafe=1" : "");
+	if (now)
+		note_left_out(ctl, t, left_out);
+	return now;
 }
 
 static int change_operand(struct ctl *ctl, const struct change *c, const char *operand, struct err *e)

@@ -48,7 +48,7 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/v1/batches/{id}/jobs", NULL, api_jobs_add, true},
     {HTTP_POST, "/v1/batches/{id}/close", NULL, api_batch_close, false},
     {HTTP_POST, "/v1/batches/{id}/cancel", NULL, api_batch_cancel, false},
-    {HTTP_POST, "/v1/batches/{id}/retry", NULL, api_batch_retry, false},
+    {HTTP_POST, "/v1/batches/{id}/retry", "unsafe", api_batch_retry, false},
     {HTTP_POST, "/v1/batches/{id}/pause", NULL, api_batch_pause, false},
     {HTTP_POST, "/v1/batches/{id}/resume", NULL, api_batch_resume, false},
     {HTTP_GET, "/v1/batches/{id}/wait", "timeout", api_batch_wait, false},
@@ -58,7 +58,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/v1/jobs/{job}/attempts", NULL, api_job_attempts, false},
     {HTTP_GET, "/v1/jobs/{job}/body", NULL, api_job_body, false},
     {HTTP_POST, "/v1/jobs/{job}/cancel", NULL, api_job_cancel, false},
-    {HTTP_POST, "/v1/jobs/{job}/retry", NULL, api_job_retry, false},
+    {HTTP_POST, "/v1/jobs/{job}/retry", "unsafe", api_job_retry, false},
     {HTTP_GET, "/v1/batches/{id}/explain", NULL, api_batch_explain, false},
     {HTTP_GET, "/v1/jobs/{job}/explain", NULL, api_job_explain, false},
     {HTTP_GET, "/v1/limits", "host", api_limits_get, false},
@@ -407,5 +407,15 @@ int api_query_number(struct http_request *r, const char *name, int64_t min, int6
 	if (text[0] < '0' || text[0] > '9' || *end || errno || *out < min || *out > max)
 		return err_set(e, ERR_INPUT, NULL, "%s=%.40s is not a whole number from %lld to %lld", name, text,
 			       (long long)min, (long long)max);
+	return 0;
+}
+
+int api_query_left_out(struct http_request *r, enum job_reason *reason, struct err *e)
+{
+	int64_t unsafe;
+
+	if (api_query_number(r, "unsafe", 0, 1, 0, &unsafe, e) < 0)
+		return -1;
+	*reason = unsafe ? REASON_NONE : REASON_UNKNOWN_OUTCOME;
 	return 0;
 }

@@ -94,6 +94,8 @@ bool api_refuse_stopped(struct http_request *r);
 bool api_refuse_others(struct http_request *r);
 /* The query's host, as a limit key ("a.example:443"); "" where it was not given. */
 int api_query_host(struct http_request *r, char *key, struct err *e);
+/* Of a retry: which failed jobs stay as they are. Those whose outcome is unknown, unless it says unsafe=1. */
+int api_query_left_out(struct http_request *r, enum job_reason *reason, struct err *e);
 /* A whole number of the query, or `missing`. */
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e);

@@ -108,7 +108,7 @@ static void on_marked(struct store_op *op, const struct err *e)
 	free(m);
 }
 
-static void mark(struct http_request *r, uint32_t batch, enum store_mark what)
+static struct marking *marking_create(struct http_request *r, uint32_t batch, enum store_mark what)
 {
 	struct marking *m = api_alloc(sizeof *m);
 
@@ -116,6 +116,13 @@ static void mark(struct http_request *r, uint32_t batch, enum store_mark what)
 	m->mark.batch = batch;
 	m->mark.mark = what;
 	m->r = r;
+	return m;
+}
+
+static void mark(struct http_request *r, uint32_t batch, enum store_mark what)
+{
+	struct marking *m = marking_create(r, batch, what);
+
 	engine_batch_mark(api_engine(http_arg(r)), &m->mark);
 }
 
@@ -131,7 +138,17 @@ static void cancel_it(struct http_request *r, const struct api_batch *b)
 
 static void retry_it(struct http_request *r, const struct api_batch *b)
 {
-	mark(r, b->row.id, STORE_MARK_RETRY);
+	struct marking *m;
+	enum job_reason left_out;
+	struct err e;
+
+	if (api_query_left_out(r, &left_out, &e) < 0) {
+		http_problem(r, &e);
+		return;
+	}
+	m = marking_create(r, b->row.id, STORE_MARK_RETRY);
+	m->mark.reason = left_out;
+	engine_batch_mark(api_engine(http_arg(r)), &m->mark);
 }
 
 static void pause_it(struct http_request *r, const struct api_batch *b)

@@ -261,13 +261,14 @@ static void on_marked(struct store_op *op, const struct err *e)
 	free(m);
 }
 
-static void mark(struct http_request *r, enum store_mark what)
+static void mark(struct http_request *r, enum store_mark what, enum job_reason left_out)
 {
 	struct marking *m = api_alloc(sizeof *m);
 
 	m->mark.op.done = on_marked;
 	m->mark.job = http_id(r);
 	m->mark.mark = what;
+	m->mark.reason = left_out;
 	m->r = r;
 	engine_job_mark(api_engine(http_arg(r)), &m->mark);
 }
@@ -275,13 +276,19 @@ static void mark(struct http_request *r, enum store_mark what)
 static void cancel_it(struct http_request *r, const struct api_batch *b)
 {
 	(void)b;
-	mark(r, STORE_MARK_CANCEL);
+	mark(r, STORE_MARK_CANCEL, REASON_NONE);
 }
 
 static void retry_it(struct http_request *r, const struct api_batch *b)
 {
+	enum job_reason left_out;
+	struct err e;
+
 	(void)b;
-	mark(r, STORE_MARK_RETRY);
+	if (api_query_left_out(r, &left_out, &e) < 0)
+		http_problem(r, &e);
+	else
+		mark(r, STORE_MARK_RETRY, left_out);
 }
 
 void api_job_cancel(struct http_request *r)

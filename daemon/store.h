@@ -199,7 +199,9 @@ enum store_mark {
 	STORE_MARK_PAUSE,
 	STORE_MARK_RESUME,
 	STORE_MARK_CANCEL, /* closes it; queued and blocked jobs are cancelled step by step */
-	STORE_MARK_RETRY,  /* failed and cancelled jobs are queued again step by step; ERR_CONFLICT while not ended */
+	/* Failed and cancelled jobs are queued again step by step, but for those that failed with `reason`;
+	 * ERR_CONFLICT while not ended. */
+	STORE_MARK_RETRY,
 	STORE_MARK_REMOVE, /* gone for every reader at once; ERR_CONFLICT while not ended */
 	STORE_MARK_FAIL,   /* closes it; queued and blocked jobs fail with `reason` and `error` step by step */
 };
@@ -207,7 +209,7 @@ struct store_batch_mark {
 	struct store_op op;
 	uint32_t batch;
 	enum store_mark mark;
-	enum job_reason reason;     /* for FAIL */
+	enum job_reason reason;     /* for FAIL; for RETRY, REASON_NONE: all are queued again */
 	const char *error;          /* for FAIL */
 	int64_t counts[JOB_STATES]; /* out: as they were when marked */
 };
@@ -280,12 +282,13 @@ struct store_attempt_undo {
 void store_attempt_undo(struct store *st, struct store_attempt_undo *u);
 
 /* One job by its owner's word: CANCEL of a blocked or queued job without an open attempt, RETRY of a failed or
- * cancelled one. ERR_CONFLICT where daemon/job.h refuses, or while it is running. */
+ * cancelled one. ERR_CONFLICT where daemon/job.h refuses, while it is running, or where what is to be retried failed
+ * with `reason`. */
 struct store_job_mark {
 	struct store_op op;
 	uint64_t job;
 	enum store_mark mark;   /* CANCEL, RETRY or FAIL */
-	enum job_reason reason; /* for FAIL */
+	enum job_reason reason; /* for FAIL and RETRY */
 	const char *error;      /* for FAIL */
 };
 void store_job_mark(struct store *st, struct store_job_mark *m);

@@ -129,6 +129,8 @@ void store_batch_mark(struct store *st, struct store_batch_mark *m)
 	b = store_batch_of(st, &m->op, m->batch);
 	if (b) {
 		memcpy(m->counts, b->counts, sizeof m->counts);
+		if (m->mark == STORE_MARK_RETRY && b->ended_us)
+			b->sweep_reason = m->reason;
 		if (m->mark == STORE_MARK_FAIL && !store_batch_ending(b)) {
 			b->sweep_reason = m->reason;
 			snprintf(b->sweep_error, sizeof b->sweep_error, "%s", m->error ? m->error : "");
@@ -171,9 +173,17 @@ static void job_end(struct store *st, struct store_job_mark *m, struct batch_ent
 static void job_retry(struct store *st, struct store_job_mark *m, struct batch_entry *b, struct job_brief *j)
 {
 	struct group *chain = j->chain ? store_group_find(st, GROUP_CHAIN, j->chain) : NULL;
+	char name[JOBID_TEXT_SIZE];
 
 	if (!job_step(j->state, JOB_EV_RETRY).allowed || store_open_find(st, m->job)) {
 		refuse_job(st, m, "has neither failed nor been cancelled");
+		return;
+	}
+	if (m->reason != REASON_NONE && j->reason == m->reason) {
+		store_tx_refuse(st, &m->op, ERR_CONFLICT,
+				"look there, then say unsafe=1 (fanoutctl retry --unsafe) if it is to be sent again",
+				"job %s ended %s: the server may have carried it out", jobid_format(name, m->job),
+				job_reason_name(j->reason));
 		return;
 	}
 	if (store_batch_ending(b)) {

@@ -10,18 +10,22 @@ static const uint32_t everything = JOBID_SEQ_MAX;
 
 /* ---- cancel, retry ---- */
 
-static bool cancels(const struct job_brief *j)
+static bool cancels(const struct batch_entry *b, const struct job_brief *j)
 {
+	(void)b;
 	return job_step(j->state, JOB_EV_CANCEL).allowed;
 }
 
-static bool expires(const struct job_brief *j)
+static bool expires(const struct batch_entry *b, const struct job_brief *j)
 {
+	(void)b;
 	return job_step(j->state, JOB_EV_EXPIRE).allowed;
 }
 
-static bool retries(const struct job_brief *j)
+static bool retries(const struct batch_entry *b, const struct job_brief *j)
 {
+	if (j->reason != REASON_NONE && j->reason == b->sweep_reason)
+		return false;
 	return job_step(j->state, JOB_EV_RETRY).allowed;
 }
 
@@ -53,8 +57,9 @@ static int retry_one(struct store *st, struct batch_entry *b, struct job_brief *
 }
 
 /* Reads the next jobs that the sweep is about. The rows are changed when the statement has ended. */
-static size_t sweep_read(struct store *st, struct batch_entry *b, bool (*wanted)(const struct job_brief *j),
-			 struct job_brief *jobs, int *rc)
+static size_t sweep_read(struct store *st, struct batch_entry *b,
+			 bool (*wanted)(const struct batch_entry *b, const struct job_brief *j), struct job_brief *jobs,
+			 int *rc)
 {
 	size_t n = 0, examined = 0;
 	struct job_brief j;
@@ -69,7 +74,7 @@ static size_t sweep_read(struct store *st, struct batch_entry *b, bool (*wanted)
 		examined++;
 		store_brief_read(&j, &q);
 		b->sweep_seq = jobid_seq(j.job);
-		if (wanted(&j))
+		if (wanted(b, &j))
 			jobs[n++] = j;
 	}
 	stmt_end(&q);
@@ -81,7 +86,7 @@ static size_t sweep_read(struct store *st, struct batch_entry *b, bool (*wanted)
 static int sweep_jobs(struct store *st, struct batch_entry *b)
 {
 	static const struct sweep {
-		bool (*wanted)(const struct job_brief *j);
+		bool (*wanted)(const struct batch_entry *b, const struct job_brief *j);
 		int (*apply)(struct store *st, struct batch_entry *b, struct job_brief *j);
 	} sweeps[] = {
 	    [STORE_SWEEP_CANCEL] = {cancels, cancel_one},

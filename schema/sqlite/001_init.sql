@@ -26,7 +26,7 @@ CREATE TABLE batches (
 	paused INTEGER NOT NULL,
 	sweep INTEGER NOT NULL,       -- enum store_sweep
 	sweep_seq INTEGER NOT NULL,   -- how far it has come
-	sweep_reason INTEGER NOT NULL, -- what its jobs fail with
+	sweep_reason INTEGER NOT NULL, -- what its jobs fail with; what leaves them out of a retry
 	sweep_error TEXT,
 	submitted_us INTEGER NOT NULL,
 	touched_us INTEGER NOT NULL,

@@ -427,6 +427,28 @@ def test_a_cancelled_batch_ends_and_can_be_retried(daemon, apisim):
     assert wait(daemon, batch)["counts"]["done"] == 50
 
 
+def test_what_may_have_been_carried_out_is_retried_only_where_that_is_said(daemon, apisim):
+    lost, plain = {"url": f"{apisim.url}/reset?bytes=0", "method": "POST"}, {"url": f"{apisim.url}/status/404"}
+    batch = submit(daemon, [lost, plain, {**lost, "chain": "a"}, {**plain, "chain": "a"}])
+
+    def ended():
+        wait(daemon, batch)
+        return [(r["reason"], r["attempts"]) for r in results(daemon, batch)]
+
+    assert ended() == [("unknown_outcome", 1), ("http_status", 1), ("unknown_outcome", 1), ("predecessor", 0)]
+    assert daemon.api.post(f"/v1/batches/{batch}/retry").status == 200
+    assert ended() == [("unknown_outcome", 1), ("http_status", 2), ("unknown_outcome", 1), ("predecessor", 0)]
+    assert daemon.api.post(f"/v1/batches/{batch}/retry?unsafe=1").status == 200
+    assert ended() == [("unknown_outcome", 2), ("http_status", 3), ("unknown_outcome", 2), ("predecessor", 0)]
+    assert daemon.api.post(f"/v1/batches/{batch}/retry?unsafe=0").status == 200
+    assert ended() == [("unknown_outcome", 2), ("http_status", 4), ("unknown_outcome", 2), ("predecessor", 0)]
+    problem(daemon.api.post(f"/v1/jobs/{batch}.1/retry"), 409, "conflict")
+    assert daemon.api.post(f"/v1/jobs/{batch}.1/retry?unsafe=1").status == 200
+    assert ended()[0] == ("unknown_outcome", 3)
+    problem(daemon.api.post(f"/v1/batches/{batch}/retry?unsafe=yes"), 400, "input")
+    problem(daemon.api.post(f"/v1/jobs/{batch}.1/retry?unsafe=2"), 400, "input")
+
+
 def test_a_removed_batch_is_gone_for_everybody(daemon, apisim):
     batch = submit(daemon, [{"url": f"{apisim.url}/bytes/100000"}])
     wait(daemon, batch)

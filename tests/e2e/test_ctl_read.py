@@ -521,15 +521,31 @@ def test_what_may_have_been_carried_out_is_not_sent_again_by_a_plain_retry(ctl, 
     ctl("wait", batch, check=1)
     unknown = [row["job"] for row in ctl("results", batch, "-f", "ndjson").rows() if row["reason"] == "unknown_outcome"]
     assert len(unknown) == 2
-    r = ctl("retry", batch, check=1)
+
+    def attempts():
+        ctl("wait", batch, check=1)
+        return [row["attempts"] for row in ctl("results", batch, "-f", "ndjson").rows()]
+
+    r = ctl("retry", batch)
     assert f"2 jobs of batch {batch} may have been carried out" in r.err and "--unsafe" in r.err
-    assert "may have been carried out" in ctl("retry", unknown[0], check=1).err
-    assert ctl("status", batch, "-f", "json").json()["state"] == "failed", "nothing was retried"
+    assert attempts() == [1, 2, 1]
+    r = ctl("retry", unknown[0], check=1)
+    assert "may have carried it out" in r.err and "--unsafe" in r.err
     ctl("retry", f"{batch}.2")
+    assert attempts() == [1, 3, 1]
+    ctl("retry", "--unsafe", unknown[0])
+    assert attempts() == [2, 3, 1]
+    assert "may have" not in ctl("retry", "--unsafe", batch).err
+    assert attempts() == [3, 4, 2]
+
+
+def test_a_retry_of_nothing_but_what_may_have_been_carried_out_does_nothing(ctl, apisim):
+    batch = ctl("submit", "-p", "-X", "POST", apisim.url + "/reset?bytes=0").out.strip()
     ctl("wait", batch, check=1)
-    ctl("retry", "--unsafe", batch)
-    ctl("wait", batch, check=1)
-    assert {row["attempts"] for row in ctl("results", batch, "-f", "ndjson").rows()} >= {2}
+    before = ctl("status", batch, "-f", "json").json()
+    r = ctl("retry", batch, check=1)
+    assert "1 job of batch" in r.err and "nothing was retried" in r.err and "--unsafe" in r.err
+    assert ctl("status", batch, "-f", "json").json() == before
 
 
 def test_several_operands_are_all_tried_and_the_first_refusal_is_the_exit_status(ctl, mixed, apisim):

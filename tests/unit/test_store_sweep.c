@@ -97,6 +97,32 @@ static void a_retried_batch_queues_what_failed_or_was_cancelled(void **state)
 	assert_int_equal(open_job(r, jobid_make(batch, 3)), 1);
 }
 
+static void a_retry_leaves_out_what_failed_for_the_reason_that_it_was_told(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+	struct store_batch_mark m = {.batch = batch, .mark = STORE_MARK_RETRY, .reason = REASON_UNKNOWN_OUTCOME};
+
+	jobs_like(r, batch, plain_job(), 3000);
+	open_job(r, jobid_make(batch, 1));
+	end_job(r, jobid_make(batch, 1), 1, (struct end){.next = JOB_FAILED, .reason = REASON_UNKNOWN_OUTCOME});
+	open_job(r, jobid_make(batch, 3000));
+	end_job(r, jobid_make(batch, 3000), 1, (struct end){.next = JOB_FAILED, .reason = REASON_UNKNOWN_OUTCOME});
+	mark(r, batch, STORE_MARK_CANCEL);
+	step_all(r);
+	m.op = op_of(r);
+	store_batch_mark(r->st, &m);
+	wait_done(r);
+	assert_int_equal(r->last.code, ERR_NONE);
+	store_step(r->st);
+	wait_told(r);
+	room_reopen(r);
+	step_all(r);
+	assert_int_equal(batch_of(r, batch).row.counts[JOB_QUEUED], 2998);
+	assert_int_equal(state_of(r, batch, 1), JOB_FAILED);
+	assert_int_equal(state_of(r, batch, 3000), JOB_FAILED);
+}
+
 static void a_batch_without_failures_has_nothing_to_retry(void **state)
 {
 	struct room *r = *state;
@@ -356,6 +382,7 @@ int main(void)
 	    TEST(a_cancelled_batch_ends_step_by_step),
 	    TEST(a_running_job_of_a_cancelled_batch_is_never_put_off),
 	    TEST(a_retried_batch_queues_what_failed_or_was_cancelled),
+	    TEST(a_retry_leaves_out_what_failed_for_the_reason_that_it_was_told),
 	    TEST(a_batch_without_failures_has_nothing_to_retry),
 	    TEST(one_job_that_is_retried_brings_its_batch_to_life),
 	    TEST(a_job_that_runs_or_has_ended_is_not_cancelled),
