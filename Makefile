@@ -11,7 +11,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	api_submit api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
-	fields httpdate ratelimit judge syncer decode
+	fields httpdate ratelimit head link judge syncer decode
 CLI_MODULES = main audit audit_show background batch bodies chains change client closest ctl explain failure fields feed fetch get glob headers help hosts \
 	input last layouts limits limits_show lines local options output password progress record request results rows service socket sse stop \
 	submit table template text values verbs watch when windows
