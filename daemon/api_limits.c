@@ -77,10 +77,11 @@ static void on_host(void *arg, const char *host, const struct limit *state, cons
 
 static struct listing list(const struct api *a, const char *host, const char *only)
 {
+	int64_t now_us = clock_boot_us();
 	struct listing l = {.limits = json_array(),
 			    .hosts = json_array(),
 			    .only = only,
-			    .now = {.boot_us = clock_boot_us(), .wall_us = clock_wall_us()}};
+			    .now = {.boot_us = now_us, .wall_us = clock_wall_of(now_us)}};
 	struct engine_limits_visitor v = {.arg = &l, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
 
 	engine_limits_visit(api_engine(a), host, &v);

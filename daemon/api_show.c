@@ -107,7 +107,7 @@ static void look_at_own(struct outlook *o, const struct store_batch *b, const st
 	wait = wait_for(o, name);
 	if (wait && wait->until_us) {
 		f.used = rate->count;
-		f.free_us = o->now_us + (wait->until_us - clock_wall_us());
+		f.free_us = clock_boot_of(wait->until_us);
 	}
 	look_at(o, &f);
 }
@@ -124,7 +124,7 @@ static int64_t last_start_us(const struct api *a, const struct store_batch *b, c
 
 	engine_limits_visit(api_engine(a), waits[0].host, &v);
 	look_at_own(&o, b, rate);
-	return o.last_start_us ? clock_wall_us() + (o.last_start_us - o.now_us) : 0;
+	return o.last_start_us ? clock_wall_of(o.last_start_us) : 0;
 }
 
 static bool is_rate(const char *why)

@@ -13,7 +13,7 @@
 
 int64_t engine_wall_us(int64_t boot_us)
 {
-	return clock_wall_us() - (clock_boot_us() - boot_us);
+	return clock_wall_of(boot_us);
 }
 
 void engine_pump_soon(struct engine *en)

@@ -71,7 +71,7 @@ int64_t engine_host_refused(struct engine_job *j, const struct message_outcome *
 	if (until > before && until > r.now_us)
 		log_info("host paused", "host=%s status=%d in_ms=%lld hits=%u", h->name, o->status,
 			 (long long)((until - r.now_us) / 1000), h->throttle.hits);
-	return clock_wall_us() + (until > r.now_us ? until - r.now_us : 0);
+	return engine_wall_us(until > r.now_us ? until : r.now_us);
 }
 
 void engine_host_answered(struct engine_job *j, const struct message_outcome *o)

@@ -208,11 +208,13 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 
 static void job_open(struct engine_job *j, void (*done)(struct store_op *op, const struct err *e))
 {
+	int64_t now_us = clock_boot_us();
+
 	j->op.open = (struct store_attempt_open){
 	    .op.done = done,
 	    .job = j->sched.id,
-	    .granted_us = clock_wall_us(),
-	    .granted_boot_us = clock_boot_us(),
+	    .granted_us = engine_wall_us(now_us),
+	    .granted_boot_us = now_us,
 	    .on_request = on_request,
 	};
 	store_attempt_open(j->en->store, &j->op.open);

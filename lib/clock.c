@@ -1,7 +1,9 @@
 /* Reading the clocks, and RFC 3339 in UTC with microseconds. */
 #include "lib/clock.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 static int64_t read_us(clockid_t id)
@@ -20,6 +22,40 @@ int64_t clock_boot_us(void)
 int64_t clock_wall_us(void)
 {
 	return read_us(CLOCK_REALTIME);
+}
+
+/* The two clocks cannot be read at once, so how far they are apart is known to within the time between the readings:
+ * microseconds, or as long as the processor was somebody else's. What was found before is kept while it may be true;
+ * adjusting the wall clock a little (adjtime, NTP) changes it in steps of this. */
+#define CLOCK_STEP_US 100
+
+static int64_t apart_us(void)
+{
+	static int64_t kept;
+	static bool known;
+	int64_t before, wall, after, seen;
+	int tries = 0;
+
+	do {
+		before = clock_boot_us();
+		wall = clock_wall_us();
+		after = clock_boot_us();
+	} while (after - before > CLOCK_STEP_US && ++tries < 10);
+	seen = wall - before - (after - before) / 2;
+	if (!known || llabs(seen - kept) > CLOCK_STEP_US + (after - before))
+		kept = seen;
+	known = true;
+	return kept;
+}
+
+int64_t clock_wall_of(int64_t boot_us)
+{
+	return boot_us + apart_us();
+}
+
+int64_t clock_boot_of(int64_t wall_us)
+{
+	return wall_us - apart_us();
 }
 
 /* Writes `v`, zero-padded to `width` digits. Printing by hand: a results listing formats three times a row, and

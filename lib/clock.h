@@ -12,6 +12,10 @@
 
 int64_t clock_boot_us(void);
 int64_t clock_wall_us(void);
+/* A moment of the one clock on the other. The same moment is always told the same, unless the wall clock was set. Not
+ * for threads. */
+int64_t clock_wall_of(int64_t boot_us);
+int64_t clock_boot_of(int64_t wall_us);
 
 #define CLOCK_RFC3339_SIZE sizeof "-292277-01-01T00:00:00.000000Z"
 /* Writes "2026-01-02T03:04:05.000006Z" into `out` (at least CLOCK_RFC3339_SIZE) and returns it. */
