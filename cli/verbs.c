@@ -38,7 +38,7 @@ static const struct opt request_options[] = {
     DURATION(0, "deadline", deadline, "TIME", 1000000, INT64_C(30) * 86400 * 1000000,
 	     "for all of it: what has not ended by then fails"),
     VALUE(0, "fail-if", OPT_JQ, fail_if, "JQ", "on the JSON of a 2xx answer: true or a text makes it an error"),
-    NUMBER(0, "max-redirects", max_redirects, "N", 0, 50, "follow so many (default 10)"),
+    NUMBER(0, "max-redirects", max_redirects, "N", 0, 50, "follow so many (default 10); 0: a redirect is the answer"),
     VALUE(0, "idempotency-key", OPT_TEXT, idempotency_key, "KEY|auto",
 	  "sent with each job (auto: one for each): a POST may be repeated"),
     FLAG(0, "retry-unsafe", retry_unsafe, "repeat a POST even though it may have been carried out"),

@@ -114,8 +114,8 @@ static void judge_redirect(struct engine_job *j, const struct message_outcome *o
 	} else if (strcmp(from, to) == 0 && !redirect_as_get(o->status, j->method)) {
 		fail(v, REASON_POLICY, "%d redirects to itself: %.300s", o->status, to);
 	} else if (j->hops >= j->max_redirects) {
-		fail(v, REASON_POLICY, "redirected more than %u times, last to %.300s; max_redirects allows more",
-		     j->max_redirects, to);
+		fail(v, REASON_POLICY, "redirected more than %u time%s, last to %.300s; max_redirects allows more",
+		     j->max_redirects, j->max_redirects == 1 ? "" : "s", to);
 	} else if (is_https(from) && !is_https(to)) {
 		fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s", o->status, to);
 	} else {
@@ -175,6 +175,8 @@ static void judge(struct engine_job *j, const struct message_outcome *o, struct 
 {
 	if (engine_refused(o))
 		judge_refusal(j, o, v);
+	else if (is_redirect(o) && j->max_redirects == 0)
+		v->event = JOB_EV_SUCCEED; /* who follows none wants to see it */
 	else if (is_redirect(o))
 		judge_redirect(j, o, v);
 	else if (o->cause != CAUSE_CANCELLED)

@@ -535,10 +535,21 @@ def test_redirects_are_followed_as_far_as_was_said(daemon, apisim):
     assert [(r["state"], r["reason"], r["attempts"]) for r in rows] == [
         ("done", None, 4),
         ("failed", "policy", 3),
-        ("failed", "policy", 1),
+        ("done", None, 1),
         ("failed", "http_status", 1),
     ]
     assert "max_redirects" in rows[1]["error"]
+
+
+def test_where_no_redirect_is_to_be_followed_it_is_the_answer(daemon, apisim):
+    batch = submit(daemon, [{"url": redirected(apisim, f"{apisim.url}/echo", code)} for code in (301, 302, 303, 307, 308)], max_redirects=0)
+    assert wait(daemon, batch)["state"] == "done"
+    rows = daemon.api.get(f"/v1/batches/{batch}/results").rows()
+    assert [(r["state"], r["status"], r["attempts"], r["error"]) for r in rows] == [("done", c, 1, None) for c in (301, 302, 303, 307, 308)]
+    (attempt,) = daemon.api.get(f"/v1/jobs/{batch}.1/attempts").json()["attempts"]
+    assert f"Location: {apisim.url}/echo" in attempt["headers"]
+    body = daemon.api.get(f"/v1/jobs/{batch}.1/body")
+    assert (body.status, len(body.body)) == (200, rows[0]["size"])
 
 
 def test_a_body_that_tells_of_an_error_fails_its_job(daemon, apisim):

@@ -82,3 +82,11 @@ def test_a_job_that_is_retried_begins_where_its_user_said(play):
     assert daemon.api.post(f"/v1/jobs/{batch}.1/retry").status == 200
     assert wait(daemon, batch)["state"] == "failed"
     assert [(j.url, j.from_public) for j in workers.jobs] == 2 * [(hops[0][0], False), (hops[1][0], True)]
+
+
+def test_a_redirect_that_is_not_followed_brings_its_body(play):
+    daemon, workers = play(lambda job: {"status": 301, "redirect_url": "http://b.example/", "body": b"it has moved"})
+    batch = submit(daemon, [{"url": "http://a.example/", "max_redirects": 0}])
+    assert wait(daemon, batch)["state"] == "done"
+    assert daemon.api.get(f"/v1/jobs/{batch}.1/body").body == b"it has moved"
+    assert len(workers.jobs) == 1
