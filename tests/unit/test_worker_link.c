@@ -205,8 +205,8 @@ static void a_target_that_leads_nowhere_is_refused(void **arg)
 	     "!the URL cannot be used: Port number was not a decimal number between 0 and 65535"},
 	    {"Link: </a\x01"
 	     "b>; rel=next",
-	     "!the URL cannot be used: Malformed input to a URL function"},
-	    {"Link: </a\n b>; rel=next", "!the URL cannot be used: Malformed input to a URL function"},
+	     "!the URL cannot be used: Bad path"},
+	    {"Link: </a\n b>; rel=next", "!the URL cannot be used: Bad path"},
 	};
 
 	(void)arg;
