@@ -16,7 +16,8 @@ CLI_MODULES = main audit audit_show background batch bodies chains change client
 	input last layouts limits limits_show lines local options output password progress record request results rows service socket sse stop \
 	submit table template text values verbs watch when windows
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \
-	limited limited_options limited_tell window jitter options
+	limited limited_options limited_tell window jitter options dotted \
+	paged paged_options paged_place paged_cursor paged_links paged_body paged_reply paged_record
 SIM_MODULES = main sim world engine limits record net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd

@@ -43,6 +43,9 @@ void limited_handle(struct request *req);
 void limited_jitter(struct request *req);
 void limited_on_done(struct request *req, bool answered);
 
+/* paged.c: items, page by page */
+void paged_handle(struct request *req);
+
 /* stats.c */
 void stats_show(struct request *req);
 void stats_on_request(struct request *req);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/apisim/handlers.h"
+#include "tests/apisim/options.h"
 #include "tests/apisim/routes.h"
 
 #define PREFIX "/limit/"
@@ -20,6 +21,7 @@ static struct limited *all;
 struct flight {
 	struct limited *limited;
 	struct request *req; /* NULL: the client is gone */
+	const char *path;    /* the route that answers once it is taken; in the request */
 	char *target;
 	int64_t received_us;
 	size_t index; /* of its arrival, once counted */
@@ -68,19 +70,10 @@ int limited_configure(const char *name, const struct evkeyvalq *options, char *w
 
 int limited_configure_text(const char *text, char *why, size_t size)
 {
-	char *name = strdup(text);
-	char *rest = strchr(name, ',');
 	struct evkeyvalq options;
-	int result;
+	char *name = options_split(text, &options);
+	const int result = limited_configure(name, &options, why, size);
 
-	TAILQ_INIT(&options);
-	for (char *comma = rest; comma; comma = strchr(comma, ','))
-		*comma = '&';
-	if (rest) {
-		*rest++ = '\0';
-		evhttp_parse_query_str(rest, &options);
-	}
-	result = limited_configure(name, &options, why, size);
 	evhttp_clear_headers(&options);
 	free(name);
 	return result;
@@ -112,10 +105,11 @@ static void flight_free(struct flight *f)
 
 static void answer_taken(struct request *req)
 {
-	const struct limited *l = ((struct flight *)req->flight)->limited;
+	const struct flight *f = req->flight;
+	struct limited *l = f->limited;
 
-	limited_add_headers(((struct flight *)req->flight)->limited, req, true);
-	if (!routes_answer(req, strchr(req->path + strlen(PREFIX), '/')))
+	limited_add_headers(l, req, true);
+	if (!routes_answer(req, f->path))
 		reply_json(req, 200, json_pack("{ss sI}", "limit", l->name, "accepted", (json_int_t)l->taken));
 }
 
@@ -146,13 +140,14 @@ static void on_counter(void *arg)
 		(taken ? answer_taken : answer_refused)(f->req);
 }
 
-static void depart(struct limited *l, struct request *req)
+static void depart(struct limited *l, struct request *req, const char *path)
 {
 	struct flight *f = calloc(1, sizeof *f);
 	const double there_s = jitter_draw(&l->set.in, &l->random);
 
 	f->limited = l;
 	f->req = req;
+	f->path = path;
 	f->target = strdup(req->target);
 	f->received_us = req->arrived_us;
 	req->flight = f;
@@ -160,6 +155,15 @@ static void depart(struct limited *l, struct request *req)
 		server_after(there_s, on_counter, f);
 	else
 		on_counter(f);
+}
+
+bool limited_pass(struct request *req, const char *name, const char *path)
+{
+	struct limited *l = limited_find(name, strlen(name));
+
+	if (l)
+		depart(l, req, path);
+	return l;
 }
 
 void limited_on_done(struct request *req, bool answered)
@@ -221,7 +225,7 @@ void limited_handle(struct request *req)
 	if (!l || req->flight)
 		reply_text(req, 404, l ? "a limit in a limit\n" : "no such limit: PUT it first\n");
 	else
-		depart(l, req);
+		depart(l, req, strchr(req->path + strlen(PREFIX), '/'));
 }
 
 void limited_jitter(struct request *req)

@@ -47,6 +47,10 @@ int limited_configure(const char *name, const struct evkeyvalq *options, char *w
 int limited_configure_text(const char *text, char *why, size_t size);
 int limited_read_options(const struct evkeyvalq *options, struct limited_options *out, char *why, size_t size);
 
+/* Lets a request of another route travel to that limit: it is answered as `path`, in the request, would be, or refused.
+ * False, and nothing done, when there is no such limit. */
+bool limited_pass(struct request *req, const char *name, const char *path);
+
 void limited_add_headers(struct limited *l, struct request *req, bool taken);
 /* `window_us`: the length for which the worst window is looked for. */
 json_t *limited_statistics(const struct limited *l, int64_t window_us, bool list);

@@ -12,22 +12,20 @@
 
 #include "tests/apisim/handlers.h"
 #include "tests/apisim/limited.h"
+#include "tests/apisim/paged.h"
 #include "tests/apisim/routes.h"
 
 static const struct option options[] = {
-    {"port", required_argument, NULL, 'p'},
-    {"bind", required_argument, NULL, 'b'},
-    {"stdin", no_argument, NULL, 'i'},
-    {"routes", no_argument, NULL, 'r'},
-    {"help", no_argument, NULL, 'h'},
-    {"limit", required_argument, NULL, 'l'},
-    {NULL, 0, NULL, 0},
+    {"port", required_argument, NULL, 'p'},  {"bind", required_argument, NULL, 'b'},
+    {"stdin", no_argument, NULL, 'i'},       {"routes", no_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},        {"limit", required_argument, NULL, 'l'},
+    {"pages", required_argument, NULL, 'g'}, {NULL, 0, NULL, 0},
 };
 
-static const char usage[] =
-    "usage: apisim [--port N] [--bind ADDRESS] [--stdin] [--limit NAME,OPTION=VALUE,...]... | --routes\n"
-    "Listens on ADDRESS (127.0.0.1) and port N (any free one) and says where on stdout.\n"
-    "Ends on SIGTERM or SIGINT, with its parent, and with --stdin at the end of its input.\n";
+static const char usage[] = "usage: apisim [--port N] [--bind ADDRESS] [--stdin] [--limit NAME,OPTION=VALUE,...]...\n"
+			    "              [--pages NAME,OPTION=VALUE,...]... | --routes\n"
+			    "Listens on ADDRESS (127.0.0.1) and port N (any free one) and says where on stdout.\n"
+			    "Ends on SIGTERM or SIGINT, with its parent, and with --stdin at the end of its input.\n";
 
 static void on_signal(evutil_socket_t fd, short what, void *base)
 {
@@ -80,13 +78,22 @@ static struct event_base *make_base(bool with_stdin)
 	return base;
 }
 
+static void configure(const char *option, int (*take)(const char *text, char *why, size_t size), const char *text)
+{
+	char why[256];
+
+	if (take(text, why, sizeof why) == 0)
+		return;
+	fprintf(stderr, "apisim: --%s %s: %s\n", option, text, why);
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct server_hooks hooks = {
 	    .on_request = routes_dispatch, .on_done = routes_done, .on_conn = stats_on_conn};
 	const char *address = "127.0.0.1";
 	bool with_stdin = false;
-	char why[256];
 	int port = 0, option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -101,10 +108,10 @@ int main(int argc, char **argv)
 			with_stdin = true;
 			break;
 		case 'l':
-			if (limited_configure_text(optarg, why, sizeof why) < 0) {
-				fprintf(stderr, "apisim: --limit %s: %s\n", optarg, why);
-				return 2;
-			}
+			configure("limit", limited_configure_text, optarg);
+			break;
+		case 'g':
+			configure("pages", paged_configure_text, optarg);
 			break;
 		case 'r':
 			routes_print();

@@ -136,7 +136,7 @@ static void add_head(struct request *req, struct evbuffer *out, int code, const 
 		evbuffer_add_printf(out, "Content-Type: %s\r\n", type);
 	if (length < 0)
 		evbuffer_add_printf(out, "Transfer-Encoding: chunked\r\n");
-	else if (code >= 200 && code != 204)
+	else if (code >= 200 && code != 204 && code != 304)
 		evbuffer_add_printf(out, "Content-Length: %lld\r\n", (long long)length);
 	if (!req->conn->keep_alive)
 		evbuffer_add_printf(out, "Connection: close\r\n");

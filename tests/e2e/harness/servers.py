@@ -82,20 +82,73 @@ class Apisim(Server):
         """Sets the limit NAME (README.md; `jitter_in` for jitter-in) and returns it: a Limit."""
         return Limit(self, name, host, options)
 
+    def pages(self, style, name, host=1, path="items", **options):
+        """Sets the paginated API NAME (README.md; `in_` for in, `item_size` for item-size, lists, True): a Pages."""
+        return Pages(self, name, host, path, {"style": style, **options})
+
+    def page_log(self, name):
+        """What was asked of the paginated API NAME, in order of arrival: page, status, items, position, target, times."""
+        return self.get(f"/pages/{name}?list=1")["list"]
+
     def forget(self):
         for path in ("/once", "/log", "/flaky", "/stats"):
             assert fetch(self.url + path, "DELETE").status == 204
+
+
+def option_query(options):
+    """Options of a limit or of pages, as they are written in Python, for the query."""
+
+    def text(value):
+        if isinstance(value, (list, tuple)):
+            return ",".join(str(v) for v in value)
+        return str(int(value) if isinstance(value, bool) else value)
+
+    return urllib.parse.urlencode({k.rstrip("_").replace("_", "-"): text(v) for k, v in options.items()})
+
+
+class Pages:
+    """/pages/NAME of a simulator. `url` is its first page, and `origin` what next links are expected to begin with."""
+
+    def __init__(self, apisim, name, host, path, options):
+        self.control = f"{apisim.url}/pages/{name}"
+        self.origin = apisim.host(host)
+        self.url = f"{self.origin}/pages/{name}/{path}"
+        self.change("PUT", options)
+
+    def __str__(self):
+        return self.url
+
+    def change(self, method, options):
+        answer = fetch(f"{self.control}?{option_query(options)}", method)
+        assert answer.status == 204, answer
+
+    def set(self, **options):
+        """Alters it: the options that are not named stay, and so does what it has seen."""
+        self.change("PATCH", options)
+
+    def stats(self):
+        """items and pages there are; requests, served, peak; by_page {"1": [503, 200], ...}."""
+        return fetch(self.control).json()
+
+    def by_page(self):
+        """{1: [503, 200], ...}: what the requests for each page got; None: no status yet, or ever."""
+        return {int(page): statuses for page, statuses in self.stats()["by_page"].items()}
+
+    def log(self):
+        return fetch(self.control + "?list=1").json()["list"]
+
+    def forget(self):
+        assert fetch(self.control, "DELETE").status == 204
 
 
 class Limit:
     """/limit/NAME of a simulator. `url` + "/anything" is what it counts."""
 
     def __init__(self, apisim, name, host, options):
-        query = urllib.parse.urlencode({k.replace("_", "-"): v for k, v in options.items()})
         self.control = f"{apisim.url}/limit/{name}"
         self.key = f"127.0.0.{host}:{apisim.port}"
         self.url = f"{apisim.host(host)}/limit/{name}"
-        answer = fetch(f"{self.control}?{query}", "PUT")
+        answer = fetch(f"{self.control}?{option_query(options)}", "PUT")
         assert answer.status == 204, answer
 
     def stats(self, window=None, list=False):
