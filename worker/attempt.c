@@ -1,5 +1,5 @@
-/* Callbacks that note what they see, and the way from there to a message_outcome. Nothing here calls a multi function,
- * so all of it may run within one. */
+/* Callbacks that note what they see, and the way from there to a message_outcome. Nothing here calls a multi function
+ * of libcurl's, so all of it may run within one. */
 #include "worker/attempt.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "worker/multi.h"
 #include "worker/ratelimit.h"
 #include "worker/text.h"
 
@@ -61,6 +62,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose, struct curl_sock
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
 	a->socket_made = true;
+	multi_opened(a->context->multi, fd);
 	return fd;
 }
 

@@ -1,5 +1,5 @@
 /* One wire request: an easy handle with its buffers, what libcurl's callbacks see while it lasts, and what is told of
- * it afterwards. Knows neither the multi handle nor the other attempts. */
+ * it afterwards. Must not know what is done with the multi handle, nor the other attempts. */
 #ifndef FANOUT_WORKER_ATTEMPT_H
 #define FANOUT_WORKER_ATTEMPT_H
 
@@ -22,10 +22,13 @@
 
 #define ATTEMPT_TYPE_CHARS 200 /* of a Content-Type */
 
+struct multi;
+
 /* What all attempts of a worker share; borrowed. */
 struct attempt_context {
 	const struct policy *policy;
 	struct lookups *lookups;
+	struct multi *multi; /* is told of new sockets */
 	const char *user_agent, *ca_file;
 	int bodies_fd;
 };

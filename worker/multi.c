@@ -1,20 +1,25 @@
 /* The multi_socket interface, after docs/examples/hiperfifo.c. Two rules keep it right: no multi function is called
- * from a multi callback, and ended transfers are drained after every action. Socket records are tied to sockets with
- * curl_multi_assign() and pooled: libcurl drops and takes up its socket with every single transfer, which costs no
- * system call where the event base collects its changes (EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST). */
+ * from a multi callback, and ended transfers are drained after every action.
+ *
+ * libcurl drops and takes up its socket with every single transfer. Of a socket that we made and will close, the event
+ * stays where it is meanwhile: a kept connection has nothing to say, and where it has (the server closes it), the event
+ * goes with the first that comes. Any other socket (the resolver's) may be closed without our knowledge once it is
+ * dropped. */
 #include "worker/multi.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
-#include <sys/queue.h>
+#include <string.h>
+#include <unistd.h>
 
 struct watch {
 	struct event event;
 	struct multi *multi;
 	curl_socket_t fd;
-	short wants;
-	LIST_ENTRY(watch) entry;
+	short set;   /* what the event is for; 0: there is none */
+	bool wanted; /* by libcurl, now */
+	bool ours;   /* the socket: close_socket() will be told */
 };
 
 struct multi {
@@ -24,7 +29,8 @@ struct multi {
 	multi_done_cb *on_done;
 	void *arg;
 	bool held, timer_due;
-	LIST_HEAD(watch_list, watch) watches, idle;
+	struct watch **watches; /* by descriptor; they stay */
+	size_t watches_cap;
 };
 
 static void drain(struct multi *m)
@@ -37,11 +43,32 @@ static void drain(struct multi *m)
 			m->on_done(msg->easy_handle, msg->data.result, m->arg);
 }
 
+static void on_ready(evutil_socket_t fd, short what, void *arg);
+
+static void watch_set(struct watch *w, short wants)
+{
+	if (w->set == wants)
+		return;
+	if (w->set)
+		event_del(&w->event);
+	w->set = wants;
+	if (!wants)
+		return;
+	event_assign(&w->event, w->multi->base, w->fd, (short)(wants | EV_PERSIST), on_ready, w);
+	if (!w->multi->held)
+		event_add(&w->event, NULL);
+}
+
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
-	struct multi *m = arg;
+	struct watch *w = arg;
+	struct multi *m = w->multi;
 	int running, mask = 0;
 
+	if (!w->wanted) {
+		watch_set(w, 0);
+		return;
+	}
 	if (what & EV_READ)
 		mask |= CURL_CSELECT_IN;
 	if (what & EV_WRITE)
@@ -75,59 +102,73 @@ static int want_timer(CURLM *curl, long ms, void *arg)
 	return 0;
 }
 
-static struct watch *take_watch(struct multi *m)
+static bool watches_reserve(struct multi *m, size_t n)
 {
-	struct watch *w = LIST_FIRST(&m->idle);
+	struct watch **p;
 
-	if (w)
-		LIST_REMOVE(w, entry);
-	else
-		w = calloc(1, sizeof *w);
-	if (w) {
-		w->multi = m;
-		LIST_INSERT_HEAD(&m->watches, w, entry);
-	}
-	return w;
+	if (n <= m->watches_cap)
+		return true;
+	p = reallocarray(m->watches, n * 2, sizeof(struct watch *));
+	if (!p)
+		return false;
+	memset(p + m->watches_cap, 0, (n * 2 - m->watches_cap) * sizeof(struct watch *));
+	m->watches = p;
+	m->watches_cap = n * 2;
+	return true;
 }
 
-static void drop_watch(struct watch *w)
+/* NULL when out of memory. */
+static struct watch *watch_of(struct multi *m, curl_socket_t fd)
 {
-	if (w->wants)
-		event_del(&w->event);
-	w->wants = 0;
-	LIST_REMOVE(w, entry);
-	LIST_INSERT_HEAD(&w->multi->idle, w, entry);
+	struct watch *w;
+
+	if (!watches_reserve(m, (size_t)fd + 1))
+		return NULL;
+	w = m->watches[fd];
+	if (w)
+		return w;
+	w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->multi = m;
+	w->fd = fd;
+	m->watches[fd] = w;
+	return w;
 }
 
 static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
-	struct multi *m = arg;
-	struct watch *w = assigned;
-	short wants = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+	struct watch *w = watch_of(arg, fd);
 
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (w)
-			drop_watch(w);
+	(void)easy, (void)assigned;
+	if (!w)
+		return -1;
+	w->wanted = what != CURL_POLL_REMOVE;
+	if (!w->wanted && w->ours && w->set == EV_READ)
 		return 0;
-	}
-	if (!w) {
-		w = take_watch(m);
-		if (!w)
-			return -1;
-		/* Not one of the multi functions that must not be called here; libcurl documents it for this place. */
-		curl_multi_assign(m->curl, fd, w);
-	} else if (w->wants == wants) {
-		return 0;
-	} else if (w->wants) {
-		event_del(&w->event);
-	}
-	w->fd = fd;
-	w->wants = wants;
-	event_assign(&w->event, m->base, fd, (short)(wants | EV_PERSIST), on_ready, m);
-	if (!m->held)
-		event_add(&w->event, NULL);
+	watch_set(w, (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0)));
 	return 0;
+}
+
+void multi_opened(struct multi *m, curl_socket_t fd)
+{
+	struct watch *w = watch_of(m, fd);
+
+	if (!w)
+		return;
+	watch_set(w, 0);
+	w->ours = true;
+}
+
+static int close_socket(void *arg, curl_socket_t fd)
+{
+	struct watch *w = watch_of(arg, fd);
+
+	if (w) {
+		watch_set(w, 0);
+		w->ours = w->wanted = false;
+	}
+	return close(fd);
 }
 
 static int set_options(struct multi *m, long connections)
@@ -152,8 +193,6 @@ struct multi *multi_create(struct event_base *base, long connections, multi_done
 	m->base = base;
 	m->on_done = on_done;
 	m->arg = arg;
-	LIST_INIT(&m->watches);
-	LIST_INIT(&m->idle);
 	evtimer_assign(&m->timer, base, on_timer, m);
 	m->curl = curl_multi_init();
 	if (!m->curl || set_options(m, connections))
@@ -167,14 +206,13 @@ bad:
 
 static void free_watches(struct multi *m)
 {
-	struct watch *w;
-
-	while ((w = LIST_FIRST(&m->watches)))
-		drop_watch(w);
-	while ((w = LIST_FIRST(&m->idle))) {
-		LIST_REMOVE(w, entry);
-		free(w);
+	for (size_t fd = 0; fd < m->watches_cap; fd++) {
+		if (!m->watches[fd])
+			continue;
+		watch_set(m->watches[fd], 0);
+		free(m->watches[fd]);
 	}
+	free(m->watches);
 }
 
 void multi_free(struct multi *m)
@@ -189,6 +227,8 @@ void multi_free(struct multi *m)
 
 CURLMcode multi_add(struct multi *m, CURL *easy)
 {
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, m);
 	return curl_multi_add_handle(m->curl, easy);
 }
 
@@ -200,15 +240,16 @@ void multi_remove(struct multi *m, CURL *easy)
 void multi_hold(struct multi *m, bool hold)
 {
 	const struct timeval at_once = {0};
-	struct watch *w;
 
 	if (m->held == hold)
 		return;
 	m->held = hold;
-	LIST_FOREACH (w, &m->watches, entry) {
-		if (w->wants && hold)
+	for (size_t fd = 0; fd < m->watches_cap; fd++) {
+		struct watch *w = m->watches[fd];
+
+		if (w && w->set && hold)
 			event_del(&w->event);
-		else if (w->wants)
+		else if (w && w->set)
 			event_add(&w->event, NULL);
 	}
 	if (hold)

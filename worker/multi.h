@@ -21,6 +21,8 @@ void multi_free(struct multi *m);
 /* Neither may be called from a callback of an easy handle. */
 CURLMcode multi_add(struct multi *m, CURL *easy);
 void multi_remove(struct multi *m, CURL *easy);
+/* For CURLOPT_OPENSOCKETFUNCTION: has made a socket for libcurl. The only one that a callback may call. */
+void multi_opened(struct multi *m, curl_socket_t fd);
 
 /* Held, no transfer moves, until it is let go again. */
 void multi_hold(struct multi *m, bool hold);

@@ -185,6 +185,7 @@ struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 	all->multi = multi_create(settings->base, (long)settings->connections, on_done, all, e);
 	if (!all->multi)
 		goto bad;
+	all->context.multi = all->multi;
 	/* Shows whether this libcurl has all that is needed, before there is a job. */
 	first = xfer_create(all, e);
 	if (!first)
