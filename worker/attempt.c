@@ -104,7 +104,7 @@ static int prepare(struct attempt *a, struct err *e)
 {
 	CURLcode rc = CURLE_OK;
 
-	if (request_prepare(a->easy, a->context->user_agent, a->context->ca_file, e))
+	if (request_prepare(a->easy, a->context->ca_file, e))
 		return -1;
 	rc |= curl_easy_setopt(a->easy, CURLOPT_PRIVATE, a);
 	rc |= curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->curl_text);
@@ -194,7 +194,7 @@ int attempt_begin(struct attempt *a, const struct message_job *job)
 	keep_fail_if(a, job->fail_if);
 	response_begin(&a->response);
 	sink_begin(&a->sink, job->job, job->n, job->max_body_bytes);
-	if (request_apply(&a->request, a->easy, job, &e) == 0) {
+	if (request_apply(&a->request, a->easy, job, a->context->agent, &e) == 0) {
 		a->prepared = a->request.plain;
 		return 0;
 	}

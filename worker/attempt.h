@@ -29,7 +29,8 @@ struct attempt_context {
 	const struct policy *policy;
 	struct lookups *lookups;
 	struct multi *multi; /* is told of new sockets */
-	const char *user_agent, *ca_file;
+	char *agent;         /* the User-Agent line; "": none */
+	const char *ca_file;
 	int bodies_fd;
 };
 

@@ -12,14 +12,16 @@
 #define DNS_CACHE_S  60L
 #define STALL_MIN_MS 60000 /* a stall is noticed after half the timeout, where that is longer than this */
 
-/* Lines that only keep libcurl from adding its own: it asks for a 100-continue before large bodies, and calls any body
- * a form. */
-static char no_expect[] = "Expect:";
-static char no_content_type[] = "Content-Type:";
-static struct curl_slist blank_expect = {no_expect, NULL};
-static struct curl_slist blank_type = {no_content_type, &blank_expect};
+/* Headers that we add, each unless the job names it. That User-Agent and Accept-Encoding are among them is for speed:
+ * with an option of their own, libcurl puts them together twice for every request. The last two only keep libcurl from
+ * adding its own: it asks for a 100-continue before large bodies, and calls any body a form. */
+enum own { OWN_AGENT, OWN_ENCODING, OWN_TYPE, OWN_EXPECT, OWNS };
+static const char *const own_names[OWNS] = {"User-Agent", "Accept-Encoding", "Content-Type", "Expect"};
+static char own_encoding[] = "Accept-Encoding: " DECODE_ACCEPT;
+static char own_type[] = "Content-Type:";
+static char own_expect[] = "Expect:";
 
-int request_prepare(CURL *easy, const char *user_agent, const char *ca_file, struct err *e)
+int request_prepare(CURL *easy, const char *ca_file, struct err *e)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -27,7 +29,6 @@ int request_prepare(CURL *easy, const char *user_agent, const char *ca_file, str
 	rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	rc |= curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	rc |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, DECODE_ACCEPT);
 	rc |= curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L); /* decode.h says why */
 	if (ca_file[0]) {
 		rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
@@ -39,8 +40,6 @@ int request_prepare(CURL *easy, const char *user_agent, const char *ca_file, str
 	rc |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	rc |= curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, DNS_CACHE_S);
 	rc |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* or the end of a transfer waits for its resolver */
-	if (user_agent[0])
-		rc |= curl_easy_setopt(easy, CURLOPT_USERAGENT, user_agent);
 	if (rc)
 		return err_set(e, ERR_SYSTEM, "install libcurl 7.87 or newer, built with SSL and zlib",
 			       "libcurl %s lacks an option", curl_version());
@@ -119,13 +118,10 @@ static size_t count_lines(const char *s)
 /* Copies headers and body into our memory. */
 static int copy_bytes(struct request *r, const struct message_job *job, size_t headers_bytes)
 {
-	void *bytes = r->bytes, *lines = r->lines;
-	int rc;
+	void *bytes = r->bytes;
+	int rc = reserve(&bytes, &r->cap, headers_bytes + job->body_bytes, 1);
 
-	rc = reserve(&bytes, &r->cap, headers_bytes + job->body_bytes, 1);
-	rc |= reserve(&lines, &r->lines_cap, count_lines(job->headers), sizeof *r->lines);
 	r->bytes = bytes;
-	r->lines = lines;
 	if (rc)
 		return -1;
 	memcpy(r->bytes, job->headers, headers_bytes);
@@ -134,12 +130,34 @@ static int copy_bytes(struct request *r, const struct message_job *job, size_t h
 	return 0;
 }
 
-/* Cuts the copied headers into a list that ends with `tail`, and sets *typed where a Content-Type is among them. */
-static int make_list(struct request *r, size_t *count, bool *typed, struct err *e)
+static int reserve_lines(struct request *r, size_t n)
 {
-	static const char type[] = "Content-Type";
-	size_t n = 0;
+	void *lines = r->lines;
+	int rc = reserve(&lines, &r->lines_cap, n, sizeof *r->lines);
 
+	r->lines = lines;
+	return rc;
+}
+
+static void append(struct request *r, size_t *n, char *line)
+{
+	if (*n > 0)
+		r->lines[*n - 1].next = &r->lines[*n];
+	r->lines[(*n)++] = (struct curl_slist){.data = line};
+}
+
+static void note_name(const char *line, bool named[OWNS])
+{
+	size_t n = token_length(line);
+
+	for (enum own k = 0; k < OWNS; k++)
+		if (n == strlen(own_names[k]) && strncasecmp(line, own_names[k], n) == 0)
+			named[k] = true;
+}
+
+/* Cuts the copied headers into a list, and notes which of ours are among them. */
+static int make_list(struct request *r, size_t *n, bool named[OWNS], struct err *e)
+{
 	for (char *line = r->bytes; *line;) {
 		char *end = strchr(line, '\n');
 		char *next = end ? end + 1 : line + strlen(line);
@@ -148,30 +166,32 @@ static int make_list(struct request *r, size_t *count, bool *typed, struct err *
 			*end = '\0';
 		if (check_line(line, e))
 			return -1;
-		if (strncasecmp(line, type, sizeof type - 1) == 0 && token_length(line) == sizeof type - 1)
-			*typed = true;
-		r->lines[n].data = line;
-		r->lines[n].next = &r->lines[n + 1];
-		n++;
+		note_name(line, named);
+		append(r, n, line);
 		line = next;
 	}
-	*count = n;
 	return 0;
 }
 
-static int set_headers(struct request *r, CURL *easy, const struct message_job *job, bool with_body, struct err *e)
+static int set_headers(struct request *r, CURL *easy, const struct message_job *job, char *agent, bool with_body,
+		       struct err *e)
 {
-	struct curl_slist *tail = NULL;
-	bool typed = false;
+	bool named[OWNS] = {false};
 	size_t n = 0;
 
-	if (job->headers[0] && make_list(r, &n, &typed, e))
+	if (reserve_lines(r, count_lines(job->headers) + OWNS))
+		return err_set(e, ERR_SYSTEM, NULL, "out of memory for a request");
+	if (job->headers[0] && make_list(r, &n, named, e))
 		return -1;
-	if (with_body)
-		tail = typed ? &blank_expect : &blank_type;
-	if (n > 0)
-		r->lines[n - 1].next = tail;
-	return curl_easy_setopt(easy, CURLOPT_HTTPHEADER, n > 0 ? r->lines : tail) ? -1 : 0;
+	if (agent[0] && !named[OWN_AGENT])
+		append(r, &n, agent);
+	if (!named[OWN_ENCODING])
+		append(r, &n, own_encoding);
+	if (with_body && !named[OWN_TYPE])
+		append(r, &n, own_type);
+	if (with_body && !named[OWN_EXPECT])
+		append(r, &n, own_expect);
+	return curl_easy_setopt(easy, CURLOPT_HTTPHEADER, n > 0 ? r->lines : NULL) ? -1 : 0;
 }
 
 /* RFC 9110, section 8.6: a method that has a use for a body says "Content-Length: 0" where there is none. */
@@ -214,7 +234,7 @@ static CURLcode set_times(CURL *easy, const struct message_job *job)
 	return rc;
 }
 
-int request_apply(struct request *r, CURL *easy, const struct message_job *job, struct err *e)
+int request_apply(struct request *r, CURL *easy, const struct message_job *job, char *agent, struct err *e)
 {
 	bool with_body = job->has_body || wants_body(job->method);
 	size_t headers_bytes = job->headers[0] || with_body ? strlen(job->headers) + 1 : 0;
@@ -225,7 +245,7 @@ int request_apply(struct request *r, CURL *easy, const struct message_job *job, 
 		return -1;
 	if (headers_bytes && copy_bytes(r, job, headers_bytes))
 		return err_set(e, ERR_SYSTEM, NULL, "out of memory for a request");
-	if (set_headers(r, easy, job, with_body, e))
+	if (set_headers(r, easy, job, agent, with_body, e))
 		return -1;
 	rc = set_method(r, easy, job, with_body ? r->bytes + headers_bytes : NULL);
 	rc |= set_times(easy, job);

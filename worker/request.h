@@ -22,13 +22,14 @@ struct request {
 	bool plain; /* the handle was given nothing that a plain GET does not override */
 };
 
-/* Sets what is the same for every job; "" is none, and the system's certificates. Returns 0, or -1 when this libcurl
- * lacks one of the options. */
-int request_prepare(CURL *easy, const char *user_agent, const char *ca_file, struct err *e);
+/* Sets what is the same for every job; "" is the system's certificates. Returns 0, or -1 when this libcurl lacks one of
+ * the options. */
+int request_prepare(CURL *easy, const char *ca_file, struct err *e);
 
-/* Sets what differs. The handle is fresh from request_prepare(), or `plain` and so may be used again as it is. Returns
- * 0, or -1 with a text that tells what in the job cannot be sent. */
-int request_apply(struct request *r, CURL *easy, const struct message_job *job, struct err *e);
+/* Sets what differs. The handle is fresh from request_prepare(), or `plain` and so may be used again as it is. `agent`
+ * is the User-Agent line, or "", borrowed while the transfer lasts. Returns 0, or -1 with a text that tells what in the
+ * job cannot be sent. */
+int request_apply(struct request *r, CURL *easy, const struct message_job *job, char *agent, struct err *e);
 void request_clear(struct request *r);
 
 #endif

@@ -7,9 +7,12 @@
  *
  * Judging comes last and right before the outcome: JUDGING without an OUTCOME is the job to blame (lib/message.h).
  * With its outcome the record goes back to the pool, handle, connection and buffers included. */
+#define _GNU_SOURCE 1
+
 #include "worker/xfer.h"
 
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <uthash.h>
@@ -155,6 +158,15 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what, (void)arg;
 }
 
+static char *agent_line(const char *user_agent)
+{
+	char *line = NULL;
+
+	if (asprintf(&line, "%s%s", user_agent[0] ? "User-Agent: " : "", user_agent) < 0)
+		BUG("out of memory");
+	return line;
+}
+
 struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 {
 	struct xfers *all = calloc(1, sizeof *all);
@@ -167,7 +179,7 @@ struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 	all->settings = *settings;
 	all->context = (struct attempt_context){.policy = settings->policy,
 						.lookups = &all->lookups,
-						.user_agent = settings->user_agent,
+						.agent = agent_line(settings->user_agent),
 						.ca_file = settings->ca_file,
 						.bodies_fd = settings->bodies_fd};
 	lookup_init(&all->lookups);
@@ -218,6 +230,7 @@ void xfers_free(struct xfers *all)
 	lookup_clear(&all->lookups);
 	judge_free(all->judge);
 	event_free(all->again);
+	free(all->context.agent);
 	free(all->sinks);
 	free(all);
 }
