@@ -5,7 +5,9 @@
  * binds loosest, so that the user's text can stand as it is, with line numbers and errors of its own.
  *
  * To be left after its first output a run has to end by itself: dropped within a path expression (`paths`) it aborts.
- * So what follows the user's text breaks out when it is asked for more. */
+ * So what follows the user's text breaks out when it is asked for more.
+ *
+ * A page's program is made from a recipe's expressions, and destructures the envelope itself. */
 #include "lib/jq.h"
 
 #include <jq.h>
@@ -21,6 +23,10 @@
 static const char before[] = ". as {$body, $status, $headers} | label $fail_if | def stderr: .; "
 			     "def halt: break $fail_if; def halt_error: error; def halt_error($code): error; $body |\n";
 static const char after[] = "\n| ., break $fail_if";
+/* Halting would leave out what a recipe asks for besides. */
+static const char page_before[] = "label $page_end | def stderr: .; def halt: error(\"halt is not for recipes\"); "
+				  "def halt_error: error; def halt_error($code): error;\n";
+static const char page_after[] = "\n| ., break $page_end";
 
 struct complaint {
 	struct err *e;
@@ -159,16 +165,16 @@ static jq_state *compile(const char *program, struct err *e)
 	return jq;
 }
 
-static jq_state *compile_with(const char *text, const char *suffix, struct err *e)
+static jq_state *compile_with(const char *prefix, const char *text, const char *suffix, struct err *e)
 {
-	char *program = malloc(sizeof before + strlen(text) + strlen(suffix));
+	char *program = malloc(strlen(prefix) + strlen(text) + strlen(suffix) + 1);
 	jq_state *jq;
 
 	if (!program) {
 		err_set(e, ERR_SYSTEM, NULL, "out of memory for a jq program");
 		return NULL;
 	}
-	strcpy(stpcpy(stpcpy(program, before), text), suffix);
+	strcpy(stpcpy(stpcpy(program, prefix), text), suffix);
 	jq = compile(program, e);
 	free(program);
 	return jq;
@@ -180,7 +186,7 @@ int jq_program_check(const char *text, struct err *e)
 
 	if (strlen(text) > JQ_PROGRAM_MAX)
 		return err_set(e, ERR_INPUT, NULL, "the program is longer than %d bytes", JQ_PROGRAM_MAX);
-	jq = compile_with(text, "", e);
+	jq = compile_with(before, text, "", e);
 	if (!jq)
 		return -1;
 	jq_teardown(&jq);
@@ -190,5 +196,14 @@ int jq_program_check(const char *text, struct err *e)
 /* Checked by itself first: with what follows it, half a program (". as $x") could be a whole one. */
 struct jq_state *jq_program_compile(const char *text, struct err *e)
 {
-	return jq_program_check(text, e) ? NULL : compile_with(text, after, e);
+	return jq_program_check(text, e) ? NULL : compile_with(before, text, after, e);
+}
+
+struct jq_state *jq_page_compile(const char *text, struct err *e)
+{
+	if (strlen(text) > JQ_PAGE_MAX) {
+		err_set(e, ERR_INPUT, NULL, "the expressions together are longer than %u bytes", JQ_PAGE_MAX);
+		return NULL;
+	}
+	return compile_with(page_before, text, page_after, e);
 }

@@ -13,6 +13,7 @@
 #include "lib/err.h"
 
 #define JQ_PROGRAM_MAX 4096 /* bytes; nested to that depth compiling takes 0.25 s, to twice as much four times that */
+#define JQ_PAGE_MAX    (64u << 10) /* of a whole recipe's expressions, each within JQ_PROGRAM_MAX */
 
 struct jq_state;
 
@@ -22,5 +23,9 @@ struct jq_state;
 struct jq_state *jq_program_compile(const char *text, struct err *e);
 /* Only looks whether it compiles. */
 int jq_program_check(const char *text, struct err *e);
+
+/* The same for the program of a page (recipe_program() in lib/recipe.h), whose input is an object of body, headers,
+ * status, page and vars as it stands. Its expressions have been checked by themselves. */
+struct jq_state *jq_page_compile(const char *text, struct err *e);
 
 #endif
