@@ -21,8 +21,13 @@
 #include "lib/clock.h"
 #include "lib/paths.h"
 
-#define START_MAX_US INT64_C(10000000)
+#define START_MAX_US INT64_C(60000000) /* while it lives and does not answer */
+#define BUSY_MAX_US  INT64_C(40000000) /* an ending one gives what runs half a minute */
+#define BUSY_LOOK_US INT64_C(500000)
 #define LOG_TAIL     2048
+
+/* Exit statuses of fanoutd. */
+enum { GONE = 1, GONE_BUSY = 75 }; /* another one has its state directory, or its socket */
 
 static int fail(struct err *e, const char *what, const char *path)
 {
@@ -64,7 +69,7 @@ static int make_directory(const char *path, struct err *e)
 		       "%s is not a directory that belongs to you alone", path);
 }
 
-/* In the grandchild: nothing of the caller's is left but its environment. */
+/* In the child: nothing of the caller's is left but its environment. */
 static _Noreturn void become_daemon(const char *program, const char *log)
 {
 	sigset_t none;
@@ -73,6 +78,7 @@ static _Noreturn void become_daemon(const char *program, const char *log)
 
 	if (fd < 0 || out < 0 || dup2(fd, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(127);
+	setsid();
 	close_range(3, ~0U, 0);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -82,32 +88,6 @@ static _Noreturn void become_daemon(const char *program, const char *log)
 	execl(program, "fanoutd", "--local", (char *)NULL);
 	dprintf(2, "cannot run %s: %s\n", program, strerror(errno));
 	_exit(127);
-}
-
-/* Double fork: the daemon is nobody's child that would have to be waited for. Its pid comes back through a pipe. */
-static pid_t spawn(const char *program, const char *log, struct err *e)
-{
-	pid_t child, daemon = -1;
-	int fds[2], status;
-
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return fail(e, "cannot start", program);
-	child = fork();
-	if (child == 0) {
-		setsid();
-		daemon = fork();
-		if (daemon == 0)
-			become_daemon(program, log);
-		_exit(write(fds[1], &daemon, sizeof daemon) == sizeof daemon ? 0 : 127);
-	}
-	close(fds[1]);
-	if (child < 0 || read(fds[0], &daemon, sizeof daemon) != sizeof daemon || daemon < 0)
-		daemon = (pid_t)fail(e, "cannot start", program);
-	close(fds[0]);
-	if (child > 0)
-		while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-			;
-	return daemon;
 }
 
 /* What the log says from `from` on, its last lines. */
@@ -136,37 +116,68 @@ static void show_log(const char *path, off_t from)
 	}
 }
 
-static int await(const struct paths_local *p, pid_t daemon, off_t log_from, struct err *e)
+/* Until somebody answers at the socket (0), or the daemon has ended (its exit status, above 0), or until `until_us`. It
+ * is our child for as long as we last, then init's. */
+static int await(const struct paths_local *p, pid_t daemon, int64_t until_us, struct err *e)
 {
-	int64_t until = clock_boot_us() + START_MAX_US;
-	bool gone = false;
+	int status = 0;
 
 	while (client_probe(p->socket) != 0) {
 		if (ctl_interrupted())
 			return err_set(e, ERR_NONE, NULL, "interrupted");
-		if (gone || clock_boot_us() > until) {
-			show_log(p->log, log_from);
-			return err_set(e, ERR_UNREACHABLE, NULL, "the private daemon %s; its log is %s",
-				       gone ? "did not start" : "does not answer", p->log);
+		if (daemon <= 0 && clock_boot_us() > until_us)
+			return GONE_BUSY;
+		if (clock_boot_us() > until_us)
+			return err_set(e, ERR_UNREACHABLE, NULL, "the private daemon does not answer; its log is %s",
+				       p->log);
+		if (daemon > 0 && waitpid(daemon, &status, WNOHANG) != 0) {
+			if (client_probe(p->socket) == 0) /* another one was quicker */
+				break;
+			return WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : GONE;
 		}
-		gone = kill(daemon, 0) < 0 && errno == ESRCH;
 		poll(NULL, 0, 5);
 	}
 	return 0;
 }
 
+static int start_once(const struct paths_local *p, const char *program, struct err *e)
+{
+	pid_t daemon = fork();
+
+	if (daemon == 0)
+		become_daemon(program, p->log);
+	if (daemon < 0)
+		return fail(e, "cannot start", program);
+	return await(p, daemon, clock_boot_us() + START_MAX_US, e);
+}
+
+/* Whoever holds the state directory is on its way up (another client started it, and was interrupted) or on its way
+ * down (it ends when what runs has ended): either is waited for a while. */
 static int start(const struct paths_local *p, struct err *e)
 {
+	int64_t until = clock_boot_us() + BUSY_MAX_US;
 	char program[PATHS_MAX];
+	bool told = false;
 	struct stat st;
 	off_t log_from;
-	pid_t daemon;
+	int rc;
 
 	if (paths_program("fanoutd", program, sizeof program, e) < 0)
 		return -1;
 	log_from = stat(p->log, &st) == 0 ? st.st_size : 0;
-	daemon = spawn(program, p->log, e);
-	return daemon < 0 ? -1 : await(p, daemon, log_from, e);
+	while ((rc = start_once(p, program, e)) == GONE_BUSY && clock_boot_us() < until) {
+		if ((rc = await(p, 0, clock_boot_us() + BUSY_LOOK_US, e)) != GONE_BUSY)
+			break;
+		if (!told)
+			fprintf(stderr, "fanoutctl: waiting for your private daemon, which has not ended yet\n");
+		told = true;
+	}
+	if (rc == 0 || ctl_interrupted())
+		return rc;
+	show_log(p->log, log_from);
+	if (rc > 0)
+		err_set(e, ERR_UNREACHABLE, NULL, "the private daemon did not start; its log is %s", p->log);
+	return -1;
 }
 
 /* An older version's daemon that is still running. */

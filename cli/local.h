@@ -7,8 +7,8 @@
 
 #include "lib/err.h"
 
-/* Makes sure that `fanoutd --local` of this user answers, and writes its socket. Two clients that come at once start
- * one. Takes at most ten seconds. */
+/* Makes sure that `fanoutd --local` of this user answers, and writes its socket. Clients that come at once start
+ * one; one that is ending is waited for. */
 int local_start(char *socket, size_t size, struct err *e);
 
 /* The socket of this user's private daemon, where one answers; earlier versions had it in other places. */

@@ -5,11 +5,12 @@ import signal
 import pytest
 
 from harness.daemon import Daemon, Scratch, run
+from harness.gate import Gate
 from harness.process import BUILD, environment
 from harness.servers import Apisim, Httpbin, Nghttpd, Nginx
 
-# No test may hang the run; the slowest take a tenth of this.
-TEST_TIMEOUT_S = 240
+# No test may hang the run; the slowest take a twentieth of this where nothing else runs.
+TEST_TIMEOUT_S = 600
 LOG_TAIL = 8000
 
 _logs = pytest.StashKey()
@@ -118,6 +119,15 @@ def apisim():
     """A fresh API simulator, with empty counts; answers on every address of 127.0.0.0/8."""
     server = Apisim(bind="0.0.0.0")
     yield server
+    server.close()
+
+
+@pytest.fixture
+def gate():
+    """A server that answers when the test says so."""
+    server = Gate()
+    yield server
+    server.open()
     server.close()
 
 

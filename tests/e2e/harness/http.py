@@ -25,6 +25,9 @@ class Answer:
         return f"<{self.status} {self.body[:300]!r}>"
 
 
+ANSWER_S = 240  # as long as a test may last: what hangs is its timeout's affair
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path, timeout):
         super().__init__("fanout", timeout=timeout)
@@ -39,7 +42,7 @@ class UnixConnection(http.client.HTTPConnection):
 class Api:
     """The daemon's API. Each call is a connection of its own."""
 
-    def __init__(self, path, timeout=30):
+    def __init__(self, path, timeout=ANSWER_S):
         self.path = str(path)
         self.timeout = timeout
 
@@ -104,7 +107,7 @@ def encode(body):
     return json.dumps(body).encode()
 
 
-def fetch(url, method="GET", body=None, headers=None, timeout=30):
+def fetch(url, method="GET", body=None, headers=None, timeout=ANSWER_S):
     """One request over TCP, without proxies, redirects or retries."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)

@@ -18,6 +18,10 @@ BUILD = (ROOT / os.environ.get("FANOUT_BUILD", "build")).resolve()
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
+# Time limits are what takes long on an idle machine; a loaded one, or a sanitizer, is given so many times as much. Whoever
+# waits in vain waits longer, nobody else does. What a program does in time is not shown by such a limit, but by a condition.
+PATIENCE = 8
+
 # One line of any of the sanitizers' reports.
 SANITIZER = re.compile(rb"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error:|AddressSanitizer:DEADLYSIGNAL")
 
@@ -31,24 +35,42 @@ def environment(**extra):
     return env
 
 
+class Child(subprocess.Popen):
+    """Its time limits are stretched by PATIENCE."""
+
+    def wait(self, timeout=None):
+        return super().wait(timeout and timeout * PATIENCE)
+
+    def communicate(self, input=None, timeout=None):
+        return super().communicate(input, timeout and timeout * PATIENCE)
+
+    def stays(self, seconds):
+        """Whether it is still there after so long."""
+        try:
+            super().wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
+
+
 def spawn(argv, env=None, **options):
     """Starts a child that gets SIGKILL when the tests end, however they end."""
 
     def die_with_parent():
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    return subprocess.Popen([str(a) for a in argv], env=env or environment(), preexec_fn=die_with_parent, **options)
+    return Child([str(a) for a in argv], env=env or environment(), preexec_fn=die_with_parent, **options)
 
 
 def wait_until(condition, timeout=10, what=None):
-    """Returns the first true value of condition(), or fails after `timeout` seconds."""
-    end = time.monotonic() + timeout
+    """Returns the first true value of condition(), or fails after `timeout` seconds, stretched by PATIENCE."""
+    end = time.monotonic() + timeout * PATIENCE
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout} s: {what or getattr(condition, '__doc__', None) or condition}")
+            raise AssertionError(f"not within {timeout * PATIENCE} s: {what or getattr(condition, '__doc__', None) or condition}")
         time.sleep(0.005)
 
 
@@ -84,24 +106,25 @@ def sanitized():
     return b"__asan_init" in (BUILD / "fanoutd").read_bytes()
 
 
-def on_terminal(argv, columns=100, env=None, timeout=30):
-    """Runs a program on a terminal of its own; what it showed, and its exit status."""
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execve(str(argv[0]), [str(a) for a in argv], env or environment(TERM="xterm"))
+def on_terminal(argv, columns=100, env=None, seen=None, then=None):
+    """Runs a program on a terminal of its own; what it showed, and its exit status. then() is called once `seen` (bytes) is shown."""
+    fd, terminal = pty.openpty()
+    # The size is there before the program is.
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    child = spawn(argv, env or environment(TERM="xterm"), stdin=terminal, stdout=terminal, stderr=terminal, start_new_session=True)
+    os.close(terminal)
     out = b""
-    end = time.monotonic() + timeout
     try:
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        while time.monotonic() < end:
+        while True:
             try:
                 piece = os.read(fd, 65536)
-            except OSError:
-                break
-            if not piece:
+            except OSError:  # the program has ended
                 break
             out += piece
+            if then and seen in out:
+                then()
+                then = None
     finally:
         os.close(fd)
-    _, status = os.waitpid(pid, 0)
-    return out.decode(errors="replace"), os.waitstatus_to_exitcode(status)
+        status = child.wait(30)
+    return out.decode(errors="replace"), status

@@ -21,7 +21,7 @@ CAUSES = (
     "resend cancelled worker_lost storage internal soft_error"
 ).split()
 
-DEADLINE_S = 20
+DEADLINE_S = 120  # of what is read; wait_until() has its own
 
 
 def sanitized():
@@ -140,7 +140,7 @@ class Worker:
         self.socket.sendall(b)
 
     def job_frame(
-        self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=10000, connect_ms=5000, max_body=1 << 30, fail_if="",
+        self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=120000, connect_ms=60000, max_body=1 << 30, fail_if="",
         page_program="", page_context="", page_param="", from_public=False
     ):
         if job is None:
@@ -214,7 +214,7 @@ class Worker:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def exit_status(self, timeout=DEADLINE_S):
+    def exit_status(self, timeout=20):
         """Waits for its end."""
 
         def ended():
