@@ -55,8 +55,9 @@ struct paged_options {
 	int64_t start, size, size_max;
 	char param[OPTION_TEXT_BYTES], size_param[OPTION_TEXT_BYTES], since_param[OPTION_TEXT_BYTES];
 	/* what an answer holds */
-	char items_member[OPTION_TEXT_BYTES], total_member[OPTION_TEXT_BYTES], pages_member[OPTION_TEXT_BYTES],
-	    next_member[OPTION_TEXT_BYTES], more_member[OPTION_TEXT_BYTES], cursor_header[OPTION_TEXT_BYTES];
+	char id_member[OPTION_TEXT_BYTES], items_member[OPTION_TEXT_BYTES], total_member[OPTION_TEXT_BYTES],
+	    pages_member[OPTION_TEXT_BYTES], next_member[OPTION_TEXT_BYTES], more_member[OPTION_TEXT_BYTES],
+	    cursor_header[OPTION_TEXT_BYTES];
 	unsigned totals;
 	int64_t tell_items; /* < 0: the truth */
 	bool has_more, gzip;
@@ -151,6 +152,8 @@ int paged_configure_text(const char *text, char *why, size_t size);
 /* paged_place.c. `out` is to be cleared. */
 void paged_place_read(struct paged *p, const struct request *req, struct paged_place *out);
 void paged_place_clear(struct paged_place *place);
+/* The slash before the last segment of a raw path, where two or more follow NAME: /pages/NAME/items/3. NULL: fewer. */
+char *paged_segment(char *path);
 void paged_look(const struct paged *p, const struct paged_place *place, struct paged_view *out);
 int64_t paged_total(const struct paged *p);
 /* Where the page after this one is; -1: there is none, or none is told. */

@@ -71,7 +71,8 @@ static char *put_item(char *at, const struct paged *p, int64_t id, int64_t chang
 	char *const begin = at;
 	int64_t pad;
 
-	at = put_number(put_text(at, "{\"id\":"), id);
+	at = put_text(put_text(put_text(at, "{\""), p->set.id_member), "\":");
+	at = put_number(at, id);
 	at = put_number(put_text(at, ",\"name\":\"item "), id);
 	at = put_time(put_text(at, "\",\"updated_at\":\""), PAGED_EPOCH_S + id * p->set.step_s);
 	at = put_number(put_text(at, "\",\"changed\":"), changed);
@@ -90,7 +91,8 @@ static char *make_items(const struct paged_turn *t, size_t room, size_t *bytes)
 {
 	const struct paged *p = t->paged;
 	const struct paged_view *v = &t->view;
-	const size_t each = p->set.item_bytes > ITEM_BYTES ? (size_t)p->set.item_bytes : ITEM_BYTES;
+	const size_t least = ITEM_BYTES + strlen(p->set.id_member);
+	const size_t each = (size_t)p->set.item_bytes > least ? (size_t)p->set.item_bytes : least;
 	const int64_t changed = paged_record_changed(p, t->place.page);
 	char *out = malloc(2 * room + (size_t)v->count * (each + 1) + 8), *at = out + room;
 

@@ -14,10 +14,9 @@
 static char *base_path(const struct paged *p, const struct request *req)
 {
 	char *path = strndup(req->target, strcspn(req->target, "?"));
-	char *tail = strchr(strstr(path, "/pages/") + strlen("/pages/"), '/');
-	char *last = strrchr(path, '/');
+	char *last = p->set.in == IN_PATH ? paged_segment(path) : NULL;
 
-	if (p->set.in == IN_PATH && tail && last > tail)
+	if (last)
 		*last = '\0';
 	return path;
 }

@@ -16,15 +16,21 @@
 
 /* ---- What a request says ---- */
 
-/* The last segment of the path, where two or more follow NAME: /pages/NAME/items/3. In the raw target, because a cursor
- * may hold an escaped slash. */
+char *paged_segment(char *path)
+{
+	char *name = strstr(path, "/pages/");
+	char *tail = name ? strchr(name + strlen("/pages/"), '/') : NULL;
+	char *last = tail ? strrchr(tail, '/') : NULL;
+
+	return last > tail ? last : NULL;
+}
+
+/* In the raw target, because a cursor may hold an escaped slash. */
 static char *path_segment(const struct request *req)
 {
 	char *path = strndup(req->target, strcspn(req->target, "?"));
-	const char *name = strstr(path, "/pages/") + strlen("/pages/");
-	const char *tail = strchr(name, '/');
-	const char *last = strrchr(path, '/');
-	char *out = tail && last > tail ? evhttp_uridecode(last + 1, 0, NULL) : NULL;
+	const char *last = paged_segment(path);
+	char *out = last ? evhttp_uridecode(last + 1, 0, NULL) : NULL;
 
 	free(path);
 	return out;
