@@ -3,7 +3,8 @@
  * from 0 (job RUN.(index + 1)).
  *
  * A fold that does not depend on the order of what it is told: after a restart plan_added and plan_ended are called for
- * what is stored, in any order, and the plan is as before. */
+ * what is stored, in any order, and the plan is as before. What the steps say meanwhile does not count; plan_more says
+ * what is to be done then. */
 #ifndef FANOUT_DAEMON_PLAN_H
 #define FANOUT_DAEMON_PLAN_H
 
@@ -46,19 +47,22 @@ struct plan_seen {
 	bool next_is_url;
 };
 
+/* Each page that a step adds is to be told by plan_added before the plan is asked for another step: else it is added
+ * twice. */
 struct plan_step {
 	uint32_t add;     /* numbered: so many further indices follow those there are, up to PLAN_ADD_MAX */
-	const char *next; /* followed: one more page with this token; NULL none; borrowed from what was seen */
-	uint32_t
-	    cancel_from;   /* pages from this index on that were not sent are not wanted any more; UINT32_MAX: none */
+	const char *next; /* followed: one more page with this token; NULL none. Good until the next plan_ended */
+	/* Pages from this index on that were not sent are not wanted any more; UINT32_MAX: none. plan_ended says it
+	 * once for each new end, plan_more always. */
+	uint32_t cancel_from;
 	bool more;         /* plan_more would add further pages */
-	const char *guard; /* the run fails: why, a sentence; NULL. Lives as long as the plan */
+	const char *guard; /* the run fails: why, a sentence; NULL. Good until the next call */
 };
 
 struct plan;
 struct plan *plan_create(const struct plan_rules *rules);
 void plan_free(struct plan *p);
-/* How many pages to add at the very start. */
+/* How many pages to add at the very start. What is told of them by plan_added. */
 uint32_t plan_first(const struct plan *p);
 /* A page was added (now, or is stored). Followed runs tell its token. */
 void plan_added(struct plan *p, uint32_t index, const char *token);
@@ -66,7 +70,7 @@ void plan_added(struct plan *p, uint32_t index, const char *token);
 void plan_ended(struct plan *p, uint32_t index, const struct plan_seen *seen, struct plan_step *step);
 /* The rest of what a step could not add; also after a restart, when all that is stored was told. */
 void plan_more(struct plan *p, struct plan_step *step);
-/* Writes the token of a numbered page. */
+/* Writes the token of a numbered page; also of the first page of offsets that are followed (index 0). */
 void plan_token(const struct plan *p, uint32_t index, char *out, size_t size);
 
 /* What to say in the end. */
@@ -75,14 +79,17 @@ struct plan_conclusion {
 	bool failed;    /* a guard, or not one page could be fetched; else it is complete or incomplete */
 	uint32_t pages; /* fetched, before the end */
 	int64_t items;  /* on them; -1 not counted */
-	int64_t expected_pages, expected_items; /* -1: the API did not tell */
+	/* Pages from this index on are behind the end: what is on them does not count. UINT32_MAX: everything counts
+	 * (there was no end, or what is behind it contradicts it). */
+	uint32_t end;
+	int64_t expected_pages, expected_items; /* from the first page on; -1: the API did not tell */
 	const char *stop_reason; /* one word: "single", "total", "no_next", "has_more", "stop", "status", "empty",
 				  * "short", "max_pages", "guard", "failed", "cancelled" */
 	char text[400];          /* what is wrong, a sentence; "" where complete */
 	const uint32_t *gaps;    /* indices of pages that are missing, ascending; the plan's */
 	size_t gap_count;
 };
-/* `unique`: items with different keys; -1 where there is no key. */
+/* `unique`: items with different keys; -1 where there is no key. plan_conclude may be called again. */
 void plan_conclude(struct plan *p, int64_t unique, struct plan_conclusion *out);
 
 #endif
