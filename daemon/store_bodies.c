@@ -42,6 +42,7 @@ void store_bodies_close(struct store *st)
 	if (st->bodies_fd >= 0)
 		close(st->bodies_fd);
 	free(st->gone);
+	free(st->linked);
 }
 
 void store_body_unlink(struct store *st, uint64_t job, uint32_t n)
@@ -57,6 +58,76 @@ void store_bodies_gone(struct store *st, uint32_t batch)
 {
 	st->gone = store_grow(st->gone, &st->gone_cap, st->gone_count + 1, sizeof *st->gone);
 	st->gone[st->gone_count++] = batch;
+}
+
+/* ---- files that two attempts share ---- */
+
+bool store_body_there(struct store *st, uint64_t job, uint32_t n)
+{
+	char path[JOBID_PATH_SIZE];
+
+	return faccessat(st->bodies_fd, jobid_body_path(path, job, n), F_OK, 0) == 0;
+}
+
+static void link_note(struct store *st, uint32_t batch)
+{
+	for (size_t i = 0; i < st->linked_count; i++) {
+		if (st->linked[i] == batch)
+			return;
+	}
+	st->linked = store_grow(st->linked, &st->linked_cap, st->linked_count + 1, sizeof *st->linked);
+	st->linked[st->linked_count++] = batch;
+}
+
+static const char *directory_name(char out[16], uint32_t batch)
+{
+	snprintf(out, 16, "%u", batch);
+	return batch ? out : ".";
+}
+
+int store_body_link(struct store *st, uint64_t from, uint32_t from_n, uint64_t job, uint32_t n)
+{
+	char old[JOBID_PATH_SIZE], new[JOBID_PATH_SIZE], dir[16];
+
+	jobid_body_path(old, from, from_n);
+	jobid_body_path(new, job, n);
+	if (mkdirat(st->bodies_fd, directory_name(dir, jobid_batch(job)), 0700) == 0)
+		link_note(st, 0);
+	else if (errno != EEXIST)
+		return errno;
+	/* One may be left of a commit that failed. */
+	if (unlinkat(st->bodies_fd, new, 0) < 0 && errno != ENOENT)
+		return errno;
+	if (linkat(st->bodies_fd, old, st->bodies_fd, new, 0) < 0)
+		return errno;
+	link_note(st, jobid_batch(job));
+	return 0;
+}
+
+static int directory_sync(struct store *st, uint32_t batch)
+{
+	char name[16];
+	int fd = openat(st->bodies_fd, directory_name(name, batch), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fsync(fd);
+
+	if (rc < 0)
+		err_set(&st->sql_err, ERR_UNKNOWN, "look at the kernel's log: the disk below the state directory fails",
+			"the directory of bodies %s cannot be synced: %s", name, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+/* In the loop, though it may take as long as the disk likes: it is rare (a large page that has not changed), once for a
+ * directory and commit, and the row may not be there before the file. */
+int store_bodies_sync(struct store *st)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < st->linked_count && rc == 0; i++)
+		rc = directory_sync(st, st->linked[i]);
+	st->linked_count = 0;
+	return rc;
 }
 
 /* ---- one directory ---- */

@@ -51,6 +51,8 @@ static void batch_read(struct batch_entry *b, const struct stmt *q)
 	b->body_bytes = col_int(q, 16);
 	b->sweep_reason = (enum job_reason)col_int(q, 17);
 	snprintf(b->sweep_error, sizeof b->sweep_error, "%s", col_text(q, 18));
+	b->run = !col_null(q, 19);
+	b->base = (uint32_t)col_int(q, 19);
 }
 
 struct batch_entry *store_batch_find(struct store *st, uint32_t id)

@@ -306,7 +306,7 @@ int store_job_again(struct store *st, struct batch_entry *b, struct job_brief *j
 	struct job_step step = job_step(j->state, behind ? JOB_EV_RETRY_CHAIN : JOB_EV_RETRY);
 	struct group *lane = store_group_find(st, GROUP_LANE, j->own_lane);
 
-	if (!step.allowed || !lane || body_forget(st, b, j) < 0)
+	if (!step.allowed || !lane || body_forget(st, b, j) < 0 || (b->run && store_page_again(st, j->job) < 0))
 		return -1;
 	/* From its own URL, wherever redirects led it before. */
 	if (j->hops && target_forget(st, j->job) < 0)

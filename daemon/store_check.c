@@ -62,6 +62,26 @@ static const struct {
      "SELECT p.waits FROM progress p JOIN chains c ON c.id = p.waits JOIN batches b ON b.id = c.batch"
      " WHERE b.sweep = 0 AND NOT c.rest AND NOT EXISTS (SELECT 1 FROM jobs j LEFT JOIN progress q ON q.job = j.id"
      "  WHERE j.id > b.id << 32 AND j.id <= b.id << 32 | 4294967295 AND j.chain = c.id AND coalesce(q.state, 1) = 1)"},
+    {"a run of no batch", "SELECT batch FROM runs WHERE NOT EXISTS (SELECT 1 FROM batches WHERE id = batch)"},
+    {"a page of no run", "SELECT job FROM pages WHERE NOT EXISTS (SELECT 1 FROM runs WHERE batch = job >> 32)"},
+    {"a page that is no job", "SELECT p.job FROM pages p WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = p.job)"},
+    {"a job of a run is no page", "SELECT j.id FROM runs r JOIN batches b ON b.id = r.batch AND b.sweep <> 3"
+				  " JOIN jobs j ON j.id > r.batch << 32 AND j.id <= r.batch << 32 | 4294967295"
+				  " WHERE NOT EXISTS (SELECT 1 FROM pages WHERE job = j.id)"},
+    {"a page that has not ended has said something",
+     "SELECT p.job FROM pages p LEFT JOIN progress g ON g.job = p.job"
+     " WHERE (p.said OR p.past_end OR p.reused_from) AND coalesce(g.state, 1) < 3"
+     " AND (SELECT sweep FROM batches WHERE id = p.job >> 32) <> 3"},
+    {"a page in its run twice", "SELECT max(job) FROM pages GROUP BY job >> 32, token HAVING count(*) > 1"},
+    {"the batch of a live run is closed, and nobody cancelled it",
+     "SELECT r.batch FROM runs r JOIN batches b ON b.id = r.batch WHERE r.state <> 2 AND b.closed AND NOT r.cancelled"},
+    {"a run has ended and its batch has not",
+     "SELECT r.batch FROM runs r JOIN batches b ON b.id = r.batch WHERE r.state = 2 AND b.ended_us IS NULL"},
+    {"a run that waits has pages",
+     "SELECT r.batch FROM runs r JOIN batches b ON b.id = r.batch WHERE r.state = 0 AND b.next_seq > 1"},
+    {"a run and its verdict do not agree",
+     "SELECT r.batch FROM runs r JOIN batches b ON b.id = r.batch AND b.sweep <> 3"
+     " WHERE (r.state = 2) <> (r.verdict <> 0) OR (r.state = 2) <> (r.ended_us <> 0)"},
 };
 
 static int check_totals(struct store *st, struct err *e)

@@ -14,7 +14,7 @@ static void release_later(struct store *st, uint32_t batch)
 	tx->released[tx->released_count++] = batch;
 }
 
-static void batch_close(struct store *st, struct batch_entry *b)
+void store_batch_close(struct store *st, struct batch_entry *b)
 {
 	if (b->closed)
 		return;
@@ -32,9 +32,12 @@ static void sweep_start(struct store *st, struct batch_entry *b, enum store_swee
 	store_batch_dirty(st, b, true);
 }
 
+/* A run's batch closes with the run. */
 static bool mark_close(struct store *st, struct batch_entry *b)
 {
-	batch_close(st, b);
+	if (b->run && !b->closed)
+		return false;
+	store_batch_close(st, b);
 	return true;
 }
 
@@ -57,7 +60,9 @@ static bool mark_cancel(struct store *st, struct batch_entry *b)
 	if (b->ended_us)
 		return true;
 	sweep_start(st, b, STORE_SWEEP_CANCEL);
-	batch_close(st, b);
+	store_batch_close(st, b);
+	if (b->run)
+		store_run_cut(st, b->id, NULL);
 	return true;
 }
 
@@ -67,7 +72,9 @@ static bool mark_fail(struct store *st, struct batch_entry *b)
 	if (b->ended_us || store_batch_ending(b))
 		return true;
 	sweep_start(st, b, STORE_SWEEP_FAIL);
-	batch_close(st, b);
+	store_batch_close(st, b);
+	if (b->run)
+		store_run_cut(st, b->id, b->sweep_error);
 	return true;
 }
 
@@ -77,6 +84,10 @@ static bool mark_retry(struct store *st, struct batch_entry *b)
 		return false;
 	if (b->counts[JOB_FAILED] + b->counts[JOB_CANCELLED] == 0)
 		return true;
+	if (b->run && store_run_is_complete(st, b->id))
+		return true;
+	if (b->run)
+		store_run_again(st, b);
 	b->ended_us = 0;
 	b->paused = false;
 	st->totals.live_batches++;
@@ -107,6 +118,8 @@ void store_batch_remove(struct store *st, struct batch_entry *b)
 	for (enum job_state s = 0; s < JOB_STATES; s++)
 		st->totals.counts[s] -= b->counts[s];
 	st->totals.batches--;
+	if (b->run)
+		store_run_gone(st, b->id);
 	stmt_begin(&q, st, STMT_BATCH_FORGET_KEY);
 	stmt_int(&q, b->id);
 	stmt_run(&q);
@@ -197,6 +210,8 @@ static void job_retry(struct store *st, struct store_job_mark *m, struct batch_e
 	if (store_job_again(st, b, j, chain) < 0)
 		return;
 	if (b->ended_us) {
+		if (b->run)
+			store_run_again(st, b);
 		b->ended_us = 0;
 		st->totals.live_batches++;
 	}

@@ -32,6 +32,7 @@ struct store_run {
 	const char *guard;   /* why it has to fail, as soon as that is known; "" */
 	const char *receipt; /* JSON, once it has ended; "" */
 	uint32_t base;       /* the run whose pages conditional requests refer to; 0: none */
+	uint32_t behind;     /* while it waits: the run that has to end first; 0: none any more, it may start */
 	int64_t created_us, started_us, ended_us;
 	int64_t counts[JOB_STATES];
 	bool cancelled;    /* the owner's word, or its deadline, ended the batch */

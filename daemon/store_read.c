@@ -8,10 +8,22 @@ static const char hint_batches[] = "fanoutctl status lists yours";
 
 /* ---- batches ---- */
 
+void store_counts_read(struct store *st, int64_t counts[JOB_STATES], uint32_t batch, const struct stmt *q, int at)
+{
+	const struct batch_entry *b = store_batch_cached(st, batch);
+	/* A batch with something running is never dropped from memory. */
+	int64_t running = b ? b->counts[JOB_RUNNING] : 0;
+
+	counts[JOB_BLOCKED] = col_int(q, at);
+	counts[JOB_QUEUED] = col_int(q, at + 1) - running;
+	counts[JOB_RUNNING] = running;
+	counts[JOB_DONE] = col_int(q, at + 2);
+	counts[JOB_FAILED] = col_int(q, at + 3);
+	counts[JOB_CANCELLED] = col_int(q, at + 4);
+}
+
 static void batch_read(struct store *st, struct store_batch *out, const struct stmt *q)
 {
-	struct batch_entry *b = store_batch_cached(st, (uint32_t)col_int(q, 0));
-
 	*out = (struct store_batch){
 	    .id = (uint32_t)col_int(q, 0),
 	    .uid = (uint32_t)col_int(q, 1),
@@ -27,16 +39,8 @@ static void batch_read(struct store *st, struct store_batch *out, const struct s
 	    .submitted_us = col_int(q, 11),
 	    .ended_us = col_int(q, 12),
 	};
-	out->counts[JOB_BLOCKED] = col_int(q, 13);
-	out->counts[JOB_QUEUED] = col_int(q, 14);
-	out->counts[JOB_DONE] = col_int(q, 15);
-	out->counts[JOB_FAILED] = col_int(q, 16);
-	out->counts[JOB_CANCELLED] = col_int(q, 17);
-	/* A batch with something running is never dropped from memory. */
-	if (b) {
-		out->counts[JOB_QUEUED] -= b->counts[JOB_RUNNING];
-		out->counts[JOB_RUNNING] = b->counts[JOB_RUNNING];
-	}
+	store_counts_read(st, out->counts, out->id, q, 13);
+	out->run = col_int(q, 18);
 }
 
 static void no_batch(struct store_op *op, uint32_t batch)
@@ -147,7 +151,7 @@ static void result_read(struct store *st, struct store_result *out, const struct
 }
 
 /* The batch, for a read; told and NULL where there is none. */
-static struct batch_entry *batch_for(struct store *st, struct store_op *op, uint32_t batch)
+struct batch_entry *store_batch_for(struct store *st, struct store_op *op, uint32_t batch)
 {
 	struct batch_entry *b;
 
@@ -165,7 +169,7 @@ static struct batch_entry *batch_for(struct store *st, struct store_op *op, uint
 
 void store_results(struct store *st, struct store_results *r)
 {
-	struct batch_entry *b = batch_for(st, &r->op, r->batch);
+	struct batch_entry *b = store_batch_for(st, &r->op, r->batch);
 	uint32_t newest = b ? (uint32_t)(b->next_seq - 1) : 0;
 	struct store_result row;
 	struct stmt q;
@@ -283,7 +287,7 @@ void store_job_get(struct store *st, struct store_job_get *g)
 	struct stmt q;
 	int rc;
 
-	if (!batch_for(st, &g->op, jobid_batch(g->job)))
+	if (!store_batch_for(st, &g->op, jobid_batch(g->job)))
 		return;
 	stmt_begin(&q, st, STMT_RESULT);
 	stmt_int(&q, g->with_body);
@@ -316,7 +320,7 @@ static void event_read(struct store *st, struct store_result *out, const struct 
 
 void store_events(struct store *st, struct store_events *v)
 {
-	struct batch_entry *b = batch_for(st, &v->op, v->batch);
+	struct batch_entry *b = store_batch_for(st, &v->op, v->batch);
 	uint64_t newest = b ? b->next_event - 1 : 0;
 	struct store_result row;
 	struct stmt q;

@@ -6,7 +6,9 @@
  *   store_tx       the transaction of the loop's turn, its errors, telling who waits
  *   store_sync     the thread that syncs
  *   store_cache    batches and open attempts in memory        store_group  lanes and chains
- *   store_submit   new batches and jobs          store_run    attempts
+ *   store_submit   new batches and jobs          store_run    attempts: opening, taking back
+ *   store_end      attempts: their ends          store_pull   runs of pulls
+ *   store_pull_page  pages of runs               store_pull_state  ends of runs, and what stays
  *   store_mark     the owner's word              store_chain  what a job's end means for the others
  *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
  *   store_load     lanes and recovery            store_read   the answers
@@ -24,7 +26,7 @@
 #include <uthash.h>
 
 #include "daemon/job.h"
-#include "daemon/store.h"
+#include "daemon/store_pull.h"
 #include "daemon/store_stmt.h"
 #include "daemon/store_sync.h"
 
@@ -52,8 +54,10 @@ struct batch_entry {
 	uint64_t last_event;           /* newest that ended a job */
 	int64_t counts[JOB_STATES];
 	int64_t body_bytes;
-	bool dirty;   /* in the list of those to write */
-	bool changed; /* more than its counts */
+	bool run;      /* its jobs are pages */
+	uint32_t base; /* the run whose pages they may have again; 0: none */
+	bool dirty;    /* in the list of those to write */
+	bool changed;  /* more than its counts */
 	struct batch_entry *dirty_next;
 	UT_hash_handle hh;
 };
@@ -94,6 +98,24 @@ struct open_attempt {
 	bool inherited; /* from the daemon before */
 	struct open_attempt *next_free;
 	UT_hash_handle hh;
+};
+
+/* The body that stays with a final attempt: the outcome's own, or that of a page that has not changed. */
+struct body_kept {
+	bool in_file;
+	int64_t size_bytes;
+	const void *data; /* inline; NULL: none */
+	size_t data_bytes;
+	const char *content_type; /* where the outcome has none */
+};
+
+/* A page's row and the page that stands for it in the run's base. The strings live until store_page_asked. */
+struct page_asked {
+	struct stmt own, base;
+	bool own_begun, base_begun;
+	struct store_page_request request;
+	struct body_kept body; /* of request.base_job */
+	uint32_t body_n;       /* and its attempt */
 };
 
 struct op_failure {
@@ -190,6 +212,8 @@ struct store {
 	bool bodies_deep;    /* look at files too, not only at directories */
 	uint32_t *gone;      /* directories to remove */
 	size_t gone_count, gone_cap;
+	uint32_t *linked; /* directories with links that are not synced */
+	size_t linked_count, linked_cap;
 
 	struct store_totals totals;
 };
@@ -203,7 +227,15 @@ int store_schema_open(struct store *st, struct err *e);
 /* Closed in good order: the next start need not look for what was left. */
 void store_schema_close(struct store *st);
 
+/* ---- store_submit.c ---- */
+/* For an operation: makes c->batch. NULL: refused, or an SQL error. */
+struct batch_entry *store_batch_add(struct store *st, struct store_op *op, struct store_batch_create *c);
+bool store_job_fits(const struct store_job_new *j);
+bool store_batch_has_room(struct store *st, struct store_op *op, const struct batch_entry *b, size_t count);
+int store_job_add(struct store *st, struct batch_entry *b, const struct store_job_new *spec, int64_t now_us);
+
 /* ---- store_mark.c ---- */
+void store_batch_close(struct store *st, struct batch_entry *b);
 void store_batch_remove(struct store *st, struct batch_entry *b);
 
 /* ---- store_tx.c ---- */
@@ -304,6 +336,45 @@ void store_lanes_tell_batch(struct store *st, uint32_t batch);
 /* ---- store_run.c ---- */
 void store_request_read(struct store_request *req, const struct stmt *q);
 
+/* ---- store_end.c ---- */
+/* The open attempt that this is the end of, and its batch; refused where there is none. */
+struct open_attempt *store_attempt_of(struct store *st, struct store_attempt_end *a, struct batch_entry **out);
+/* All that store_attempt_end does. `body` NULL: the outcome's own. */
+int store_attempt_write(struct store *st, struct store_attempt_end *a, struct batch_entry *b, struct open_attempt *o,
+			const struct body_kept *body);
+/* It is not open any more, and its job is in state `next`. */
+int store_attempt_over(struct store *st, struct batch_entry *b, struct open_attempt *o, enum job_state next);
+
+/* ---- store_pull.c: what a batch's marks mean for a run; each only for one ---- */
+/* Its batch was cancelled, or failed with this error. */
+int store_run_cut(struct store *st, uint32_t run, const char *error);
+/* Once more, by the owner's word: it runs again, and its receipt is void. */
+int store_run_again(struct store *st, struct batch_entry *b);
+/* Complete: there is nothing to fetch again. */
+bool store_run_is_complete(struct store *st, uint32_t run);
+bool store_run_waits(struct store *st, uint32_t run);
+bool store_run_has_ended(struct store *st, uint32_t run);
+/* It goes with its batch: from now on it is no live run. */
+int store_run_gone(struct store *st, uint32_t run);
+/* For an operation: refused where it is a batch, but no run. */
+struct batch_entry *store_run_of(struct store *st, struct store_op *op, uint32_t run);
+
+/* ---- store_pull_page.c ---- */
+/* 1: a page, and all that is to be known of its request; 0: none; -1. Followed by store_page_asked in any case. */
+int store_page_ask(struct store *st, struct page_asked *out, uint32_t base, uint64_t job);
+void store_page_asked(struct page_asked *p);
+bool store_pages_fit(struct store *st, struct store_op *op, const struct batch_entry *b,
+		     const struct store_page_new *pages, size_t count);
+/* Those whose token is not there yet. */
+int store_pages_insert(struct store *st, struct batch_entry *b, const struct store_page_new *pages, size_t count);
+/* It is fetched again: what it said before is void. */
+int store_page_again(struct store *st, uint64_t job);
+
+/* ---- store_read.c ---- */
+/* Five columns from `at` on, and what is known to be running. */
+void store_counts_read(struct store *st, int64_t counts[JOB_STATES], uint32_t batch, const struct stmt *q, int at);
+struct batch_entry *store_batch_for(struct store *st, struct store_op *op, uint32_t batch);
+
 /* ---- store_record.c ---- */
 int store_boot_open(struct store *st);
 int store_boot_flush(struct store *st);
@@ -322,6 +393,11 @@ int store_bodies_open(struct store *st, struct err *e);
 void store_bodies_close(struct store *st);
 void store_body_unlink(struct store *st, uint64_t job, uint32_t n);
 void store_bodies_gone(struct store *st, uint32_t batch);
+bool store_body_there(struct store *st, uint64_t job, uint32_t n);
+/* The file of one attempt is the other's too. 0, or an errno. It is safe with the commit. */
+int store_body_link(struct store *st, uint64_t from, uint32_t from_n, uint64_t job, uint32_t n);
+/* Before the commit: what was linked is on disk. */
+int store_bodies_sync(struct store *st);
 bool store_bodies_step(struct store *st);
 
 #endif

@@ -20,13 +20,30 @@
 	" FROM jobs j LEFT JOIN progress p ON p.job = j.id LEFT JOIN chains c ON c.id = j.chain" \
 	" LEFT JOIN outcomes o ON o.id = " LAST_OUTCOME
 
-#define BATCH_COLUMNS                                                                                   \
-	"b.id, b.uid, b.name, b.key, t.options, b.priority, b.concurrency, b.held, b.closed, b.paused," \
-	" b.sweep, b.submitted_us, b.ended_us, b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled"
+#define BATCH_COLUMNS                                                                                         \
+	"b.id, b.uid, b.name, b.key, t.options, b.priority, b.concurrency, b.held, b.closed, b.paused,"       \
+	" b.sweep, b.submitted_us, b.ended_us, b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled," \
+	" EXISTS (SELECT 1 FROM runs WHERE batch = b.id)"
 
 #define BRIEF_COLUMNS                                                                                    \
 	"j.id, coalesce(p.lane, j.lane), j.chain, j.submitted_us, p.state, p.reason, p.tries, p.deaths," \
 	" p.attempts, p.outcome, p.started_us, p.due_us, p.hops, j.lane"
+
+/* A waiting run waits for the newest before it of the same pull. */
+#define RUN_COLUMNS                                                                                            \
+	"r.batch, r.uid, r.pull, r.scope, r.recipe, r.options, r.state, r.verdict, r.guard, r.receipt,"        \
+	" r.base, r.created_us, r.started_us, r.ended_us, r.cancelled, r.error,"                               \
+	" b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled,"                                       \
+	" CASE WHEN r.state = 0 THEN (SELECT max(w.batch) FROM runs w INDEXED BY runs_live WHERE w.state <> 2" \
+	" AND w.batch < r.batch AND w.uid = r.uid AND w.pull = r.pull AND w.scope = r.scope AND NOT w.apart) END"
+#define RUN_LIST(index, where)                                                                             \
+	"SELECT " RUN_COLUMNS " FROM runs r " index " CROSS JOIN batches b ON b.id = r.batch WHERE " where \
+	" r.batch < ? AND b.sweep <> 3 ORDER BY r.batch "
+
+/* What a page said; a struct message_page with its keys. */
+#define SAID_COLUMNS                                                                                              \
+	"items, next, next_is_url, has_more, stop, total_pages, total_items, since, etag, last_modified, hash_1," \
+	" hash_2, keys"
 
 static const char *const texts[STMT_COUNT] = {
     [STMT_BEGIN] = "BEGIN IMMEDIATE",
@@ -43,8 +60,8 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_BATCH_BY_KEY] = "SELECT id FROM batches WHERE uid = ? AND key = ?",
     [STMT_BATCH_LOAD] =
 	"SELECT uid, held, closed, paused, sweep, sweep_seq, submitted_us, touched_us, ended_us, next_seq,"
-	" next_event, n_blocked, n_queued, n_done, n_failed, n_cancelled, body_bytes, sweep_reason, sweep_error"
-	" FROM batches WHERE id = ?",
+	" next_event, n_blocked, n_queued, n_done, n_failed, n_cancelled, body_bytes, sweep_reason, sweep_error,"
+	" (SELECT base FROM runs WHERE batch = batches.id) FROM batches WHERE id = ?",
     [STMT_BATCH_COUNTS] = "UPDATE batches SET next_seq = ?, next_event = ?, n_blocked = ?, n_queued = ?, n_done = ?,"
 			  " n_failed = ?, n_cancelled = ?, body_bytes = ? WHERE id = ?",
     [STMT_BATCH_STATE] =
@@ -62,7 +79,8 @@ static const char *const texts[STMT_COUNT] = {
 			" sum(n_done) FILTER (WHERE sweep <> 3), sum(n_failed) FILTER (WHERE sweep <> 3),"
 			" sum(n_cancelled) FILTER (WHERE sweep <> 3), sum(body_bytes), max(id) FROM batches",
     [STMT_BATCH_SWEEP_NEXT] = "SELECT id FROM batches WHERE sweep <> 0 AND id > ? ORDER BY id LIMIT 1",
-    [STMT_BATCH_IDLE_NEXT] = "SELECT id FROM batches WHERE closed = 0 AND touched_us < ? ORDER BY touched_us LIMIT 1",
+    [STMT_BATCH_IDLE_NEXT] = "SELECT id FROM batches WHERE closed = 0 AND touched_us < ?"
+			     " AND NOT EXISTS (SELECT 1 FROM runs WHERE batch = id) ORDER BY touched_us LIMIT 1",
     [STMT_BATCH_ENDED_NEXT] = "SELECT id, ended_us FROM batches WHERE ended_us IS NOT NULL AND sweep = 0"
 			      " ORDER BY ended_us LIMIT 1",
     [STMT_BATCH_DELETE] = "DELETE FROM batches WHERE id = ?",
@@ -168,6 +186,75 @@ static const char *const texts[STMT_COUNT] = {
 		    " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
 		    " LEFT JOIN progress p ON p.job = j.id LEFT JOIN chains c ON c.id = j.chain"
 		    " WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",
+
+    [STMT_RUN_INSERT] = "INSERT INTO runs VALUES (?,?,0,0,?,?,0,0,?,0,0,?,?,?,NULL,NULL,NULL,?)",
+    [STMT_RUN_BRIEF] = "SELECT uid, pull, scope, state, verdict, apart FROM runs WHERE batch = ?",
+    [STMT_RUN_OTHERS] = "SELECT min(batch), max(batch) FROM runs INDEXED BY runs_live WHERE state <> 2 AND batch < ?"
+			" AND uid = ? AND pull = ? AND scope = ? AND NOT apart",
+    [STMT_RUN_BASE] = "SELECT s.run FROM runs r JOIN pull_states s"
+		      " ON s.uid = r.uid AND s.pull = r.pull AND s.scope = r.scope"
+		      " JOIN batches b ON b.id = s.run AND b.sweep <> 3 WHERE r.batch = ? AND r.conditional",
+    [STMT_RUN_START] = "UPDATE runs SET state = 1, options = coalesce(?, options), base = ?, started_us = ?"
+		       " WHERE batch = ?",
+    [STMT_RUN_GUARD] = "UPDATE runs SET guard = coalesce(guard, ?) WHERE batch = ?",
+    [STMT_RUN_CUT] = "UPDATE runs SET cancelled = 1, error = ? WHERE batch = ?",
+    [STMT_RUN_AGAIN] = "UPDATE runs SET state = 1, verdict = 0, cancelled = 0, ended_us = 0, guard = NULL,"
+		       " error = NULL, receipt = NULL WHERE batch = ?",
+    [STMT_RUN_END] = "UPDATE runs SET state = 2, verdict = ?, receipt = ?, ended_us = ? WHERE batch = ?",
+    [STMT_RUN_GONE] = "UPDATE runs SET state = 2 WHERE batch = ?",
+    [STMT_RUN_DELETE] = "DELETE FROM runs WHERE batch = ?",
+    [STMT_RUN_GET] = "SELECT " RUN_COLUMNS " FROM runs r JOIN batches b ON b.id = r.batch"
+		     " WHERE r.batch = ? AND b.sweep <> 3",
+    [STMT_RUN_LIST] = RUN_LIST("", "") "DESC LIMIT ?",
+    [STMT_RUN_LIST_UID] = RUN_LIST("INDEXED BY runs_uid", "r.uid = ? AND") "DESC LIMIT ?",
+    [STMT_RUN_LIST_PULL] = RUN_LIST("INDEXED BY runs_pull", "r.pull = ? AND") "DESC LIMIT ?",
+    [STMT_RUN_LIST_UID_PULL] = RUN_LIST("INDEXED BY runs_uid_pull", "r.uid = ? AND r.pull = ? AND") "DESC LIMIT ?",
+    [STMT_RUN_LIST_LIVE] = RUN_LIST("INDEXED BY runs_live", "r.state <> 2 AND (?1 < 0 OR r.uid = ?1)"
+							    " AND (?2 IS NULL OR r.pull = ?2) AND") "LIMIT ?",
+    /* A redirect's next hop is no retry. */
+    [STMT_RUN_SUM] = "SELECT count(*), max(id), sum(boot IS NOT NULL),"
+		     " sum(state = 1 AND status NOT IN (301, 302, 303, 307, 308)), sum(limited_us), sum(size_bytes),"
+		     " sum(wire_bytes) FROM (SELECT id, boot, state, status, limited_us, size_bytes, wire_bytes"
+		     " FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)",
+    [STMT_PAGE_BY_TOKEN] = "SELECT job FROM pages WHERE job >> 32 = ? AND token = ?",
+    [STMT_PAGE_INSERT] = "INSERT INTO pages (job, from_public, past_end, said, reused_from, token)"
+			 " VALUES (?,?,0,0,0,?)",
+    [STMT_PAGE_OWN] = "SELECT p.token, p.from_public, j.url FROM pages p JOIN jobs j ON j.id = p.job WHERE p.job = ?",
+    /* The body is read only where it is asked for. */
+    [STMT_PAGE_BASE] = "SELECT p.job, p.etag, p.last_modified, o.n, o.body_in_file, o.size_bytes, o.content_type,"
+		       " o.body FROM pages p CROSS JOIN jobs j ON j.id = p.job CROSS JOIN progress g ON g.job = p.job"
+		       " CROSS JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
+		       " WHERE p.job >> 32 = ? AND p.token = ? AND j.url = ? AND p.said AND g.state = 3"
+		       " AND (o.body_in_file OR o.body IS NOT NULL OR o.size_bytes = 0)",
+    [STMT_PAGE_SAID] = "UPDATE pages SET past_end = ?, said = ?, reused_from = 0, (" SAID_COLUMNS ") ="
+		       " (?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE job = ?",
+    [STMT_PAGE_REUSE] = "UPDATE pages SET past_end = 0, said = 1, reused_from = ?1, (" SAID_COLUMNS ") ="
+			" (SELECT " SAID_COLUMNS " FROM pages WHERE job = ?1) WHERE job = ?",
+    [STMT_PAGE_AGAIN] = "UPDATE pages SET past_end = 0, said = 0, reused_from = 0 WHERE job = ?",
+    [STMT_PAGE_LIST] =
+	"SELECT j.id, p.token, j.url, g.state, g.reason, o.status, coalesce(o.final_error, o.error), p.past_end,"
+	" p.from_public, p.reused_from, o.ended_us, o.size_bytes, g.attempts, p.said, p.items, p.next, p.next_is_url,"
+	" p.has_more, p.stop, p.total_pages, p.total_items, p.since, p.etag, p.last_modified, p.hash_1, p.hash_2,"
+	" CASE WHEN ?1 THEN p.keys END FROM pages p CROSS JOIN jobs j ON j.id = p.job"
+	" LEFT JOIN progress g ON g.job = p.job LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
+	" WHERE p.job > ? AND p.job <= ? ORDER BY p.job LIMIT ?",
+    [STMT_PAGES_CUT] = "SELECT max(job) FROM (SELECT job FROM pages WHERE job BETWEEN ? AND ? ORDER BY job LIMIT ?)",
+    [STMT_PAGES_DELETE] = "DELETE FROM pages WHERE job BETWEEN ? AND ?",
+    /* How many items is what the receipt says. An older run that was retried does not turn back what a later one
+     * moved. */
+    [STMT_STATE_MOVE] = "INSERT INTO pull_states SELECT uid, pull, scope, ?, batch,"
+			" coalesce(CASE WHEN json_valid(receipt) THEN CAST(json_extract(receipt, '$.items') AS"
+			" INTEGER) END, -1), ? FROM runs WHERE batch = ? ON CONFLICT (uid, pull, scope) DO UPDATE SET"
+			" since = coalesce(excluded.since, since), run = excluded.run, items = excluded.items,"
+			" updated_us = excluded.updated_us WHERE excluded.run >= run",
+    [STMT_STATE_SET] = "INSERT INTO pull_states VALUES (?,?,?,?,0,-1,?) ON CONFLICT (uid, pull, scope) DO UPDATE SET"
+		       " since = excluded.since, updated_us = excluded.updated_us",
+    [STMT_STATE_DELETE] = "DELETE FROM pull_states WHERE uid = ? AND pull = ? AND scope = ?",
+    [STMT_STATES] =
+	"SELECT uid, pull, scope, since,"
+	" CASE WHEN EXISTS (SELECT 1 FROM batches WHERE id = run AND sweep <> 3) THEN run ELSE 0 END, items,"
+	" updated_us FROM pull_states WHERE (?1 < 0 OR uid = ?1) AND (?2 IS NULL OR pull = ?2)"
+	" AND (?3 IS NULL OR scope = ?3) ORDER BY uid, pull, scope",
 };
 
 static int prepare(struct store *st, enum stmt_id id, sqlite3_stmt **out)

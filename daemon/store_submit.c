@@ -52,22 +52,19 @@ static int batch_insert(struct store *st, const struct store_batch_create *c, in
 	return stmt_run(&q);
 }
 
-static void batch_create(struct store *st, struct store_batch_create *c)
+struct batch_entry *store_batch_add(struct store *st, struct store_op *op, struct store_batch_create *c)
 {
 	int64_t now = clock_wall_us();
 	struct batch_entry *b;
 
-	c->existed = c->closed = false;
-	if (batch_by_key(st, c) != 0)
-		return;
 	if (st->next_batch > JOBID_BATCH_MAX) {
-		store_tx_refuse(st, &c->op, ERR_NO_SPACE, "start with a new state directory",
+		store_tx_refuse(st, op, ERR_NO_SPACE, "start with a new state directory",
 				"there are no batch numbers left");
-		return;
+		return NULL;
 	}
 	c->batch = st->next_batch;
 	if (batch_insert(st, c, now) < 0)
-		return;
+		return NULL;
 	st->next_batch++;
 	b = store_batch_new(st, c->batch);
 	b->uid = c->uid;
@@ -75,13 +72,16 @@ static void batch_create(struct store *st, struct store_batch_create *c)
 	b->submitted_us = b->touched_us = now;
 	st->totals.batches++;
 	st->totals.live_batches++;
+	return b;
 }
 
 void store_batch_create(struct store *st, struct store_batch_create *c)
 {
 	if (!store_tx_join(st, &c->op, 1))
 		return;
-	batch_create(st, c);
+	c->existed = c->closed = false;
+	if (batch_by_key(st, c) == 0)
+		store_batch_add(st, &c->op, c);
 	store_tx_leave(st);
 }
 
@@ -133,7 +133,7 @@ static int job_join_chain(struct store *st, struct batch_entry *b, struct group 
 	return j->state == JOB_BLOCKED ? store_progress_write(st, j) : 0;
 }
 
-static int job_add(struct store *st, struct batch_entry *b, const struct store_job_new *spec, int64_t now_us)
+int store_job_add(struct store *st, struct batch_entry *b, const struct store_job_new *spec, int64_t now_us)
 {
 	struct group *lane = store_group_get(st, GROUP_LANE, b, spec->limit_key), *chain = NULL;
 	struct job_brief j = {.job = jobid_make(b->id, (uint32_t)b->next_seq), .submitted_us = now_us};
@@ -157,11 +157,23 @@ static int job_add(struct store *st, struct batch_entry *b, const struct store_j
 	return 0;
 }
 
+bool store_job_fits(const struct store_job_new *j)
+{
+	return strlen(j->limit_key) <= STORE_NAME_MAX && (!j->chain || strlen(j->chain) <= STORE_NAME_MAX);
+}
+
+bool store_batch_has_room(struct store *st, struct store_op *op, const struct batch_entry *b, size_t count)
+{
+	if (count <= JOBID_SEQ_MAX - b->next_seq)
+		return true;
+	store_tx_refuse(st, op, ERR_TOO_LARGE, "submit to a new batch", "batch %u is full", b->id);
+	return false;
+}
+
 static bool names_fit(struct store *st, struct store_jobs_add *a)
 {
 	for (size_t i = 0; i < a->count; i++) {
-		const struct store_job_new *j = &a->jobs[i];
-		if (strlen(j->limit_key) > STORE_NAME_MAX || (j->chain && strlen(j->chain) > STORE_NAME_MAX)) {
+		if (!store_job_fits(&a->jobs[i])) {
 			store_tx_refuse(st, &a->op, ERR_INPUT, NULL,
 					"job %zu: the name of its chain or host is too long", i + 1);
 			return false;
@@ -181,13 +193,16 @@ static void jobs_add(struct store *st, struct store_jobs_add *a)
 		store_tx_refuse(st, &a->op, ERR_CONFLICT, "submit to a new batch", "batch %u is closed", b->id);
 		return;
 	}
-	if (a->count > JOBID_SEQ_MAX - b->next_seq) {
-		store_tx_refuse(st, &a->op, ERR_TOO_LARGE, "submit to a new batch", "batch %u is full", b->id);
+	if (b->run) {
+		store_tx_refuse(st, &a->op, ERR_CONFLICT, "submit to a new batch",
+				"batch %u is a run: its jobs are its pages", b->id);
 		return;
 	}
+	if (!store_batch_has_room(st, &a->op, b, a->count))
+		return;
 	a->first_seq = (uint32_t)b->next_seq;
 	for (size_t i = 0; i < a->count; i++) {
-		if (job_add(st, b, &a->jobs[i], now) < 0)
+		if (store_job_add(st, b, &a->jobs[i], now) < 0)
 			return;
 	}
 	b->touched_us = now;

@@ -122,24 +122,34 @@ static int cut(struct store *st, enum stmt_id remove, uint64_t from, uint64_t to
 	return stmt_run(&q);
 }
 
-/* Outcomes may be long: few at a time. */
-static int cut_outcomes(struct store *st, uint32_t batch)
+/* Outcomes may be long, pages longer: few at a time. 1: there may be more. */
+static int cut_some(struct store *st, enum stmt_id look, enum stmt_id remove, uint32_t batch, int rows)
 {
 	uint64_t from = jobid_make(batch, 0), to = jobid_make(batch, everything), last = 0;
 	struct stmt q;
 	int rc;
 
-	stmt_begin(&q, st, STMT_OUTCOMES_CUT);
+	stmt_begin(&q, st, look);
 	stmt_int(&q, (int64_t)from);
 	stmt_int(&q, (int64_t)to);
-	stmt_int(&q, STORE_SWEEP_ROWS / 5);
+	stmt_int(&q, rows);
 	rc = stmt_step(&q);
 	if (rc == 1)
 		last = (uint64_t)col_int(&q, 0);
 	stmt_end(&q);
 	if (rc < 0 || !last)
 		return rc < 0 ? -1 : 0;
-	return cut(st, STMT_OUTCOMES_DELETE, from, last) < 0 ? -1 : 1;
+	return cut(st, remove, from, last) < 0 ? -1 : 1;
+}
+
+static int cut_outcomes(struct store *st, uint32_t batch)
+{
+	return cut_some(st, STMT_OUTCOMES_CUT, STMT_OUTCOMES_DELETE, batch, STORE_SWEEP_ROWS / 5);
+}
+
+static int cut_pages(struct store *st, const struct batch_entry *b)
+{
+	return b->run ? cut_some(st, STMT_PAGES_CUT, STMT_PAGES_DELETE, b->id, STORE_SWEEP_ROWS / 50) : 0;
 }
 
 static int cut_jobs(struct store *st, struct batch_entry *b)
@@ -176,7 +186,7 @@ static int cut_batch(struct store *st, struct batch_entry *b)
 					    STMT_BATCH_DELETE};
 	uint32_t id = b->id;
 
-	if (store_counters_save(st) < 0)
+	if (store_counters_save(st) < 0 || (b->run && cut_of_batch(st, STMT_RUN_DELETE, id) < 0))
 		return -1;
 	for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
 		int rc = cut_of_batch(st, last[i], id);
@@ -196,8 +206,11 @@ static int sweep_remove(struct store *st, struct batch_entry *b)
 	int64_t until = clock_boot_us() + STORE_STEP_US / 2;
 	int rc = 1;
 
-	for (int i = 0; i < 10 && rc > 0 && clock_boot_us() < until; i++)
+	for (int i = 0; i < 10 && rc > 0 && clock_boot_us() < until; i++) {
 		rc = cut_outcomes(st, b->id);
+		if (rc == 0)
+			rc = cut_pages(st, b);
+	}
 	if (rc == 0)
 		rc = cut_jobs(st, b);
 	if (rc == 0)

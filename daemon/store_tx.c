@@ -291,6 +291,7 @@ static void tx_fail(struct store *st, struct store_tx *tx)
 	if (st->begun && !sqlite3_get_autocommit(st->db))
 		sqlite3_exec(st->db, "ROLLBACK", NULL, NULL, NULL);
 	st->begun = false;
+	st->linked_count = 0;
 	store_cache_clear(st);
 	if (!st->dead && store_cache_reload(st) < 0) {
 		st->sql_err.code = ERR_UNKNOWN;
@@ -314,7 +315,8 @@ static int wal_open(struct store *st)
 static int tx_write(struct store *st, struct store_tx *tx)
 {
 	tx->from_us = clock_boot_us();
-	if (store_cache_flush(st, tx) < 0 || stmt_exec(st, STMT_COMMIT) < 0 || wal_open(st) < 0)
+	if (store_bodies_sync(st) < 0 || store_cache_flush(st, tx) < 0 || stmt_exec(st, STMT_COMMIT) < 0 ||
+	    wal_open(st) < 0)
 		return -1;
 	st->totals.commits++;
 	st->ticket = store_sync_ask(st->sync, st->wal_fd);

@@ -1,0 +1,136 @@
+/* How a run ends, and what stays of it for the next: the state of its pull. Also what its receipt is made of. */
+#include "daemon/store_sqlite.h"
+#include "lib/clock.h"
+
+/* ---- the end ---- */
+
+static int end_write(struct store *st, const struct store_run_end *e, int64_t now_us)
+{
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_RUN_END);
+	stmt_int(&q, e->verdict);
+	stmt_text(&q, e->receipt);
+	stmt_int(&q, now_us);
+	stmt_int(&q, e->run);
+	return stmt_run(&q);
+}
+
+static int state_move(struct store *st, const struct store_run_end *e, int64_t now_us)
+{
+	struct stmt q;
+
+	if (!e->moves)
+		return 0;
+	stmt_begin(&q, st, STMT_STATE_MOVE);
+	stmt_text(&q, e->since);
+	stmt_int(&q, now_us);
+	stmt_int(&q, e->run);
+	return stmt_run(&q);
+}
+
+/* The owner's retry may have come between the last page's end and this. */
+static void run_end(struct store *st, struct store_run_end *e)
+{
+	struct batch_entry *b = store_run_of(st, &e->op, e->run);
+	int64_t now = clock_wall_us();
+
+	if (e->moves && e->verdict != RUN_COMPLETE)
+		BUG("run %u is %s, and to move its pull's state", e->run, run_verdict_name(e->verdict));
+	if (!b)
+		return;
+	if (store_batch_unfinished(b) || b->sweep == STORE_SWEEP_RETRY) {
+		store_tx_refuse(st, &e->op, ERR_CONFLICT, NULL, "pages of run %u have not ended", b->id);
+		return;
+	}
+	if (store_run_has_ended(st, b->id)) {
+		store_tx_refuse(st, &e->op, ERR_CONFLICT, NULL, "run %u has ended", b->id);
+		return;
+	}
+	if (end_write(st, e, now) == 0 && state_move(st, e, now) == 0)
+		store_batch_close(st, b);
+}
+
+void store_run_end(struct store *st, struct store_run_end *e)
+{
+	if (!store_tx_join(st, &e->op, 1))
+		return;
+	run_end(st, e);
+	store_tx_leave(st);
+}
+
+/* ---- sums ---- */
+
+void store_run_sum(struct store *st, struct store_run_sum *s)
+{
+	struct batch_entry *b = store_batch_for(st, &s->op, s->run);
+	struct stmt q;
+	int rc;
+
+	if (b && !b->run)
+		store_op_refused(&s->op, ERR_NOT_FOUND, NULL, "there is no run %u", s->run);
+	if (!b || !b->run)
+		return;
+	stmt_begin(&q, st, STMT_RUN_SUM);
+	stmt_int(&q, (int64_t)jobid_make(s->run, s->after_event));
+	stmt_int(&q, (int64_t)jobid_make(s->run, UINT32_MAX));
+	stmt_int(&q, (int64_t)s->limit);
+	rc = stmt_step(&q);
+	if (rc == 1 && col_int(&q, 0) > 0) {
+		s->after_event = (uint32_t)col_int(&q, 1);
+		s->requests += col_int(&q, 2);
+		s->retries += col_int(&q, 3);
+		s->limited_us += col_int(&q, 4);
+		s->bytes += col_int(&q, 5);
+		s->wire_bytes += col_int(&q, 6);
+	}
+	s->more = s->limit > 0 && s->after_event < b->next_event - 1;
+	stmt_end(&q);
+	store_op_done(st, &s->op, rc < 0);
+}
+
+/* ---- states ---- */
+
+void store_pull_states(struct store *st, struct store_pull_states *s)
+{
+	struct stmt q;
+	int rc;
+
+	store_tx_commit(st);
+	stmt_begin(&q, st, STMT_STATES);
+	stmt_int(&q, s->uid);
+	stmt_text(&q, s->pull);
+	stmt_text(&q, s->scope);
+	while ((rc = stmt_step(&q)) == 1) {
+		struct store_pull_state row = {
+		    .uid = (uint32_t)col_int(&q, 0),
+		    .pull = col_text(&q, 1),
+		    .scope = col_text(&q, 2),
+		    .since = col_text(&q, 3),
+		    .run = (uint32_t)col_int(&q, 4),
+		    .items = col_int(&q, 5),
+		    .updated_us = col_int(&q, 6),
+		};
+		s->on_row(s, &row);
+	}
+	stmt_end(&q);
+	store_op_done(st, &s->op, rc < 0);
+}
+
+void store_pull_state_set(struct store *st, struct store_pull_state_set *s)
+{
+	struct stmt q;
+
+	if (!store_tx_join(st, &s->op, 1))
+		return;
+	stmt_begin(&q, st, s->since ? STMT_STATE_SET : STMT_STATE_DELETE);
+	stmt_int(&q, s->uid);
+	stmt_text(&q, s->pull);
+	stmt_text(&q, s->scope);
+	if (s->since) {
+		stmt_text(&q, s->since);
+		stmt_int(&q, clock_wall_us());
+	}
+	stmt_run(&q);
+	store_tx_leave(st);
+}
