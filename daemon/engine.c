@@ -72,6 +72,7 @@ static void on_trouble(void *arg, const struct err *e)
 		rewind_lanes(en);
 	} else {
 		engine_settle_unsettled(en);
+		engine_hosts_note_again(en);
 		engine_pump_soon(en);
 	}
 }
@@ -172,6 +173,7 @@ static int settle_leftovers(struct engine *en, struct err *e)
 	unsigned count = 0;
 
 	engine_limits_load(en);
+	engine_hosts_load(en);
 	store_announce_lanes(en->store, &announce);
 	if (engine_limits_recover(en, e) < 0)
 		return -1;

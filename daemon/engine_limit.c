@@ -175,7 +175,10 @@ void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const
 	unsigned index[SCHED_KEY_LIMITS_MAX];
 	unsigned n = engine_rules_of(en, host, url, index, SCHED_KEY_LIMITS_MAX);
 	struct engine_batch *b = engine_batch_find(en, jobid_batch(job));
+	struct engine_host *h = engine_host_find(en, host);
 
+	if (h)
+		sched_limit_seen(en->sched, h->sched, counted_us);
 	for (unsigned i = 0; i < n && i < SCHED_KEY_LIMITS_MAX; i++) {
 		struct engine_limit *l = engine_rule_limit(en, rules_get(en->rules, index[i]), host);
 		sched_limit_seen(en->sched, l->sched, counted_us);
@@ -263,10 +266,10 @@ int engine_limits_recall(struct engine *en, int64_t window_us, const char *only,
 	return c.failed ? -1 : 0;
 }
 
-/* Of all rules and of the batches' own rates; the store keeps its record for that long. */
+/* Of all rules, of the batches' own rates and of what servers told; the store keeps its record for that long. */
 int64_t engine_rules_window_us(struct engine *en)
 {
-	int64_t longest = 0;
+	int64_t longest = engine_hosts_window_us(en);
 
 	for (unsigned i = 0; i < rules_count(en->rules); i++) {
 		int64_t window = engine_rule_window_us(&rules_get(en->rules, i)->limit);

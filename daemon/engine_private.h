@@ -1,6 +1,7 @@
 /* What the engine's rooms share: engine.c (life, marks), engine_limit.c (rules and their state), engine_refuse.c (what
- * servers say of limits), engine_explain.c (why something waits), engine_lane.c (batches, lanes, loading),
- * engine_start.c (attempts, staging, the pump), engine_end.c (outcomes, lost workers, settling).
+ * servers say of limits), engine_host.c (what is kept of it), engine_explain.c (why something waits), engine_lane.c
+ * (batches, lanes, loading), engine_start.c (attempts, staging, the pump), engine_end.c (outcomes, lost workers,
+ * settling).
  *
  * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
  * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
@@ -27,6 +28,7 @@
 #define ENGINE_PICKS_PER_TURN 1000
 #define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
 #define ENGINE_METHOD_SIZE    33
+#define ENGINE_LEARNED_US     3600000000LL /* a told rate is forgotten when it is not told again */
 
 enum engine_phase {
 	PHASE_STAGING,   /* its attempt is being committed ahead of its turn; sched does not know it yet */
@@ -175,6 +177,7 @@ struct engine_limit {
 struct engine_host {
 	struct throttle throttle;
 	struct sched_limit *sched; /* its pause and learned rate */
+	struct store_host kept;    /* as the store has it; all 0: not at all */
 	UT_hash_handle hh;
 	char name[];
 };
@@ -252,16 +255,23 @@ int64_t engine_rules_window_us(struct engine *en);         /* of all; the store 
 
 /* engine_refuse.c */
 bool engine_refused(const struct message_outcome *o);
-/* The host refused: pauses it. Returns until when, wall. */
-int64_t engine_host_refused(struct engine_job *j, const struct message_outcome *o);
+/* The host refused: pauses it. */
+void engine_host_refused(struct engine_job *j, const struct message_outcome *o);
 /* It answered: ends a probe, and takes what it told of limits. */
 void engine_host_answered(struct engine_job *j, const struct message_outcome *o);
 /* The host is paused now, and until when, wall; 0: not. */
 int64_t engine_host_paused_until(struct engine *en, const char *host);
+
+/* engine_host.c */
 struct engine_host *engine_host_find(const struct engine *en, const char *host);
+struct engine_host *engine_host_get(struct engine *en, const char *name); /* or makes it */
+/* Its pause or learned rate may have changed, or be over: the store is told, where it matters. */
+void engine_host_note(struct engine *en, struct engine_host *h);
+void engine_hosts_note_again(struct engine *en);
+void engine_hosts_load(struct engine *en);               /* what is kept, at the start */
+int64_t engine_hosts_window_us(const struct engine *en); /* the longest that was learned, as far as it matters */
 void engine_hosts_sweep(struct engine *en, int64_t now_us);
 void engine_hosts_free(struct engine *en);
-uint64_t engine_random(struct engine *en);
 
 /* engine_start.c */
 bool engine_lane_may_stage(const struct engine_lane *lane);
@@ -275,6 +285,7 @@ void engine_job_opened(struct engine_job *j); /* or gone: not among the unopened
 void engine_pump(struct engine *en);
 
 /* engine_end.c */
+uint64_t engine_random(struct engine *en);
 void engine_on_outcome(void *arg, const struct message_outcome *o);
 void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
 /* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */

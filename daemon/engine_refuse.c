@@ -1,39 +1,11 @@
 /* What servers say of limits: a refusal (429, 503 with Retry-After) pauses its host for everybody, a probe follows; a
  * rate or an empty allowance that is told with a good answer tightens what is configured. daemon/throttle decides for
- * how long. */
+ * how long, engine_host keeps it. */
 #include <string.h>
 
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"
-
-#define LEARNED_FOR_US 3600000000LL /* a told rate is forgotten when it is not told again */
-
-struct engine_host *engine_host_find(const struct engine *en, const char *host)
-{
-	struct engine_host *h;
-
-	HASH_FIND_STR(en->hosts, host, h);
-	return h;
-}
-
-/* Its limit is attached to every key of the host; what is in flight counts. */
-static struct engine_host *host_get(struct engine *en, const char *name)
-{
-	static const struct limit_rule none;
-	struct engine_host *h = engine_host_find(en, name);
-
-	if (h)
-		return h;
-	h = calloc(1, sizeof *h + strlen(name) + 1);
-	if (!h)
-		abort();
-	strcpy(h->name, name);
-	h->sched = sched_limit_create(en->sched, &none, h);
-	HASH_ADD_STR(en->hosts, name, h);
-	engine_host_attach(en, name);
-	return h;
-}
 
 bool engine_refused(const struct message_outcome *o)
 {
@@ -59,10 +31,10 @@ static struct throttle_refusal refusal_of(const struct engine_job *j, const stru
 	};
 }
 
-int64_t engine_host_refused(struct engine_job *j, const struct message_outcome *o)
+void engine_host_refused(struct engine_job *j, const struct message_outcome *o)
 {
 	struct engine *en = j->en;
-	struct engine_host *h = host_get(en, j->lane->host);
+	struct engine_host *h = engine_host_get(en, j->lane->host);
 	struct throttle_refusal r = refusal_of(j, o, engine_random(en));
 	int64_t before = limit_paused_until_us(sched_limit_state(h->sched), r.now_us);
 	int64_t until = throttle_hit(&h->throttle, &r);
@@ -71,7 +43,7 @@ int64_t engine_host_refused(struct engine_job *j, const struct message_outcome *
 	if (until > before && until > r.now_us)
 		log_info("host paused", "host=%s status=%d in_ms=%lld hits=%u", h->name, o->status,
 			 (long long)((until - r.now_us) / 1000), h->throttle.hits);
-	return engine_wall_us(until > r.now_us ? until : r.now_us);
+	engine_host_note(en, h);
 }
 
 void engine_host_answered(struct engine_job *j, const struct message_outcome *o)
@@ -89,14 +61,16 @@ void engine_host_answered(struct engine_job *j, const struct message_outcome *o)
 		sched_limit_recovered(en->sched, h->sched, j->sched.granted_us);
 	if (o->limit_rate.count > 0) {
 		int64_t now = clock_boot_us();
-		h = host_get(en, j->lane->host);
-		sched_limit_learn_rate(en->sched, h->sched, &o->limit_rate, now, now + LEARNED_FOR_US);
+		h = engine_host_get(en, j->lane->host);
+		sched_limit_learn_rate(en->sched, h->sched, &o->limit_rate, now, now + ENGINE_LEARNED_US);
 	}
 	if (o->limit_remaining == 0 && o->limit_reset_us > 0) {
-		h = host_get(en, j->lane->host);
+		h = engine_host_get(en, j->lane->host);
 		r = refusal_of(j, o, engine_random(en));
 		sched_limit_pause(en->sched, h->sched, throttle_spent(&h->throttle, &r));
 	}
+	if (h)
+		engine_host_note(en, h);
 	engine_pump_soon(en);
 }
 
@@ -116,30 +90,7 @@ bool engine_host_resume(struct engine *en, const char *host)
 	if (!h || !limit_probing(sched_limit_state(h->sched)))
 		return false;
 	sched_limit_resume(en->sched, h->sched);
+	engine_host_note(en, h);
 	engine_pump_soon(en);
 	return true;
-}
-
-/* A host in good standing is forgotten; sched_limit_idle asks for no keys, and a live one may have many. */
-void engine_hosts_sweep(struct engine *en, int64_t now_us)
-{
-	struct engine_host *h, *next;
-
-	HASH_ITER (hh, en->hosts, h, next) {
-		if (h->throttle.hits > 0 || !sched_limit_idle(h->sched, now_us))
-			continue;
-		sched_limit_free(en->sched, h->sched, now_us);
-		HASH_DEL(en->hosts, h);
-		free(h);
-	}
-}
-
-void engine_hosts_free(struct engine *en)
-{
-	struct engine_host *h, *next;
-
-	HASH_ITER (hh, en->hosts, h, next) {
-		HASH_DEL(en->hosts, h);
-		free(h);
-	}
 }

@@ -327,6 +327,14 @@ int64_t limit_paused_until_us(const struct limit *l, int64_t now_us)
 	return l->pause_until_us > now_us ? l->pause_until_us : 0;
 }
 
+int64_t limit_learned_until_us(const struct limit *l, int64_t now_us, struct rate *rate)
+{
+	if (l->learned_until_us <= now_us)
+		return 0;
+	*rate = l->windows[LEARNED].rate;
+	return l->learned_until_us;
+}
+
 bool limit_probing(const struct limit *l)
 {
 	return l->probing;

@@ -122,7 +122,9 @@ void limit_change(struct limit *l, const struct limit_rule *rule);
 const struct limit_rule *limit_get_rule(const struct limit *l);
 unsigned limit_in_flight(const struct limit *l);
 int64_t limit_paused_until_us(const struct limit *l, int64_t now_us); /* 0: not paused */
-bool limit_probing(const struct limit *l);                            /* also while the pause still lasts */
+/* When the learned rate expires, and what it is; 0: none is learned. */
+int64_t limit_learned_until_us(const struct limit *l, int64_t now_us, struct rate *rate);
+bool limit_probing(const struct limit *l); /* also while the pause still lasts */
 
 struct limit_window {
 	struct rate rate;

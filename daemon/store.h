@@ -340,6 +340,25 @@ struct store_limits {
 };
 void store_limits(struct store *st, struct store_limits *l);
 
+/* ---- what hosts said of themselves ---- */
+
+struct store_host {
+	const char *host;        /* limit key */
+	unsigned hits;           /* refusals in a row */
+	int64_t paused_until_us; /* CLOCK_BOOTTIME, as the next; 0: not paused */
+	int64_t learned_until_us;
+	struct rate learned; /* count 0: none */
+};
+/* Takes the place of what was said of this host; where it is neither paused nor has a learned rate, it is forgotten.
+ * Written with the next commit; no callback. */
+void store_host_note(struct store *st, const struct store_host *h);
+/* All of them, their times as the present boot's, or the latest that they can be; also what is over. A read. */
+struct store_hosts {
+	struct store_op op;
+	void (*on_row)(struct store_hosts *h, const struct store_host *host);
+};
+void store_hosts(struct store *st, struct store_hosts *h);
+
 /* ---- reading ---- */
 
 /* The record of one host, for audits: attempts that were sent, batch by batch (not in order of time). */

@@ -1,4 +1,5 @@
-/* The rules that operators set: a small table, read once at the start. What they mean is not the store's business. */
+/* The rules that operators set, and what hosts said of themselves: two small tables, read once at the start. What they
+ * mean is not the store's business. */
 #include "daemon/store_sqlite.h"
 
 void store_limit_set(struct store *st, struct store_limit_set *s)
@@ -51,4 +52,67 @@ void store_limits(struct store *st, struct store_limits *l)
 	}
 	stmt_end(&q);
 	store_op_done(st, &l->op, rc < 0);
+}
+
+/* ---- what hosts said ---- */
+
+static void host_set(struct store *st, const struct store_host *h)
+{
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_HOST_SET);
+	stmt_text(&q, h->host);
+	stmt_int(&q, st->boot);
+	stmt_int(&q, h->hits);
+	stmt_int(&q, h->paused_until_us);
+	stmt_int(&q, h->learned.count);
+	stmt_int(&q, h->learned.window_us);
+	stmt_int(&q, h->learned_until_us);
+	st->boot_noted = true; /* how long it has been kept is seen by that after a reboot */
+	stmt_run(&q);
+}
+
+void store_host_note(struct store *st, const struct store_host *h)
+{
+	struct stmt q;
+
+	if (!store_tx_join(st, NULL, 1))
+		return;
+	if (h->paused_until_us || h->learned_until_us) {
+		host_set(st, h);
+	} else {
+		stmt_begin(&q, st, STMT_HOST_DELETE);
+		stmt_text(&q, h->host);
+		stmt_run(&q);
+	}
+	store_tx_leave(st);
+}
+
+/* 0 stays 0; what is not known how long ago it was is over. */
+static int64_t host_time(struct store *st, int64_t boot, int64_t noted_us)
+{
+	int64_t us = noted_us ? store_boot_time_us(st, boot, noted_us) : 0;
+
+	return us > 0 ? us : noted_us != 0;
+}
+
+void store_hosts(struct store *st, struct store_hosts *h)
+{
+	struct stmt q;
+	int rc;
+
+	store_tx_commit(st);
+	stmt_begin(&q, st, STMT_HOSTS);
+	while ((rc = stmt_step(&q)) == 1) {
+		struct store_host row = {
+		    .host = col_text(&q, 0),
+		    .hits = (unsigned)col_int(&q, 2),
+		    .paused_until_us = host_time(st, col_int(&q, 1), col_int(&q, 3)),
+		    .learned_until_us = host_time(st, col_int(&q, 1), col_int(&q, 6)),
+		    .learned = {.count = col_int(&q, 4), .window_us = col_int(&q, 5)},
+		};
+		h->on_row(h, &row);
+	}
+	stmt_end(&q);
+	store_op_done(st, &h->op, rc < 0);
 }

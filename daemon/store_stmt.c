@@ -178,6 +178,10 @@ static const char *const texts[STMT_COUNT] = {
 		       " rates = excluded.rates, concurrency = excluded.concurrency, pace = excluded.pace",
     [STMT_LIMIT_DELETE] = "DELETE FROM limits WHERE name = ?",
     [STMT_LIMITS] = "SELECT name, match, rates, concurrency, pace FROM limits ORDER BY name",
+    [STMT_HOST_SET] = "INSERT OR REPLACE INTO hosts VALUES (?,?,?,?,?,?,?)",
+    [STMT_HOST_DELETE] = "DELETE FROM hosts WHERE host = ?",
+    [STMT_HOSTS] = "SELECT host, boot, hits, paused_until_us, learned_count, learned_window_us, learned_until_us"
+		   " FROM hosts",
 
     [STMT_RESULTS] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
     [STMT_RESULT] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id = ?",

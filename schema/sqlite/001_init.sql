@@ -132,6 +132,17 @@ CREATE TABLE limits (
 	pace INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Hosts that are paused or told a rate. Times on CLOCK_BOOTTIME; 0: not.
+CREATE TABLE hosts (
+	host TEXT PRIMARY KEY,
+	boot INTEGER NOT NULL,
+	hits INTEGER NOT NULL,        -- refusals in a row
+	paused_until_us INTEGER NOT NULL,
+	learned_count INTEGER NOT NULL,
+	learned_window_us INTEGER NOT NULL,
+	learned_until_us INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Attempts that are open. Small, and what recovery reads.
 CREATE TABLE running (
 	job INTEGER PRIMARY KEY,

@@ -281,6 +281,12 @@ def test_a_refusal_without_a_usable_time_is_tried_again_all_the_same(daemon, api
     assert limit.stats()["arrivals"] == 7
 
 
+def waits_for_pause(daemon, batch):
+    """What is loaded waits for its turn first; that shows it the pause."""
+    waits = daemon.api.get(f"/v1/batches/{batch}/explain").json()["waits"]
+    return next((w for w in waits if w["why"] == "pause"), None)
+
+
 def test_an_absurd_time_to_wait_is_cut_and_the_operator_can_lift_the_pause(daemon, apisim):
     limit = refusing(apisim, tell=30 * 86400)
     batch = submit(daemon, limit.url + "/x", wait=False)
@@ -289,8 +295,8 @@ def test_an_absurd_time_to_wait_is_cut_and_the_operator_can_lift_the_pause(daemo
     (attempt,) = daemon.api.get(f"/v1/jobs/{batch}.1/attempts").json()["attempts"]
     paused = when(host["paused_until"]) - when(attempt["ended_at"])
     assert timedelta(minutes=59) < paused < timedelta(minutes=61), paused
-    (wait,) = daemon.api.get(f"/v1/batches/{batch}/explain").json()["waits"]
-    assert (wait["why"], wait["host"]) == ("pause", limit.key)
+    wait = wait_until(lambda: waits_for_pause(daemon, batch), what="it waits for the pause")
+    assert wait["host"] == limit.key
     assert abs(when(wait["until"]) - when(host["paused_until"])) < timedelta(milliseconds=1)
     assert limit.key in daemon.ctl("limits").out
     assert daemon.api.post(f"/v1/limits/resume?host={limit.key}").status == 200
@@ -313,6 +319,64 @@ def test_what_a_server_tells_loosens_no_rule(make_daemon, apisim):
     submit(daemon, limit.url + "/first")
     assert_all_done(daemon, submit(daemon, urls(limit, 20)), 20)
     assert limit.stats()["worst"] <= 10
+
+
+# ---- What a server said is not forgotten over a restart ----
+
+
+def hosts(daemon, limit):
+    return daemon.api.get(f"/v1/limits?host={limit.key}").json()["hosts"]
+
+
+def test_a_pause_outlives_the_daemon(daemon, apisim):
+    limit, free = refusing(apisim, tell=3600), apisim.limit("free", host=2, kind="open")
+    batch = submit(daemon, limit.url + "/x", wait=False)
+    (before,) = wait_until(lambda: hosts(daemon, limit), what="the host is paused")
+    for end in (daemon.kill, daemon.stop):
+        end()
+        daemon.start()
+        (after,) = hosts(daemon, limit)
+        assert (after["probing"], after["refusals"]) == (True, before["refusals"])
+        assert abs(when(after["paused_until"]) - when(before["paused_until"])) < timedelta(seconds=1)
+        assert wait_until(lambda: waits_for_pause(daemon, batch), what="it waits for the pause")["host"] == limit.key
+        assert_all_done(daemon, submit(daemon, urls(free, 20)), 20)
+    assert limit.stats()["arrivals"] == 1, "others were served meanwhile, and this host was asked"
+    daemon.ctl("limits", "resume", limit.key)
+    daemon.ctl("wait", batch)
+    assert limit.stats()["arrivals"] == 2
+    daemon.kill()
+    daemon.start()
+    assert hosts(daemon, limit) == [], "a pause that was lifted came back"
+
+
+def test_after_a_restart_nothing_arrives_before_the_pause_is_over_and_then_one_probe_goes(make_daemon, apisim):
+    limit = refusing(apisim, tell=4)
+    daemon = make_daemon()
+    first = submit(daemon, limit.url + "/first", wait=False)
+    wait_until(lambda: hosts(daemon, limit), what="the host is paused")
+    daemon.kill()
+    daemon.start()
+    rest = submit(daemon, "--concurrency", "10", urls(limit, 20, "?delay=0.3"))
+    daemon.ctl("wait", first)
+    assert_all_done(daemon, rest, 20)
+    refused, *others = limit.stats(list=True)["list"]
+    assert len(others) == 21
+    assert min(a["received_us"] for a in others) - refused["answered_us"] >= 4 * S
+    wait_until(lambda: hosts(daemon, limit) == [], 30, "the host is forgotten")
+    daemon.restart()
+    assert hosts(daemon, limit) == []
+
+
+def test_a_learned_rate_and_what_it_counted_outlive_the_daemon(daemon, apisim):
+    limit = apisim.limit("strict", n=10, window=3, ratelimit="draft")
+    submit(daemon, limit.url + "/first")
+    assert_all_done(daemon, submit(daemon, urls(limit, 9)), 9)
+    daemon.kill()
+    daemon.start()
+    (host,) = hosts(daemon, limit)
+    assert host["learned"]["rate"] == "10/3s"
+    assert_all_done(daemon, submit(daemon, urls(limit, 9)), 9)
+    assert assert_kept(limit, 19)["worst"] <= 10
 
 
 # ---- What a batch wants then ----

@@ -6,7 +6,7 @@
 static bool may_scan(enum stmt_id id)
 {
 	return id == STMT_BATCH_SUMS || id == STMT_RUNNING_ALL || id == STMT_BOOTS || id == STMT_LIMITS ||
-	       id == STMT_STATES;
+	       id == STMT_HOSTS || id == STMT_STATES;
 }
 
 static void look_at_plan(sqlite3 *db, const char *sql, bool scans)
