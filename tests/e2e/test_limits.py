@@ -237,6 +237,23 @@ def test_a_small_batch_does_not_wait_for_a_big_one_on_the_same_limit(make_daemon
     assert limit.stats()["refused"] == 0
 
 
+@pytest.mark.parametrize("high, low, share", [(5, 5, 0.5), (7, 5, 0.8), (9, 0, 512 / 513)])
+def test_batches_on_one_limit_share_it_by_their_priorities(make_daemon, apisim, high, low, share):
+    limit = apisim.limit("strict", n=50, window=1)
+    daemon = make_daemon(limits=[rule(limit.key, rate="50/1s")])
+    batches = [submit(daemon, "--priority", p, urls(limit, 1000, f"?who={who}"), wait=False) for p, who in ((high, "high"), (low, "low"))]
+    # A window may have been used up before the second batch came; what was in flight then may arrive in any order.
+    wait_until(lambda: any("who=low" in a["target"] for a in limit.stats(list=True)["list"]) or share > 0.9, 60, "both go")
+    before = max(100, limit.stats()["arrivals"])
+    wait_until(lambda: limit.stats()["arrivals"] >= before + 100, 60, "a hundred more have arrived")
+    counted = limit.stats(list=True)["list"][before : before + 100]
+    of_high = sum("who=high" in a["target"] for a in counted)
+    assert abs(of_high - 100 * share) <= 5, f"{of_high} of 100"
+    for batch in batches:
+        daemon.ctl("cancel", batch)
+    assert limit.stats()["refused"] == 0
+
+
 # ---- What a server says ----
 
 
