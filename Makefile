@@ -4,7 +4,7 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = jq address err base64 log clock units jobid reason url wire message heap paths
+LIB_MODULES = closest jq address err base64 log clock units jobid reason url wire message heap paths
 DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_rules engine_refuse engine_host engine_explain engine_start engine_end \
 	plan plan_index plan_end plan_guard plan_conclude \
 	pool peer spawn watch store_sqlite store_sync store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
@@ -13,7 +13,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
 	fields httpdate ratelimit head link judge syncer decode
-CLI_MODULES = main audit audit_show background batch bodies chains change client closest ctl explain failure fields feed fetch get glob headers help hosts \
+CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch get glob headers help hosts \
 	input last layouts limits limits_show lines local options output password progress record request results rows service socket sse stop \
 	submit table template text values verbs watch when windows
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/closest.h"
+#include "lib/closest.h"
 
 #define FIELDS_MAX 24u
 

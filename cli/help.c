@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/closest.h"
 #include "cli/verbs.h"
+#include "lib/closest.h"
 
 void help_list(FILE *out)
 {

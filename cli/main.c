@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "cli/client.h"
-#include "cli/closest.h"
 #include "cli/last.h"
 #include "cli/verbs.h"
+#include "lib/closest.h"
 
 static const struct opt first_options[] = {
     FLAG('V', "version", version, "print the version"),

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/closest.h"
+#include "lib/closest.h"
 
 #define OPTS_MAX 64
 #define LONG_ID  1000 /* what getopt_long returns for the long option i is LONG_ID + i */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/closest.h"
+#include "lib/closest.h"
 
 #define WIDTH_MAX 20
 

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/closest.h"
 #include "cli/options.h"
 #include "cli/when.h"
 #include "lib/clock.h"
+#include "lib/closest.h"
 #include "lib/jq.h"
 #include "lib/reason.h"
 #include "lib/units.h"

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "cli/closest.h"
 #include "cli/verbs.h"
+#include "lib/closest.h"
 
 #define WORDS_MAX 16
 

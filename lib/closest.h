@@ -1,6 +1,6 @@
 /* Which of some names was probably meant by a word that is none of them. */
-#ifndef FANOUT_CLI_CLOSEST_H
-#define FANOUT_CLI_CLOSEST_H
+#ifndef FANOUT_LIB_CLOSEST_H
+#define FANOUT_LIB_CLOSEST_H
 
 #include <stddef.h>
 

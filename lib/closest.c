@@ -1,5 +1,5 @@
 /* Optimal string alignment distance, with a bound that keeps silly suggestions away. */
-#include "cli/closest.h"
+#include "lib/closest.h"
 
 #include <stdbool.h>
 #include <string.h>
