@@ -4,7 +4,9 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = closest jq address err base64 log clock units jobid reason url wire message heap paths
+LIB_MODULES = closest jq address err base64 log clock units jobid reason url wire message heap paths since hostglob \
+	recipe recipe_keys recipe_read recipe_scan recipe_json recipe_check recipe_places recipe_place recipe_value recipe_fill recipe_body recipe_request \
+	recipe_program recipe_load
 DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_rules engine_refuse engine_host engine_explain engine_start engine_end \
 	plan plan_index plan_end plan_guard plan_conclude \
 	pool peer spawn watch store_sqlite store_sync store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
@@ -23,7 +25,7 @@ SIM_MODULES = main sim world engine limits record net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl zlib libbrotlidec
-CLI_LIBS = libevent libcurl jansson smartcols
+CLI_LIBS = libevent libcurl jansson libconfig smartcols
 APISIM_LIBS = libevent zlib jansson
 LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson

@@ -51,7 +51,7 @@ struct recipe_expr {
 const char *recipe_expr_name(enum recipe_expr_id id);
 
 struct recipe_pair {
-	const char *name, *value;
+	const char *name, *value; /* value "": each run has to give one */
 };
 struct recipe_secret {
 	const char *name;
@@ -76,7 +76,9 @@ struct recipe {
 	struct {
 		enum page_type type;
 		enum page_in in;
-		const char *param;      /* NULL: only a placeholder in the URL, a header or the body */
+		/* NULL: only a placeholder in the URL, a header or the body. Where that is a whole parameter of the
+		 * URL's query ("?p={page}"), its name. */
+		const char *param;
 		const char *size_param; /* NULL: none is sent */
 		int64_t start;          /* of page and offset */
 		const char *start_text; /* of cursor and keyset: what the first page is asked with; NULL: nothing */
@@ -107,7 +109,7 @@ struct recipe {
  * " before it; e->line too. Does not compile jq, does not look at secrets' values. Free with recipe_free. */
 struct recipe *recipe_parse(const char *name, const char *file, const char *text, struct err *e);
 /* The same from NAME.conf in `dir`; ERR_NOT_FOUND names the closest one there. *text (may be NULL) gets the file's
- * text, to be freed. */
+ * text, to be freed, also where it does not parse; NULL where it could not be read. */
 struct recipe *recipe_load(const char *dir, const char *name, char **text, struct err *e);
 void recipe_free(struct recipe *r);
 /* Names of the recipes in `dir`, sorted, each to be freed, as is the array; NULL-terminated. NULL with `e` when it
@@ -133,10 +135,12 @@ struct recipe_page {
 	const char *token; /* decimal number of page or offset; cursor, key, URL; "" for single and for a first page
 			      without one */
 	const char *since; /* value to send; NULL: none */
-	const char *const *vars; /* values, in the order of r->vars */
+	const char *const *vars; /* values, in the order of r->vars; NULL: the recipe's own */
 };
-/* Strings are malloc'd; clear with recipe_request_clear. {secret:NAME} stays as it is everywhere. In URLs, values are
- * percent-encoded; in a JSON body they are JSON. */
+/* Strings are malloc'd; clear with recipe_request_clear. {secret:NAME} stays as it is everywhere, and a value that
+ * would bring one in is refused; only a URL as token (link, next_url) may have one. In URLs, values are percent-encoded
+ * (a var's slashes stay in the path); in a JSON body they are JSON. ERR_INPUT for what cannot be sent: a line break in
+ * a header, a "host" that is none, "." and ".." in a path. */
 struct recipe_request {
 	char *url, *headers, *body; /* headers "Name: value\n" each, "" where none; body NULL: none */
 };

@@ -1,0 +1,107 @@
+/* What libconfig 1.5 does without a word: it wraps whole numbers above 2^31 that have no L behind them (1735689600000
+ * becomes another number), cuts a string at \x00, and reads other files for @include. A recipe is whole in itself and
+ * means what it says, so the text is looked through for these before. No parser: only strings, comments and numbers. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/recipe_private.h"
+
+struct scan {
+	const struct recipe_reader *rd;
+	const char *p;
+	unsigned line;
+};
+
+static void advance(struct scan *s, const char *to)
+{
+	for (; s->p < to; s->p++)
+		s->line += *s->p == '\n';
+}
+
+/* Behind a comment that begins here; NULL where none does. */
+static const char *skip_comment(const char *p)
+{
+	const char *end;
+
+	if (*p == '#' || (p[0] == '/' && p[1] == '/'))
+		return p + strcspn(p, "\n");
+	if (p[0] != '/' || p[1] != '*')
+		return NULL;
+	end = strstr(p + 2, "*/");
+	return end ? end + 2 : p + strlen(p);
+}
+
+/* s->p is at the opening quote. */
+static int scan_string(struct scan *s)
+{
+	const char *p = s->p + 1;
+
+	for (; *p && *p != '"'; p++) {
+		if (*p != '\\' || !p[1])
+			continue;
+		p++;
+		if (strncmp(p, "x00", 3) == 0) {
+			advance(s, p);
+			return recipe_refuse(s->rd, s->line, NULL, "a text has a NUL byte (\\x00)");
+		}
+	}
+	if (!*p)
+		return recipe_refuse(s->rd, s->line, NULL, "the text that begins here has no closing quote");
+	advance(s, p + 1);
+	return 0;
+}
+
+static bool is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
+	       c == '+' || c == '.' || c == '*';
+}
+
+/* A word that is a whole number is one that libconfig takes as it is. */
+static int scan_word(struct scan *s)
+{
+	const char *from = s->p, *end = from, *hint = "a number of such a size needs an L behind it, as in 5000000000L";
+	char *stop;
+	long long v;
+
+	while (is_word(*end))
+		end++;
+	if (end == from)
+		end++;
+	advance(s, end);
+	if (!strchr("+-0123456789", *from))
+		return 0;
+	errno = 0;
+	v = strtoll(from, &stop, strncasecmp(from, "0x", 2) == 0 ? 16 : 10);
+	if (stop != end && *stop != 'L')
+		return 0; /* a fraction, or what libconfig will not take */
+	if (errno)
+		return recipe_refuse(s->rd, s->line, NULL, "the number %.*s is out of range", (int)(end - from), from);
+	if (*stop != 'L' && (v > INT_MAX || v < INT_MIN))
+		return recipe_refuse(s->rd, s->line, hint, "the number %.*s has no L behind it", (int)(end - from),
+				     from);
+	return 0;
+}
+
+int recipe_scan(const struct recipe_reader *rd, const char *text)
+{
+	struct scan s = {.rd = rd, .p = text, .line = 1};
+	const char *comment;
+
+	while (*s.p) {
+		if ((comment = skip_comment(s.p))) {
+			advance(&s, comment);
+		} else if (*s.p == '"') {
+			if (scan_string(&s))
+				return -1;
+		} else if (strncmp(s.p, "@include", 8) == 0) {
+			return recipe_refuse(rd, s.line, "write it all in one file",
+					     "a recipe cannot include another file");
+		} else if (scan_word(&s)) {
+			return -1;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,685 @@
+/* Recipes: what a text becomes, and what is refused, with file and line. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/recipe.h"
+
+static struct recipe *parse(const char *text)
+{
+	struct err e = {0};
+	struct recipe *r = recipe_parse("t", "pulls.d/t.conf", text, &e);
+
+	if (!r)
+		fail_msg("%s (%s)\n%s", e.what, e.hint, text);
+	return r;
+}
+
+/* ---- what is taken ---- */
+
+static const char all_keys[] =
+    "# Every key there is.\n"
+    "url = \"https://api.example.org/v3/{var:kind}/list?page={page}&token={secret:tok}&since={since}\";\n"
+    "method = \"POST\";\n"
+    "headers = [\"Accept: application/json\", \"X-Kind: {var:kind}\"];\n"
+    "body = { query = \"all\"; size = 10; deep = ( { a = [1, 2]; b = true; f = 0.1; }, \"x\" ); };\n"
+    "vars = { kind = \"species\"; year = 2026; need = \"\"; };\n"
+    "secrets = { tok = [\"api.example.org\", \"*.example.org:443\"]; };\n"
+    "page = {\n"
+    "    type = \"page\"; param = \"page\"; in = \"query\"; start = 3; size = 100; size_param = \"per_page\";\n"
+    "    has_more = \".has_more\"; stop = \"(.result|length)==0\"; stop_status = [404, 410]; stop_empty = 2;\n"
+    "    stop_short = true;\n"
+    "    total_pages = \".pages\"; total_items = \".total\";\n"
+    "    window = 4; max_pages = 500; same_origin = false;\n"
+    "};\n"
+    "items = \".result[]\"; key = \".taxonid\";\n"
+    "error = \"select(has(\\\"result\\\")|not) | .message\";\n"
+    "since = { from = \".updated_at\"; initial = \"2026-01-01T00:00:00Z\"; overlap = \"5m\"; };\n"
+    "limit = { rate = \"100/min\"; concurrency = 4; };\n"
+    "retry = { max_attempts = 8; };\n"
+    "timeout = \"30s\"; deadline = \"2h\"; conditional = false;\n";
+
+static void every_key_is_read(void **arg)
+{
+	struct recipe *r = parse(all_keys);
+
+	(void)arg;
+	assert_string_equal(r->name, "t");
+	assert_string_equal(r->file, "pulls.d/t.conf");
+	assert_true(strncmp(r->url, "https://api.example.org/v3/{var:kind}", 37) == 0);
+	assert_int_equal(r->url_line, 2);
+	assert_string_equal(r->method, "POST");
+	assert_int_equal(r->header_count, 2);
+	assert_string_equal(r->headers[1], "X-Kind: {var:kind}");
+	assert_string_equal(r->body,
+			    "{\"query\":\"all\",\"size\":10,\"deep\":[{\"a\":[1,2],\"b\":true,\"f\":0.1},\"x\"]}");
+	assert_true(r->body_json);
+	assert_int_equal(r->var_count, 3);
+	assert_string_equal(r->vars[0].name, "kind");
+	assert_string_equal(r->vars[1].value, "2026");
+	assert_string_equal(r->vars[2].value, "");
+	assert_int_equal(r->secret_count, 1);
+	assert_string_equal(r->secrets[0].name, "tok");
+	assert_int_equal(r->secrets[0].host_count, 2);
+	assert_string_equal(r->secrets[0].hosts[1], "*.example.org:443");
+	assert_int_equal(r->secrets[0].line, 7);
+	assert_int_equal(r->rate.count, 100);
+	assert_int_equal(r->rate.window_us, 60000000);
+	assert_int_equal(r->concurrency, 4);
+	assert_int_equal(r->max_attempts, 8);
+	assert_int_equal(r->timeout_us, 30000000);
+	assert_int_equal(r->deadline_us, INT64_C(7200000000));
+	assert_false(r->conditional);
+	recipe_free(r);
+}
+
+static void every_key_of_page_and_since_is_read(void **arg)
+{
+	struct recipe *r = parse(all_keys);
+
+	(void)arg;
+	assert_int_equal(r->page.type, PAGE_NUMBER);
+	assert_int_equal(r->page.in, PAGE_IN_QUERY);
+	assert_string_equal(r->page.param, "page");
+	assert_string_equal(r->page.size_param, "per_page");
+	assert_int_equal(r->page.start, 3);
+	assert_null(r->page.start_text);
+	assert_int_equal(r->page.size, 100);
+	assert_int_equal(r->page.stop_status_count, 2);
+	assert_int_equal(r->page.stop_status[0], 404);
+	assert_int_equal(r->page.stop_status[1], 410);
+	assert_int_equal(r->page.stop_empty, 2);
+	assert_true(r->page.stop_short);
+	assert_int_equal(r->page.window, 4);
+	assert_int_equal(r->page.max_pages, 500);
+	assert_false(r->page.same_origin);
+	assert_true(r->since.used);
+	assert_null(r->since.param);
+	assert_string_equal(r->since.initial, "2026-01-01T00:00:00Z");
+	assert_int_equal(r->since.overlap_us, 300000000);
+	recipe_free(r);
+}
+
+static void every_expression_has_its_line(void **arg)
+{
+	static const struct {
+		const char *text;
+		unsigned line;
+	} wanted[RECIPE_EXPRS] = {
+	    [RECIPE_ERROR] = {"select(has(\"result\")|not) | .message", 16},
+	    [RECIPE_ITEMS] = {".result[]", 15},
+	    [RECIPE_KEY] = {".taxonid", 15},
+	    [RECIPE_NEXT] = {NULL, 0},
+	    [RECIPE_HAS_MORE] = {".has_more", 10},
+	    [RECIPE_STOP] = {"(.result|length)==0", 10},
+	    [RECIPE_TOTAL_PAGES] = {".pages", 12},
+	    [RECIPE_TOTAL_ITEMS] = {".total", 12},
+	    [RECIPE_SINCE] = {".updated_at", 17},
+	};
+	struct recipe *r = parse(all_keys);
+
+	(void)arg;
+	for (int i = 0; i < RECIPE_EXPRS; i++) {
+		assert_int_equal(r->expr[i].line, wanted[i].line);
+		if (wanted[i].text)
+			assert_string_equal(r->expr[i].text, wanted[i].text);
+		else
+			assert_null(r->expr[i].text);
+	}
+	recipe_free(r);
+}
+
+static void what_is_not_written_has_its_default(void **arg)
+{
+	struct recipe *r = parse("url = \"http://a.example/\";");
+
+	(void)arg;
+	assert_string_equal(r->method, "GET");
+	assert_int_equal(r->header_count, 0);
+	assert_null(r->body);
+	assert_int_equal(r->page.type, PAGE_SINGLE);
+	assert_int_equal(r->page.max_pages, 10000);
+	assert_int_equal(r->page.window, 1);
+	assert_int_equal(r->page.stop_empty, 0);
+	assert_true(r->page.same_origin);
+	assert_false(r->since.used);
+	assert_int_equal(r->rate.count, 0);
+	assert_int_equal(r->concurrency, 0);
+	assert_int_equal(r->timeout_us, 0);
+	recipe_free(r);
+}
+
+static void numbered_pages_end_with_an_empty_one_and_begin_where_is_usual(void **arg)
+{
+	struct recipe *r = parse("url = \"http://a.example/?p={page}\"; page = { type = \"page\"; };");
+
+	(void)arg;
+	assert_int_equal(r->page.start, 1);
+	assert_int_equal(r->page.stop_empty, 1);
+	assert_string_equal(r->page.param, "p"); /* of the query, to be found again in links */
+	recipe_free(r);
+	r = parse(
+	    "url = \"http://a.example/\"; page = { type = \"offset\"; size = 50; param = \"o\"; stop_empty = 0; };");
+	assert_int_equal(r->page.start, 0);
+	assert_int_equal(r->page.stop_empty, 0);
+	recipe_free(r);
+	r = parse("url = \"http://a.example/{page}\"; page = { type = \"page\"; in = \"path\"; start = 0; };");
+	assert_int_equal(r->page.start, 0);
+	assert_null(r->page.param);
+	recipe_free(r);
+}
+
+static void a_first_cursor_may_be_text_or_number(void **arg)
+{
+	struct recipe *r = parse(
+	    "url = \"http://a.example/\"; page = { type = \"cursor\"; param = \"c\"; start = \"*\"; next = \".n\"; };");
+
+	(void)arg;
+	assert_string_equal(r->page.start_text, "*");
+	assert_int_equal(r->page.stop_empty, 0);
+	recipe_free(r);
+	r = parse(
+	    "url = \"http://a.example/\"; page = { type = \"keyset\"; param = \"after\"; start = 0; }; key = \".id\";");
+	assert_string_equal(r->page.start_text, "0");
+	recipe_free(r);
+}
+
+static void a_body_means_post(void **arg)
+{
+	struct recipe *r = parse("url = \"http://a.example/\"; body = \"q=1\";");
+
+	(void)arg;
+	assert_string_equal(r->method, "POST");
+	assert_string_equal(r->body, "q=1");
+	assert_false(r->body_json);
+	recipe_free(r);
+	r = parse("url = \"http://a.example/\"; page = { type = \"cursor\"; in = \"json\"; param = \"a.b\"; next = "
+		  "\".n\"; };");
+	assert_string_equal(r->method, "POST");
+	recipe_free(r);
+	r = parse("url = \"http://a.example/\"; body = ( ); method = \"GET\";");
+	assert_string_equal(r->method, "GET");
+	assert_string_equal(r->body, "[]");
+	recipe_free(r);
+}
+
+static void an_expression_over_several_lines_has_the_line_of_its_key(void **arg)
+{
+	struct recipe *r =
+	    parse("url = \"http://a.example/\";\n\nitems = \".a # the\n  | .b\";\nkey = \".k\"\n \"\";\n");
+
+	(void)arg;
+	assert_int_equal(r->expr[RECIPE_ITEMS].line, 3);
+	assert_string_equal(r->expr[RECIPE_ITEMS].text, ".a # the\n  | .b");
+	assert_int_equal(r->expr[RECIPE_KEY].line, 5);
+	recipe_free(r);
+}
+
+static void words_have_names(void **arg)
+{
+	(void)arg;
+	assert_string_equal(page_type_name(PAGE_NEXT_URL), "next_url");
+	assert_string_equal(page_type_name(PAGE_TYPES), "?");
+	assert_string_equal(page_in_name(PAGE_IN_JSON), "json");
+	assert_string_equal(recipe_expr_name(RECIPE_SINCE), "since.from");
+	assert_string_equal(recipe_expr_name(RECIPE_NEXT), "page.next");
+}
+
+/* ---- what is refused ---- */
+
+#define U      "url = \"https://a.example/\";\n"
+#define UPAGE  "url = \"https://a.example/{page}\";\n"
+#define CURSOR "type = \"cursor\"; next = \".n\"; "
+
+static const struct {
+	const char *text;
+	unsigned line;
+	const char *what; /* part of it */
+} refused[] = {
+    /* the file */
+    {"", 1, "url is missing: what to fetch"},
+    {"url = \"http://a.example/\"\nurl = \"x\";", 2, "duplicate setting name"},
+    {"url = ", 1, "syntax error"},
+    {"\n\nurl = {", 3, "syntax error"},
+    {U "\n@include \"/etc/passwd\"\n", 3, "a recipe cannot include another file"},
+    {U "items = \"a;\nkey = 1;\n", 2, "the text that begins here has no closing quote"},
+    {U "items = \"a\\x00b\";", 2, "a text has a NUL byte"},
+    /* keys */
+    {U "itmes = \".a\";", 2, "unknown key \"itmes\"; did you mean \"items\"?"},
+    {U "zzz = 1;", 2, "unknown key \"zzz\"; known are: url method headers"},
+    {U "page = {\n type = \"page\";\n sise = 3; };", 4, "unknown key \"page.sise\"; did you mean \"size\"?"},
+    {U "since = { to = \"x\"; };", 2, "unknown key \"since.to\"; known are: param in from initial overlap"},
+    {U "limit = { pace = true; };", 2, "unknown key \"limit.pace\""},
+    {U "retry = { attempts = 3; };", 2, "unknown key \"retry.attempts\""},
+    /* types */
+    {"url = 5;", 1, "url has to be a text that is not empty"},
+    {"url = \"\";", 1, "url has to be a text that is not empty"},
+    {U "items = 1;", 2, "items has to be a jq expression in quotes"},
+    {U "error = \" \\n\";", 2, "error has to be a jq expression in quotes"},
+    {U "page = 1;", 2, "page has to be a group"},
+    {U "page = { type = 1; };", 2, "page.type has to be one of \"single\", \"page\", \"offset\", \"cursor\""},
+    {U "page = { type = \"curser\"; };", 2, "page.type = \"curser\" is not known; did you mean \"cursor\"?"},
+    {U "page = { type = \"page\"; in = \"cookie\"; };", 2, "page.in has to be one of \"query\", \"path\""},
+    {U "page = { type = \"page\"; size = \"100\"; };", 2, "page.size has to be a whole number"},
+    {U "page = { type = \"page\"; size = 0; };", 2, "page.size = 0 is not within 1 and 1000000"},
+    {U "page = { type = \"page\"; window = 65; };", 2, "page.window = 65 is not within 1 and 64"},
+    {U "page = { type = \"page\"; max_pages = 0; };", 2, "page.max_pages = 0 is not within 1 and 1000000"},
+    {U "page = { type = \"page\"; stop_short = 1; };", 2, "page.stop_short has to be true or false"},
+    {U "page = { type = \"page\"; stop_empty = -1; };", 2, "page.stop_empty = -1 is not within"},
+    {U "page = { type = \"page\"; stop_status = [200]; };", 2, "page.stop_status has to be statuses from 201 to 599"},
+    {U "page = { type = \"page\"; stop_status = [ ]; };", 2, "page.stop_status has to be one to eight statuses"},
+    {U "page = { type = \"page\"; stop_status = \"404\"; };", 2, "page.stop_status has to be statuses"},
+    {U "page = { type = \"page\"; start = true; };", 2, "page.start has to be a text or a whole number"},
+    {U "page = { type = \"page\"; param = \"p\"; start = \"1\"; };", 2,
+     "page.start has to be a whole number from 0 on"},
+    {U "page = { type = \"page\"; param = \"p\"; start = -1; };", 2, "page.start has to be a whole number from 0 on"},
+    {U "page = { type = \"page\"; size = 5000000000; };", 2, "the number 5000000000 has no L behind it"},
+    {U "page = { type = \"page\"; size = 99999999999999999999L; };", 2, "is out of range"},
+    {U "conditional = \"true\";", 2, "conditional has to be true or false"},
+    {U "timeout = \"30\u00b5s\";", 2, "timeout: \"30\u00b5s\" is not a duration"},
+    {U "timeout = \"2d\";", 2, "timeout = \"2d\" is out of range"},
+    {U "timeout = 0;", 2, "timeout = \"0\" is out of range"},
+    {U "timeout = true;", 2, "timeout has to be a duration"},
+    {U "deadline = \"abc\";", 2, "deadline: \"abc\" is not a duration"},
+    {U "limit = { rate = \"100\"; };", 2, "limit.rate: \"100\" is not a rate"},
+    {U "limit = { rate = 100; };", 2, "limit.rate has to be a text, as in \"100/min\""},
+    {U "limit = { };", 2, "limit limits nothing"},
+    {U "limit = { concurrency = 0; };", 2, "limit.concurrency = 0 is not within 1 and 10000"},
+    {U "retry = { max_attempts = 101; };", 2, "retry.max_attempts = 101 is not within 1 and 100"},
+    {U "method = \"get\";", 2, "method has to be a method in capital letters"},
+    {U "method = \"HEAD\";", 2, "method = \"HEAD\" is not a way to fetch pages"},
+    {U "method = \"CONNECT\";", 2, "is not a way to fetch pages"},
+    {U "body = 5;", 2, "body has to be a text, or a group or list"},
+    {U "body = { a = \"\\xff\"; };", 2, "body cannot be JSON"},
+    /* headers */
+    {U "headers = \"A: b\";", 2, "headers has to be an array of texts"},
+    {U "\nheaders = [\"A: b\", \"nonsense\"];", 3, "headers[2] \"nonsense\" is not of the form"},
+    {U "headers = [\"A\\nB: c\"];", 2, "has a name that no header can have"},
+    {U "headers = [\"A: b\\r\\nC: d\"];", 2, "has a control byte"},
+    {U "headers = [\": b\"];", 2, "has no name"},
+    {U "headers = [\"content-length: 5\"];", 2, "is part of the message's framing"},
+    {U "headers = [5];", 2, "headers[1] \"\" is no text"},
+    {U "headers = [\"X: {var:x}\"];", 2, "headers[1]: {var:x} is not in vars"},
+    {U "headers = [\"X: {id}\"];", 2, "headers[1]: {id} is no placeholder"},
+    /* vars and secrets */
+    {U "vars = [\"a\"];", 2, "vars has to be a group"},
+    {U "vars = { a = true; };", 2, "vars.a has to be a text or a whole number"},
+    {U "vars = { a* = \"\"; };", 2, "vars.a*: a name has 1 to 64 letters"},
+    {U "secrets = { tok = \"a.example\"; };", 2, "secrets.tok has to be an array of the hosts"},
+    {U "secrets = { tok = [ ]; };", 2, "secrets.tok has to be an array of the hosts"},
+    {U "secrets = { tok = [\"a.example/x\"]; };", 2, "secrets.tok[1]: \"a.example/x\" names no hosts"},
+    {U "secrets = { tok = [\"*\"]; };", 2, "secrets.tok[1]: \"*\" names no hosts"},
+    {U "headers = [\"A: {secret:tok}\"];", 2, "headers[1]: {secret:tok} is not in secrets"},
+    {U "secrets = {\n tok = [\"b.example\"]; };\nheaders = [\"A: {secret:tok}\"];", 3,
+     "secrets.tok may not go to a.example:443, where the URL leads"},
+    {"url = \"https://a.example/?t={secret:tok}\";\nsecrets = { tok = [\"a.example:80\"]; };", 2,
+     "may not go to a.example:443"},
+    {U "body = { t = \"{secret:tok}\"; };\nsecrets = { tok = [\"*.a.example\"]; };", 3, "may not go to a.example:443"},
+    {"url = \"https://{secret:tok}.example/\";\nsecrets = { tok = [\"a.example\"]; };", 1, "has a secret in its host"},
+    {"url = \"https://u:{secret:tok}@a.example/\";\nsecrets = { tok = [\"a.example\"]; };", 1, "has a user in it"},
+    /* the URL */
+    {"url = \"ftp://a.example/\";", 1, "url has to begin with https:// or http://"},
+    {"url = \"{var:base}/x\"; vars = { base = \"http://a\"; };", 1, "url has to begin with"},
+    {"url = \"https:///x\";", 1, "url: "},
+    {"url = \"https://a.example/x y\";", 1, "has a space"},
+    {"url = \"https://a.example/#x\";", 1, "url has a \"#\" or a backslash"},
+    {"url = \"https://a.example/../x\";", 1, "has a \".\" or \"..\" in it"},
+    {"url = \"https://a.example/{page\";\npage = { type = \"page\"; };", 1,
+     "url has a brace that belongs to no placeholder"},
+    {"url = \"https://a.example/page}\";", 1, "url has a brace that belongs to no placeholder"},
+    {"url = \"https://a.example/{}\";", 1, "url has a brace that belongs to no placeholder"},
+    {"url = \"https://a.example/{var:}\";", 1, "did you mean {var:NAME}?"},
+    {"url = \"https://a.example/{foo}\";", 1, "url: {foo} is no placeholder"},
+    {"url = \"https://a.example/{pag}\";", 1, "did you mean {page}?"},
+    {"url = \"https://a.example/{vars:x}\";", 1, "did you mean {var:NAME}?"},
+    {"url = \"https://a.example/{var:x}\";", 1, "url: {var:x} is not in vars"},
+    {"url = \"https://a.{page}.example/\";\npage = { type = \"page\"; };", 1, "other than {var:NAME} in its host"},
+    {"url = \"https://{var:h}/\"; vars = { h = \"a/b\"; };", 1, "cannot be part of a host"},
+    {UPAGE, 1, "{page} means nothing with page.type = \"single\""},
+    {UPAGE "page = { type = \"offset\"; size = 1; };", 1,
+     "{page} means nothing with page.type = \"offset\"; there it is {offset}"},
+    {"url = \"https://a.example/{since}\";", 1, "url: {since} needs a group since"},
+    /* pages */
+    {U "page = { };", 2, "page.type is missing"},
+    {U "page = {\n size = 3; };", 2, "page.type is missing"},
+    {U "page = { type = \"cursor\"; param = \"c\"; };", 2, "page.next is missing"},
+    {U "page = { type = \"next_url\"; };", 2, "page.next is missing"},
+    {U "page = { type = \"keyset\"; param = \"a\"; };", 2, "page.next is missing: it, or key,"},
+    {U "page = { type = \"offset\"; param = \"o\"; };", 2, "page.size is missing"},
+    {U "page = { type = \"page\"; };", 2, "page.param is missing: it, or {page} in the URL"},
+    {U "page = { type = \"page\"; param = \"p\"; next = \".n\"; };", 2,
+     "page.next means nothing with page.type = \"page\""},
+    {U "page = { type = \"link\"; param = \"p\"; };", 2, "page.param means nothing with page.type = \"link\""},
+    {U "page = { type = \"link\"; next = \".n\"; };", 2, "page.next means nothing with page.type = \"link\""},
+    {U "page = { type = \"single\"; stop = \".n\"; };", 2, "page.stop means nothing with page.type = \"single\""},
+    {U "page = { " CURSOR "param = \"c\"; window = 2; };", 2, "page.window = 2: with page.type = \"cursor\""},
+    {U "page = { type = \"page\"; param = \"p\"; stop_short = true; };", 2, "page.stop_short needs page.size"},
+    {U "page = { type = \"link\"; size_param = \"n\"; };", 2, "page.size_param needs page.size"},
+    {U "page = { type = \"page\"; in = \"path\"; };", 2, "page.in = \"path\" needs {page} in the URL's path"},
+    {"url = \"https://a.example/?p={page}\";\npage = { type = \"page\"; in = \"path\"; };", 2,
+     "page.in = \"path\" needs {page} in the URL's path"},
+    {UPAGE "page = { type = \"page\"; in = \"header\"; };", 2, "page.in = \"header\", but {page} stands elsewhere"},
+    {UPAGE "page = { type = \"page\"; param = \"p\"; };", 2, "page.param and {page} both say where it goes"},
+    {"url = \"https://a.example/?q={page}\";\npage = { type = \"page\"; param = \"p\"; };", 2,
+     "both say where it goes"},
+    {"url = \"https://a.example/?p=1\";\npage = { type = \"page\"; param = \"p\"; };", 2,
+     "has a parameter \"p\" already"},
+    {U "page = { " CURSOR "in = \"header\"; param = \"a b\"; };", 2, "has a name that no header can have"},
+    {U "page = { " CURSOR "in = \"json\"; param = \"a..b\"; };", 2, "page.param = \"a..b\" is no path"},
+    {U "page = { " CURSOR "in = \"json\"; param = \"a\"; };\nbody = \"{}\";", 3,
+     "needs a body that is written as a group"},
+    {U "page = { " CURSOR "start = \"x\"; in = \"json\"; param = \"a.b\"; };\nbody = { a = 1; };", 1,
+     "the body has no object in which b could be set"},
+    {U "page = { type = \"page\"; param = \"p\"; };\nbody = \"{curser}\";", 3,
+     "{curser} is no placeholder; did you mean {cursor}?"},
+    {U "page = { " CURSOR "param = \"p\"; };\nbody = { q = \"{ a{cursor} }\"; };", 2, "both say where it goes"},
+    /* since */
+    {U "since = { param = \"s\"; };", 2, "since.from is missing"},
+    {U "since = { from = \".u\"; };", 2, "since.param is missing: it, or {since} in the URL"},
+    {U "since = { from = \".u\"; param = \"s\"; initial = \"new\"; overlap = \"5m\"; };", 2,
+     "since.overlap needs moments, and since.initial = \"new\" is none"},
+    {U "since = { from = \".u\"; param = \"s\"; overlap = \"5 m\"; };", 2, "since.overlap: \"5 m\" is not a duration"},
+    {U "since = { from = \".u\"; param = \"s\"; in = \"path\"; };", 2, "since.in = \"path\" needs {since}"},
+    {U "since = { from = \".u\"; param = \"s\"; initial = 1767225600000; };", 2, "has no L behind it"},
+    /* conditional */
+    {U "conditional = true; method = \"POST\";", 2, "conditional = true works with method = \"GET\""},
+    {U "body = \"x\";\nconditional = true; method = \"GET\";", 3, "and without a body only"},
+};
+
+static void what_is_wrong_is_told_with_file_and_line(void **arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+		struct err e = {0};
+		struct recipe *r = recipe_parse("t", "pulls.d/t.conf", refused[i].text, &e);
+		char place[40];
+
+		snprintf(place, sizeof place, "pulls.d/t.conf:%u: ", refused[i].line);
+		if (r)
+			fail_msg("it was taken: %s", refused[i].text);
+		if (e.code != ERR_INPUT || e.line != refused[i].line || strncmp(e.what, place, strlen(place)) != 0 ||
+		    !strstr(e.what, refused[i].what) || !e.hint[0])
+			fail_msg("\"%s\" is told of\n%s\ninstead of line %u: %s (%s)", e.what, refused[i].text,
+				 refused[i].line, refused[i].what, e.hint);
+		assert_null(recipe_parse("t", "f", refused[i].text, NULL));
+	}
+}
+
+static void what_only_looks_wrong_is_taken(void **arg)
+{
+	static const char *const fine[] = {
+	    U "# @include \"x\" and 99999999999\n// 99999999999\n/* @include 99999999999 */",
+	    U "items = \"@include 99999999999 \\\" @include\";",
+	    U "vars = { n = 5000000000L; h = 0x7fffffff; };",
+	    U "body = \"query { repo { id } } {id} { cursor }\";",
+	    U "body = { query = \"{a{id}}\"; };",
+	    U "page = { type = \"single\"; };",
+	    U "page = { type = \"single\"; total_items = \".n\"; };",
+	    U "page = { type = \"link\"; size = 100; size_param = \"per_page\"; max_pages = 5; window = 1; };",
+	    U "page = { type = \"page\"; param = \"page[number]\"; stop_status = 404; };",
+	    U "page = { type = \"next_url\"; next = \".n\"; };",
+	    U "headers = (\"A: b\", \"Accept:\", \"X:y\");",
+	    U "headers = [];",
+	    "url = \"https://{var:host}/\"; vars = { host = \"\"; };",
+	    "url = \"https://{var:host}:8443/?t={secret:t}\"; vars = { host = \"\"; }; secrets = { t = "
+	    "[\"a.example\"]; };",
+	    "url = \"https://{var:host}/?t={secret:t}\"; vars = { host = \"A.example\"; }; secrets = { t = "
+	    "[\"a.example\"]; };",
+	    "url = \"https://a.example/?t={secret:t}\"; secrets = { t = [\"b.example\", \"A.EXAMPLE:443\"]; };",
+	    "url = \"http://[::1]:80/?t={secret:t}\"; secrets = { t = [\"[::1]\"]; };",
+	    "url = \"http://127.0.0.1:80/?t={secret:t}\"; secrets = { t = [\"127.*\"]; };",
+	    "url = \"https://a.example?x={since}\"; since = { from = \".u\"; initial = 0; };",
+	    U "since = { from = \".u\"; param = \"If-Modified-Since\"; in = \"header\"; };",
+	    U "body = { s = \"{since}\"; }; since = { from = \".u\"; };",
+	    U "method = \"REPORT\"; timeout = 5; conditional = false;",
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+		recipe_free(parse(fine[i]));
+}
+
+static void a_long_text_and_a_long_expression_are_refused(void **arg)
+{
+	char *text = malloc(RECIPE_TEXT_MAX + 100);
+	struct err e;
+
+	(void)arg;
+	memset(text, ' ', RECIPE_TEXT_MAX + 1);
+	text[RECIPE_TEXT_MAX + 1] = '\0';
+	assert_null(recipe_parse("t", "f", text, &e));
+	assert_string_equal(e.what, "f:1: the recipe is longer than 256 KiB");
+	memset(text, 'a', 5000);
+	memcpy(text, "items = \"", 9);
+	strcpy(text + 5000, "\";");
+	assert_null(recipe_parse("t", "f", text, &e));
+	assert_string_equal(e.what, "f:1: items is longer than 4096 bytes");
+	free(text);
+}
+
+static void a_long_file_name_keeps_its_end(void **arg)
+{
+	char file[400];
+	struct err e;
+
+	(void)arg;
+	memset(file, 'x', sizeof file);
+	strcpy(file + 380, "/pulls.d/cats.conf");
+	assert_null(recipe_parse("cats", file, "a = 1;", &e));
+	assert_non_null(strstr(e.what, "/pulls.d/cats.conf:1: unknown key \"a\""));
+}
+
+static void deep_nesting_is_no_trouble(void **arg)
+{
+	char text[RECIPE_TEXT_MAX / 8];
+	const char *opens[] = {"(", "{a="};
+
+	(void)arg;
+	for (size_t k = 0; k < 2; k++) {
+		size_t n = (size_t)sprintf(text, "%s", "url = \"http://a.example/\"; body = ");
+		struct err e;
+
+		while (n + 8 < sizeof text)
+			n += (size_t)sprintf(text + n, "%s", opens[k]);
+		assert_null(recipe_parse("t", "f", text, &e));
+	}
+	strcpy(text, "url = \"http://a.example/\"; body = ");
+	for (int i = 0; i < 100; i++)
+		strcat(text, "(");
+	for (int i = 0; i < 100; i++)
+		strcat(text, ")");
+	strcat(text, ";");
+	struct err e;
+
+	assert_null(recipe_parse("t", "f", text, &e));
+	assert_non_null(strstr(e.what, "body cannot be JSON: it is deeper than 64"));
+}
+
+/* ---- files ---- */
+
+static void put_file(const char *dir, const char *name, const char *text, size_t n)
+{
+	char path[300];
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(text, 1, n, f), n);
+	fclose(f);
+}
+
+static void recipes_are_listed_and_loaded_by_name(void **arg)
+{
+	static const char good[] = "url = \"http://a.example/\";\n", bad[] = "url = 1;\n";
+	struct err e;
+	struct recipe *r;
+	char **names, *text;
+
+	(void)arg;
+	assert_int_equal(mkdir("d", 0700), 0);
+	put_file("d", "species.conf", good, sizeof good - 1);
+	put_file("d", "cats.conf", bad, sizeof bad - 1);
+	put_file("d", "nul.conf", "url\0x", 5);
+	put_file("d", "x.conf.example", good, sizeof good - 1);
+	put_file("d", ".hidden.conf", good, sizeof good - 1);
+	put_file("d", ".conf", good, sizeof good - 1);
+	put_file("d", "a b.conf", good, sizeof good - 1);
+	assert_int_equal(mkdir("d/dir.conf", 0700), 0);
+	assert_int_equal(mkfifo("d/fifo.conf", 0700), 0);
+	names = recipe_list("d", &e);
+	assert_non_null(names);
+	assert_string_equal(names[0], "cats");
+	assert_string_equal(names[1], "dir");
+	assert_string_equal(names[2], "fifo");
+	assert_string_equal(names[3], "nul");
+	assert_string_equal(names[4], "species");
+	assert_null(names[5]);
+	for (char **n = names; *n; n++)
+		free(*n);
+	free(names);
+
+	r = recipe_load("d", "species", &text, &e);
+	assert_non_null(r);
+	assert_string_equal(r->name, "species");
+	assert_string_equal(r->file, "d/species.conf");
+	assert_string_equal(text, good);
+	free(text);
+	recipe_free(r);
+	assert_null(recipe_load("d", "cats", &text, &e));
+	assert_string_equal(text, bad);
+	free(text);
+	assert_string_equal(e.what, "d/cats.conf:1: url has to be a text that is not empty");
+	assert_null(recipe_load("d", "nul", NULL, &e));
+	assert_string_equal(e.what, "d/nul.conf has a NUL byte in it");
+	assert_null(recipe_load("d", "fifo", NULL, &e));
+	assert_string_equal(e.what, "d/fifo.conf is no regular file");
+	assert_null(recipe_load("d", "dir", NULL, &e));
+	assert_string_equal(e.what, "d/dir.conf is no regular file");
+}
+
+static void a_name_that_is_none_finds_the_closest(void **arg)
+{
+	struct err e;
+	char *text;
+
+	(void)arg;
+	assert_null(recipe_load("d", "specis", &text, &e));
+	assert_null(text);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_string_equal(e.what, "there is no pull \"specis\"; did you mean \"species\"?");
+	assert_null(recipe_load("d", "something-else", NULL, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_string_equal(e.what, "there is no pull \"something-else\" in d");
+	assert_null(recipe_load("d", "../d/species", NULL, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_null(recipe_load("nowhere", "species", NULL, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_null(recipe_list("nowhere", &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_true(recipe_name_ok("A-b_c.9"));
+	assert_false(recipe_name_ok(""));
+	assert_false(recipe_name_ok(".a"));
+	assert_false(recipe_name_ok("a/b"));
+	assert_false(recipe_name_ok("0123456789012345678901234567890123456789012345678901234567890123x"));
+}
+
+/* ---- whatever comes ---- */
+
+static unsigned next_random(unsigned *state)
+{
+	*state = *state * 1103515245u + 12345u;
+	return *state >> 16;
+}
+
+static void try_text(const char *text)
+{
+	struct err e;
+	struct recipe *r = recipe_parse("t", "f", text, &e);
+	struct recipe_request q;
+
+	if (!r) {
+		assert_true(e.line > 0);
+		return;
+	}
+	if (recipe_request(r, &(struct recipe_page){.token = "7", .since = "2026-01-01"}, &q, &e) == 0)
+		recipe_request_clear(&q);
+	free(recipe_program(r));
+	free(recipe_items_program(r));
+	recipe_free(r);
+}
+
+static void mutations_of_a_good_recipe_do_no_harm(void **arg)
+{
+	static const char bytes[] = "{}()[]\"\\;=,.:#/*{page}{secret:tok}@\n\xff\x01 0123456789L";
+	unsigned state = 4711;
+	char text[sizeof all_keys + 64];
+
+	(void)arg;
+	for (unsigned i = 0; i < 4000; i++) {
+		size_t n = sizeof all_keys - 1;
+
+		memcpy(text, all_keys, sizeof all_keys);
+		for (unsigned k = 1 + next_random(&state) % 3; k; k--) {
+			size_t at = next_random(&state) % n, len = 1 + next_random(&state) % 8;
+
+			if (next_random(&state) % 2) {
+				text[at] = bytes[next_random(&state) % (sizeof bytes - 1)];
+			} else if (at + len < n) {
+				memmove(text + at, text + at + len, n - at - len + 1);
+				n -= len;
+			}
+		}
+		try_text(text);
+	}
+}
+
+static void random_bytes_do_no_harm(void **arg)
+{
+	unsigned state = 1;
+	char text[400];
+
+	(void)arg;
+	for (unsigned i = 0; i < 4000; i++) {
+		size_t n = next_random(&state) % (sizeof text - 1);
+
+		for (size_t k = 0; k < n; k++)
+			text[k] = (char)(1 + next_random(&state) % 255);
+		text[n] = '\0';
+		try_text(text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(every_key_is_read),
+	    cmocka_unit_test(every_key_of_page_and_since_is_read),
+	    cmocka_unit_test(every_expression_has_its_line),
+	    cmocka_unit_test(what_is_not_written_has_its_default),
+	    cmocka_unit_test(numbered_pages_end_with_an_empty_one_and_begin_where_is_usual),
+	    cmocka_unit_test(a_first_cursor_may_be_text_or_number),
+	    cmocka_unit_test(a_body_means_post),
+	    cmocka_unit_test(an_expression_over_several_lines_has_the_line_of_its_key),
+	    cmocka_unit_test(words_have_names),
+	    cmocka_unit_test(what_is_wrong_is_told_with_file_and_line),
+	    cmocka_unit_test(what_only_looks_wrong_is_taken),
+	    cmocka_unit_test(a_long_text_and_a_long_expression_are_refused),
+	    cmocka_unit_test(a_long_file_name_keeps_its_end),
+	    cmocka_unit_test(deep_nesting_is_no_trouble),
+	    cmocka_unit_test(recipes_are_listed_and_loaded_by_name),
+	    cmocka_unit_test(a_name_that_is_none_finds_the_closest),
+	    cmocka_unit_test(mutations_of_a_good_recipe_do_no_harm),
+	    cmocka_unit_test(random_bytes_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
