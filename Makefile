@@ -13,8 +13,8 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	store_end store_pull store_pull_page store_pull_state store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_query http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
-WORKER_MODULES = main channel multi xfer attempt request response sink lookup capacity policy outcome outcome_text text \
-	fields httpdate ratelimit head link judge syncer decode
+WORKER_MODULES = main channel multi xfer attempt attempt_judge request response sink lookup capacity policy outcome outcome_text text \
+	fields httpdate ratelimit head link totals verdict verdict_body judge programs envelope complaint syncer decode
 CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch get glob headers help hosts \
 	input last layouts limits limits_show lines local options output password progress record request results rows service socket sse stop \
 	submit table template text values verbs watch when windows
@@ -24,7 +24,7 @@ APISIM_MODULES = main server reply routes plain zipped hostile memory stats coun
 SIM_MODULES = main sim world engine limits record net life happen judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
-WORKER_LIBS = libevent libcurl zlib libbrotlidec
+WORKER_LIBS = libevent libcurl zlib libbrotlidec libxxhash
 CLI_LIBS = libevent libcurl jansson libconfig smartcols
 APISIM_LIBS = libevent zlib jansson
 LDLIBS_apisim = -lm
@@ -39,7 +39,7 @@ LDLIBS_fanoutctl = -ljq
 BUILD_PACKAGES = \
 	gcc libc6-dev make pkgconf \
 	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
-	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libcmocka-dev
+	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libxxhash-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug python3-aiohttp \
 	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace \

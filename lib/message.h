@@ -3,10 +3,10 @@
  * The worker is started with its end of a stream socketpair as fd 3 and the bodies directory as fd 4; stderr is the
  * daemon's. The daemon speaks first (SETTINGS), the worker answers HELLO and CAPACITY and may then be given JOBs, never
  * more at once than its last CAPACITY. Every JOB is answered by exactly one OUTCOME, also after a CANCEL. The worker
- * says ALIVE at least every heartbeat_ms. Before it runs a job's fail_if on the body it says JUDGING, which has left it
- * when the program starts; that job's OUTCOME is the next one. So where a worker falls silent or dies, the job that it
- * has said JUDGING of and not yet told the OUTCOME of is the one to blame. It ends (exit 0) when it has been told to
- * STOP and has nothing in flight, or at end of file on fd 3 (the daemon is gone).
+ * says ALIVE at least every heartbeat_ms. Before it judges a job's body (fail_if, or a page) it says JUDGING, which
+ * has left it when the program starts; that job's OUTCOME is the next one. So where a worker falls silent or dies, the
+ * job that it has said JUDGING of and not yet told the OUTCOME of is the one to blame. It ends (exit 0) when it has
+ * been told to STOP and has nothing in flight, or at end of file on fd 3 (the daemon is gone).
  *
  * All times are CLOCK_BOOTTIME microseconds. Encoders append one frame to `o`. Decoders return 0, or -1 for a frame
  * that does not fit; what they fill in borrows from the frame. */
@@ -75,10 +75,12 @@ struct message_job {
 	 */
 	bool from_public;
 	const char *fail_if; /* jq program that finds the error in a 2xx response's body (lib/jq.h); "" where none */
-	/* A page of a run: its outcome has a message_page. Else all three are "". */
+	/* A page of a run: its outcome has a message_page. Else all three are "". It is the context that makes it one:
+	 * JSON, {"page":…,"vars":{…},"type":"link","start":1}; start, the first page's number, is 1 where it is not
+	 * told. */
 	const char *page_program; /* jq program over the body (recipe_program()); "" where bodies are not looked at */
-	const char *page_context; /* JSON: {"page":…,"vars":{…},"type":"link"}; its presence makes the job a page */
-	const char *page_param;   /* query parameter that has the page's number in a Link rel="last"; "" where none */
+	const char *page_context;
+	const char *page_param; /* query parameter that has the page's number in a Link rel="last"; "" where none */
 };
 
 /* What a page says: see docs/PULLS.md. Only with a whole 2xx response that is no soft error. */

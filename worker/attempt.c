@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -138,8 +137,20 @@ void attempt_clear(struct attempt *a)
 	request_clear(&a->request);
 	response_clear(&a->response);
 	decode_end(&a->decode);
+	attempt_rest(a);
 	sink_clear(&a->sink);
+	attempt_rest(a);
 	free(a->fail_if);
+}
+
+void attempt_rest(struct attempt *a)
+{
+	sink_end(&a->sink);
+	if (!a->page)
+		return;
+	verdict_clear(&a->page->verdict);
+	free(a->page);
+	a->page = NULL;
 }
 
 /* A handle that has done nothing but a plain GET is used as it is: reset and set-up are most of what a start costs. */
@@ -173,6 +184,25 @@ static void keep_fail_if(struct attempt *a, const char *program)
 		a->fail_if[0] = '\0';
 }
 
+/* Makes it a page, where the job is one: its body is hashed too. */
+static void keep_page(struct attempt *a, const struct message_job *job)
+{
+	size_t program = strlen(job->page_program) + 1, context = strlen(job->page_context) + 1;
+	size_t param = strlen(job->page_param) + 1;
+	char *text;
+
+	if (!job->page_context[0])
+		return;
+	a->page = calloc(1, sizeof *a->page + program + context + param);
+	if (!a->page)
+		BUG("out of memory for a page");
+	text = (char *)(a->page + 1);
+	a->page->program = memcpy(text, job->page_program, program);
+	a->page->context = memcpy(text + program, job->page_context, context);
+	a->page->param = memcpy(text + program + context, job->page_param, param);
+	sink_hash(&a->sink);
+}
+
 int attempt_begin(struct attempt *a, const struct message_job *job)
 {
 	struct err e;
@@ -194,6 +224,7 @@ int attempt_begin(struct attempt *a, const struct message_job *job)
 	keep_fail_if(a, job->fail_if);
 	response_begin(&a->response);
 	sink_begin(&a->sink, job->job, job->n, job->max_body_bytes);
+	keep_page(a, job);
 	if (request_apply(&a->request, a->easy, job, a->context->agent, &e) == 0) {
 		a->prepared = a->request.plain;
 		return 0;
@@ -338,71 +369,14 @@ static void note_lost_body(struct attempt *a)
 	a->ending.storage_error = a->sink.error;
 }
 
-/* ---- Judging ---- */
+/* ---- Telling ---- */
 
-bool attempt_wants_judging(const struct attempt *a)
-{
-	int status = a->response.status;
-
-	return a->fail_if && a->fail_if[0] && a->cause == CAUSE_RESPONSE && a->sink.stopped == CAUSE_RESPONSE &&
-	       status >= 200 && status <= 299;
-}
-
-static bool body_is_in_file(const struct attempt *a)
-{
-	return a->sink.size_bytes > MESSAGE_BODY_INLINE_MAX;
-}
-
-/* The body in its file. -1 with errno. */
-static int map_body(const struct attempt *a, void **map)
-{
-	int fd = sink_reopen(&a->sink);
-
-	if (fd < 0)
-		return -1;
-	*map = mmap(NULL, (size_t)a->sink.size_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-	close(fd);
-	return *map == MAP_FAILED ? -1 : 0;
-}
-
-static void fill_type(const struct attempt *a, struct attempt_texts *texts)
+void attempt_fill_type(const struct attempt *a, struct attempt_texts *texts)
 {
 	const char *type = a->ending.content_type;
 
 	text_printable(texts->content_type, sizeof texts->content_type, type, strlen(type), ATTEMPT_TYPE_CHARS);
 }
-
-void attempt_judge(struct attempt *a, struct judge *judge, struct attempt_texts *texts)
-{
-	int64_t size = a->sink.size_bytes;
-	bool mapped = body_is_in_file(a) && size <= JUDGE_BODY_MAX;
-	void *map = NULL;
-
-	if (mapped && map_body(a, &map)) {
-		a->cause = a->ending.stopped = CAUSE_STORAGE;
-		a->ending.storage_error = errno;
-		sink_remove(&a->sink);
-		return;
-	}
-	fill_type(a, texts);
-	if (judge_run(
-		judge,
-		&(struct judge_case){.program = a->fail_if,
-				     .status = a->response.status,
-				     .headers = response_text(&a->response),
-				     .content_type = texts->content_type,
-				     .body = mapped ? map : a->sink.data,
-				     .body_bytes = size,
-				     .bodiless = a->head || a->response.status == 204 || a->response.status == 205},
-		texts->verdict)) {
-		a->cause = CAUSE_SOFT_ERROR;
-		a->ending.verdict = texts->verdict;
-	}
-	if (mapped)
-		munmap(map, (size_t)size);
-}
-
-/* ---- Telling ---- */
 
 void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts)
 {
@@ -419,7 +393,7 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 	    .cause = a->cause,
 	    .status = a->response.status,
 	    .sent = a->sent,
-	    .body_in_file = whole && body_is_in_file(a),
+	    .body_in_file = whole && attempt_body_in_file(a),
 	    .http_version = http_version(a),
 	    .started_us = a->started_us,
 	    .first_byte_us = a->response.first_byte_us,
@@ -436,8 +410,12 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 	    .limit_reset_us = limits.reset_us,
 	    .limit_rate = limits.rate,
 	};
+	if (a->page && a->page->judged) {
+		m->has_page = true;
+		m->page = a->page->verdict.page;
+	}
 	outcome_timings(&e->marks, &m->timings);
-	fill_type(a, texts);
+	attempt_fill_type(a, texts);
 	if (whole && !m->body_in_file && a->sink.len > 0) {
 		m->body = a->sink.data;
 		m->body_bytes = a->sink.len;

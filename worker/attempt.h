@@ -19,6 +19,7 @@
 #include "worker/request.h"
 #include "worker/response.h"
 #include "worker/sink.h"
+#include "worker/verdict.h"
 
 #define ATTEMPT_TYPE_CHARS 200 /* of a Content-Type */
 
@@ -34,6 +35,13 @@ struct attempt_context {
 	int bodies_fd;
 };
 
+/* What a page of a run has besides; few jobs are one. */
+struct attempt_page {
+	struct verdict verdict;
+	bool judged;                           /* the verdict stands */
+	const char *program, *context, *param; /* the job's; they lie behind */
+};
+
 struct attempt {
 	uint64_t job;
 	uint32_t n;
@@ -47,7 +55,8 @@ struct attempt {
 	struct sink sink;
 	char *fail_if; /* the job's; "" where none */
 	size_t fail_if_cap;
-	enum cause stopped; /* by one of our callbacks, or on the daemon's word; CAUSE_RESPONSE where not */
+	struct attempt_page *page; /* NULL where it is none */
+	enum cause stopped;        /* by one of our callbacks, or on the daemon's word; CAUSE_RESPONSE where not */
 	bool sent, head;
 	bool decoding;    /* the body has begun */
 	bool from_public; /* a server at a public address supplied the URL */
@@ -81,12 +90,23 @@ struct attempt_texts {
 	char content_type[ATTEMPT_TYPE_CHARS * 4 + 1];
 };
 
-/* Of an attempt that has ended and whose body is safe. A good response whose job has a fail_if is judged before it is
- * told: its cause may become CAUSE_SOFT_ERROR (or CAUSE_STORAGE, where the body cannot be read again). */
+/* Of an attempt that has ended and whose body is safe. A good response is judged before it is told where its job has a
+ * fail_if or is a page: its cause may become CAUSE_SOFT_ERROR (or CAUSE_STORAGE, where the body cannot be read again).
+ */
 bool attempt_wants_judging(const struct attempt *a);
 void attempt_judge(struct attempt *a, struct judge *judge, struct attempt_texts *texts);
 
+/* Whether its body is too large to go inline. */
+static inline bool attempt_body_in_file(const struct attempt *a)
+{
+	return a->sink.size_bytes > MESSAGE_BODY_INLINE_MAX;
+}
+void attempt_fill_type(const struct attempt *a, struct attempt_texts *texts);
+
 /* Tells of it; borrows from both until the attempt begins again. */
 void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_texts *texts);
+
+/* It has been told of: gives back what it need not keep until it begins again. */
+void attempt_rest(struct attempt *a);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "lib/err.h"
 #include "lib/jobid.h"
@@ -43,6 +44,21 @@ void sink_begin(struct sink *s, uint64_t job, uint32_t n, int64_t max_bytes)
 	s->len = 0;
 	s->stopped = CAUSE_RESPONSE;
 	s->error = 0;
+}
+
+void sink_hash(struct sink *s)
+{
+	s->hash = XXH3_createState();
+	if (!s->hash || XXH3_128bits_reset(s->hash) != XXH_OK)
+		BUG("out of memory for a body's hash");
+}
+
+void sink_hash_get(const struct sink *s, uint64_t hash[2])
+{
+	XXH128_hash_t h = XXH3_128bits_digest(s->hash);
+
+	hash[0] = h.low64;
+	hash[1] = h.high64;
 }
 
 static int stop(struct sink *s, enum cause cause, int error)
@@ -151,6 +167,8 @@ int sink_write(struct sink *s, const void *p, size_t n)
 		s->size_bytes += (int64_t)n;
 		return stop(s, CAUSE_TOO_LARGE, 0);
 	}
+	if (s->hash)
+		XXH3_128bits_update(s->hash, p, n);
 	if (s->fd >= 0 || s->len + n > MESSAGE_BODY_INLINE_MAX)
 		return write_file(s, p, n);
 	reserve(s, s->len + n);
@@ -192,6 +210,8 @@ void sink_discard(struct sink *s)
 void sink_end(struct sink *s)
 {
 	s->len = 0;
+	XXH3_freeState(s->hash);
+	s->hash = NULL;
 	if (s->cap <= SINK_KEEP_CAP)
 		return;
 	free(s->data);

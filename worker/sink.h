@@ -10,6 +10,8 @@
 
 #include "lib/reason.h"
 
+struct XXH3_state_s;
+
 struct sink {
 	int bodies_fd; /* borrowed */
 	int fd;        /* the body's file; -1 while it is in memory */
@@ -20,8 +22,9 @@ struct sink {
 	int64_t started_bytes; /* whose writing to the disk has been started */
 	uint8_t *data;         /* the whole body, or its beginning where there is a file */
 	size_t len, cap;
-	enum cause stopped; /* CAUSE_RESPONSE while all is well; CAUSE_TOO_LARGE, CAUSE_STORAGE */
-	int error;          /* errno of a CAUSE_STORAGE */
+	struct XXH3_state_s *hash; /* of what was taken; NULL where nobody asks for it */
+	enum cause stopped;        /* CAUSE_RESPONSE while all is well; CAUSE_TOO_LARGE, CAUSE_STORAGE */
+	int error;                 /* errno of a CAUSE_STORAGE */
 };
 
 void sink_init(struct sink *s, int bodies_fd);
@@ -30,6 +33,10 @@ void sink_clear(struct sink *s);
 
 /* Starts on another body. The last one has been discarded or ended. */
 void sink_begin(struct sink *s, uint64_t job, uint32_t n, int64_t max_bytes);
+/* Has this body hashed as it comes. */
+void sink_hash(struct sink *s);
+/* The hash of a body that has been hashed (XXH3, 128 bits, the low ones first). */
+void sink_hash_get(const struct sink *s, uint64_t hash[2]);
 /* Takes bytes. Returns 0, or -1 when `stopped` tells why it takes no more. */
 int sink_write(struct sink *s, const void *p, size_t n);
 /* Whether the body lies in a file that has to be synced before anybody hears of it. */

@@ -2,8 +2,8 @@
  *
  *   start ─ look-up free? ─no─► waiting ─► in the multi handle ─► ended ─ body in a file? ─no──────────► safe
  *                          yes ──────────►                                 yes ─► synced by a thread ─►
- *   safe ─ fail_if? ─no──────────────► outcome
- *                    yes ─► judged ─►
+ *   safe ─ fail_if, or a page? ─no──────────────► outcome
+ *                               yes ─► judged ─►
  *
  * Judging comes last and right before the outcome: JUDGING without an OUTCOME is the job to blame (lib/message.h).
  * With its outcome the record goes back to the pool, handle, connection and buffers included. */
@@ -100,7 +100,7 @@ static void tell(struct xfers *all, struct xfer *x, struct attempt_texts *texts)
 
 	attempt_tell(&x->attempt, &m, texts);
 	all->settings.on_outcome(&m, all->settings.arg);
-	sink_end(&x->attempt.sink);
+	attempt_rest(&x->attempt);
 	HASH_DEL(all->open, x);
 	STAILQ_INSERT_HEAD(&all->pool, x, entry);
 }

@@ -24,8 +24,8 @@ struct xfer_settings {
 	/* Borrows the message. Never called from a callback of libcurl's; a job may end before xfers_start() returns.
 	 */
 	void (*on_outcome)(const struct message_outcome *m, void *arg);
-	/* This job's fail_if is about to run. Sends it on at once; false while that is not possible: it will be asked
-	 * again at the end of another turn. */
+	/* This job's body is about to be judged. Sends it on at once; false while that is not possible: it will be
+	 * asked again at the end of another turn. */
 	bool (*on_judging)(const struct message_judging *m, void *arg);
 	void *arg;
 };

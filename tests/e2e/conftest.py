@@ -8,6 +8,7 @@ from harness.daemon import Daemon, Scratch, run
 from harness.gate import Gate
 from harness.process import BUILD, environment
 from harness.servers import Apisim, Httpbin, Nghttpd, Nginx
+from harness.worker import Hostile, Worker
 
 # No test may hang the run; the slowest take a twentieth of this where nothing else runs.
 TEST_TIMEOUT_S = 600
@@ -129,6 +130,66 @@ def gate():
     yield server
     server.open()
     server.close()
+
+
+@pytest.fixture
+def make_worker():
+    workers = []
+
+    def make(**options):
+        workers.append(Worker(**options))
+        return workers[-1]
+
+    yield make
+    for worker in workers:
+        worker.close()
+
+
+@pytest.fixture
+def worker(make_worker):
+    return make_worker()
+
+
+@pytest.fixture
+def serve():
+    """serve(behave) starts a server that runs behave(connection) for each connection."""
+    servers = []
+
+    def start(behave, **options):
+        servers.append(Hostile(behave, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def say(serve):
+    """say(bytes) is a server that answers each connection's first request with these bytes and closes."""
+
+    def start(*parts):
+        def behave(c):
+            c.request()
+            c.say(*parts)
+
+        return serve(behave).url
+
+    return start
+
+
+@pytest.fixture
+def answer(serve):
+    """answer(body, ...) is a server that answers every request with it."""
+
+    def start(body, **options):
+        def behave(c):
+            while c.request():
+                c.answer(body, **options)
+
+        return serve(behave).url
+
+    return start
 
 
 def session_server(kind):

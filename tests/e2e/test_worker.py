@@ -18,53 +18,7 @@ import pytest
 
 from harness.process import BUILD, alive, environment, memory_kib, wait_until
 from harness.servers import make_certificate
-from harness.worker import ALIVE, CANCEL, CAPACITY, HELLO, JOB, JUDGING, OUTCOME, STOP, Hostile, Worker, boot_us, frame, sanitized
-
-
-@pytest.fixture
-def make_worker():
-    workers = []
-
-    def make(**options):
-        workers.append(Worker(**options))
-        return workers[-1]
-
-    yield make
-    for worker in workers:
-        worker.close()
-
-
-@pytest.fixture
-def worker(make_worker):
-    return make_worker()
-
-
-@pytest.fixture
-def serve():
-    """serve(behave) starts a server that runs behave(connection) for each connection."""
-    servers = []
-
-    def start(behave, **options):
-        servers.append(Hostile(behave, **options))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-@pytest.fixture
-def say(serve):
-    """say(bytes) is a server that answers each connection's first request with these bytes and closes."""
-
-    def start(*parts):
-        def behave(c):
-            c.request()
-            c.say(*parts)
-
-        return serve(behave).url
-
-    return start
+from harness.worker import ALIVE, CANCEL, CAPACITY, HELLO, JOB, JUDGING, OUTCOME, STOP, Worker, boot_us, frame, sanitized
 
 
 def echo(c):
@@ -286,20 +240,6 @@ def test_an_outcome_without_a_response_tells_no_limits(worker):
 
 
 # ---- Soft errors ----
-
-
-@pytest.fixture
-def answer(serve):
-    """answer(body, ...) is a server that answers every request with it."""
-
-    def start(body, **options):
-        def behave(c):
-            while c.request():
-                c.answer(body, **options)
-
-        return serve(behave).url
-
-    return start
 
 
 def test_an_error_that_only_the_body_tells_is_a_soft_error_with_its_text_and_body(worker, answer):

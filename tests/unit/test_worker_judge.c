@@ -37,7 +37,7 @@ static int destroy(void **arg)
 
 static bool judge_body(const char *program, const char *body, size_t n)
 {
-	const struct judge_case c = {.program = program,
+	const struct judge_case c = {.fail_if = program,
 				     .status = 202,
 				     .headers = HEAD,
 				     .content_type = "",
@@ -142,7 +142,7 @@ static void a_body_that_is_not_json_is_an_error_that_says_so(void **arg)
 	    {"empty", "nonsense", "the body is not JSON: Invalid literal at EOF at line 1, column 8"},
 	};
 	struct judge_case html = {
-	    .program = ".", .headers = "", .content_type = "text/html", .body = "<p>", .body_bytes = 3};
+	    .fail_if = ".", .headers = "", .content_type = "text/html", .body = "<p>", .body_bytes = 3};
 
 	(void)arg;
 	CHECK_ALL(table);
@@ -165,11 +165,11 @@ static void json_nested_too_deep_is_refused(void **arg)
 static void a_response_that_has_no_body_by_nature_is_judged_without(void **arg)
 {
 	struct judge_case c = {
-	    .program = ".message", .status = 204, .headers = HEAD, .content_type = "", .bodiless = true};
+	    .fail_if = ".message", .status = 204, .headers = HEAD, .content_type = "", .bodiless = true};
 
 	(void)arg;
 	assert_false(judge_run(judge, &c, text));
-	c.program = "$status != 200";
+	c.fail_if = "$status != 200";
 	assert_true(judge_run(judge, &c, text));
 }
 
@@ -186,7 +186,7 @@ static void a_program_that_does_not_compile_is_told_each_time(void **arg)
 static void a_body_beyond_the_bound_is_not_looked_at(void **arg)
 {
 	struct judge_case c = {
-	    .program = "empty", .headers = HEAD, .content_type = "", .body_bytes = JUDGE_BODY_MAX + 1};
+	    .fail_if = "empty", .headers = HEAD, .content_type = "", .body_bytes = JUDGE_BODY_MAX + 1};
 
 	(void)arg;
 	assert_true(judge_run(judge, &c, text));
