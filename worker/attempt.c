@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/printable.h"
 #include "worker/multi.h"
 #include "worker/ratelimit.h"
-#include "worker/text.h"
 
 /* ---- What libcurl tells while it lasts ---- */
 

@@ -10,16 +10,16 @@
 #include <sys/socket.h>
 
 #include "lib/err.h"
+#include "lib/judge.h"
 #include "lib/message.h"
+#include "lib/verdict.h"
 #include "worker/decode.h"
-#include "worker/judge.h"
 #include "worker/lookup.h"
 #include "worker/outcome.h"
 #include "worker/policy.h"
 #include "worker/request.h"
 #include "worker/response.h"
 #include "worker/sink.h"
-#include "worker/verdict.h"
 
 #define ATTEMPT_TYPE_CHARS 200 /* of a Content-Type */
 

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/printable.h"
 #include "lib/units.h"
-#include "worker/text.h"
 
 #define SNIPPET_CHARS 200
 #define SNIPPET_LOOK  1024 /* bytes looked at for it */

@@ -18,8 +18,8 @@
 #include <uthash.h>
 
 #include "lib/clock.h"
+#include "lib/judge.h"
 #include "worker/attempt.h"
-#include "worker/judge.h"
 #include "worker/multi.h"
 #include "worker/syncer.h"
 

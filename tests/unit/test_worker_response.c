@@ -9,7 +9,7 @@
 
 #include "lib/message.h"
 #include "worker/response.h"
-#include "worker/text.h"
+#include "lib/printable.h"
 
 /* Feeds lines that end with \n; returns what the last one returned. */
 static int feed(struct response *r, const char *lines)

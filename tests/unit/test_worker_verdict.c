@@ -10,10 +10,10 @@
 #include <cmocka.h>
 #include <xxhash.h>
 
-#include "worker/judge.h"
+#include "lib/judge.h"
+#include "lib/totals.h"
+#include "lib/verdict_body.h"
 #include "worker/sink.h"
-#include "worker/totals.h"
-#include "worker/verdict_body.h"
 
 #define URL "https://api.example.org/v1/cats?page=2"
 

@@ -3,8 +3,8 @@
  *
  * A program that never ends holds up its worker, and one that needs too much memory ends it (libjq cannot go on): who
  * calls this has said before whose body it is, so that the daemon blames the right job. */
-#ifndef FANOUT_WORKER_JUDGE_H
-#define FANOUT_WORKER_JUDGE_H
+#ifndef FANOUT_LIB_JUDGE_H
+#define FANOUT_LIB_JUDGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

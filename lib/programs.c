@@ -1,5 +1,5 @@
 /* A list, the one used last first: there are few, and the first is nearly always it. */
-#include "worker/programs.h"
+#include "lib/programs.h"
 
 #include <jq.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #include "lib/err.h"
 #include "lib/jq.h"
-#include "worker/judge.h"
+#include "lib/judge.h"
 
 struct kept {
 	struct program program;

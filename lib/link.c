@@ -3,7 +3,7 @@
  * that, up to the next comma outside of <> and quotes. So `<a> rel=next, <b>; rel=next` has one link.
  *
  * A field is copied, so that quoted strings are unescaped where they stand. */
-#include "worker/link.h"
+#include "lib/link.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -11,8 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/head.h"
 #include "lib/url.h"
-#include "worker/head.h"
 
 struct span {
 	const char *p;

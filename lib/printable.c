@@ -1,5 +1,5 @@
 /* Making remote text printable. Knows Unicode's dangerous characters and no encoding but UTF-8. */
-#include "worker/text.h"
+#include "lib/printable.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Link header fields (RFC 8288): where a response says that other pages are. Whatever a server wrote there is read as
  * far as it can be, in linear time; what breaks the grammar is passed over. Knows no page and no transfer. */
-#ifndef FANOUT_WORKER_LINK_H
-#define FANOUT_WORKER_LINK_H
+#ifndef FANOUT_LIB_LINK_H
+#define FANOUT_LIB_LINK_H
 
 #include <stddef.h>
 

@@ -1,13 +1,13 @@
 /* Heads. What they tell of totals is in totals.c. */
-#include "worker/verdict.h"
+#include "lib/verdict.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "worker/complaint.h"
-#include "worker/head.h"
-#include "worker/link.h"
-#include "worker/totals.h"
+#include "lib/complaint.h"
+#include "lib/head.h"
+#include "lib/link.h"
+#include "lib/totals.h"
 
 void verdict_begin(struct verdict *v)
 {

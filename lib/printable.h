@@ -1,6 +1,6 @@
 /* Text that came from a server, made fit for a terminal, a log and JSON. */
-#ifndef FANOUT_WORKER_TEXT_H
-#define FANOUT_WORKER_TEXT_H
+#ifndef FANOUT_LIB_PRINTABLE_H
+#define FANOUT_LIB_PRINTABLE_H
 
 #include <stdbool.h>
 #include <stddef.h>

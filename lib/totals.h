@@ -1,6 +1,6 @@
 /* How many pages or items there are, as responses tell it in their heads. -1: not told, or nonsense. */
-#ifndef FANOUT_WORKER_TOTALS_H
-#define FANOUT_WORKER_TOTALS_H
+#ifndef FANOUT_LIB_TOTALS_H
+#define FANOUT_LIB_TOTALS_H
 
 #include <stddef.h>
 #include <stdint.h>

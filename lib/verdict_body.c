@@ -1,16 +1,16 @@
 /* Strict where guessing would lose pages: an expression of a recipe that gives what cannot be meant fails its page,
  * with the expression's name. null is "not told" everywhere, for that is what a missing member is. */
-#include "worker/verdict_body.h"
+#include "lib/verdict_body.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "lib/complaint.h"
 #include "lib/err.h"
+#include "lib/totals.h"
 #include "lib/units.h"
-#include "worker/complaint.h"
-#include "worker/totals.h"
 
 #define EXACT_MAX 9007199254740992.0 /* 2^53: beyond, jq's numbers are not what the server wrote */
 

@@ -1,7 +1,7 @@
 /* Strict: a total that is too small ends a run early, and one too large fails it. */
 #define _GNU_SOURCE 1
 
-#include "worker/totals.h"
+#include "lib/totals.h"
 
 #include <curl/curl.h>
 #include <stdbool.h>
@@ -9,8 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "worker/head.h"
-#include "worker/link.h"
+#include "lib/head.h"
+#include "lib/link.h"
 
 #define DIGITS_MAX 16
 #define COUNT_MAX  (INT64_C(1) << 53) /* what JSON can have, too */

@@ -1,12 +1,12 @@
 /* Why a response is an error although its status is none, in words: from jq's values or our own, printable and short.
  */
-#ifndef FANOUT_WORKER_COMPLAINT_H
-#define FANOUT_WORKER_COMPLAINT_H
+#ifndef FANOUT_LIB_COMPLAINT_H
+#define FANOUT_LIB_COMPLAINT_H
 
 #include <jv.h>
 #include <stdbool.h>
 
-#include "worker/judge.h"
+#include "lib/judge.h"
 
 /* Both write to `text` (JUDGE_TEXT_SIZE bytes) and return true, for that is what is an error. */
 bool complain(char *text, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,7 +1,7 @@
 /* Knows jq's values, and no program. */
 #define _GNU_SOURCE 1
 
-#include "worker/envelope.h"
+#include "lib/envelope.h"
 
 #include <ctype.h>
 #include <jq.h>

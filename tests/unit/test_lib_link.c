@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "worker/head.h"
-#include "worker/link.h"
+#include "lib/head.h"
+#include "lib/link.h"
 
 #define URL "https://api.example.org/v1/cats?page=2"
 #define API "https://api.example.org"

@@ -1,6 +1,6 @@
 /* The head of a response as response_text() has it: the values of a field by its name. */
-#ifndef FANOUT_WORKER_HEAD_H
-#define FANOUT_WORKER_HEAD_H
+#ifndef FANOUT_LIB_HEAD_H
+#define FANOUT_LIB_HEAD_H
 
 #include <stdbool.h>
 #include <stddef.h>

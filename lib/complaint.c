@@ -1,10 +1,10 @@
 /* Knows no program and no response. */
-#include "worker/complaint.h"
+#include "lib/complaint.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "worker/text.h"
+#include "lib/printable.h"
 
 static void put(char *text, const char *p, size_t n)
 {

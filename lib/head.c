@@ -1,7 +1,7 @@
 /* Fields by name. A line that begins with white space belongs to the one before (RFC 9112, section 5.2). */
 #define _GNU_SOURCE 1
 
-#include "worker/head.h"
+#include "lib/head.h"
 
 #include <string.h>
 #include <strings.h>

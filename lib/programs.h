@@ -1,6 +1,6 @@
 /* Compiled jq programs, by least recent use: a batch's jobs all bring the same one. */
-#ifndef FANOUT_WORKER_PROGRAMS_H
-#define FANOUT_WORKER_PROGRAMS_H
+#ifndef FANOUT_LIB_PROGRAMS_H
+#define FANOUT_LIB_PROGRAMS_H
 
 #include <stdbool.h>
 

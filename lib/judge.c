@@ -1,7 +1,7 @@
 /* Running jq: the body is read once, fail_if comes first, and all of it is bounded in memory. */
 #define _GNU_SOURCE 1
 
-#include "worker/judge.h"
+#include "lib/judge.h"
 
 #include <fcntl.h>
 #include <jq.h>
@@ -11,12 +11,12 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "lib/complaint.h"
+#include "lib/envelope.h"
 #include "lib/err.h"
+#include "lib/programs.h"
 #include "lib/units.h"
-#include "worker/complaint.h"
-#include "worker/envelope.h"
-#include "worker/programs.h"
-#include "worker/verdict_body.h"
+#include "lib/verdict_body.h"
 
 /* What a run may take beyond what the process has: jq holds JSON in about ten times its bytes, and copies. */
 #define MEMORY_BASE   ((rlim_t)256 << 20)

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "worker/judge.h"
+#include "lib/judge.h"
 
 #define HEAD                                                                                           \
 	"HTTP/1.1 200 OK\nContent-Type: application/json\nX-Error: out of cats\nVia: a\nVIA:  b \nno " \

@@ -1,6 +1,6 @@
 /* A response in jq's hands: what programs are given. */
-#ifndef FANOUT_WORKER_ENVELOPE_H
-#define FANOUT_WORKER_ENVELOPE_H
+#ifndef FANOUT_LIB_ENVELOPE_H
+#define FANOUT_LIB_ENVELOPE_H
 
 #include <jv.h>
 #include <stdint.h>

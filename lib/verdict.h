@@ -1,7 +1,7 @@
 /* What a page says: first from its body, by its recipe's program (verdict_body.h), then from the head of its response,
  * where that tells more. Knows no transfer and runs no program. */
-#ifndef FANOUT_WORKER_VERDICT_H
-#define FANOUT_WORKER_VERDICT_H
+#ifndef FANOUT_LIB_VERDICT_H
+#define FANOUT_LIB_VERDICT_H
 
 #include <stdbool.h>
 #include <stddef.h>
