@@ -27,10 +27,17 @@ static const char after[] = "\n| ., break $fail_if";
 static const char page_before[] = "label $page_end | def stderr: .; def halt: error(\"halt is not for recipes\"); "
 				  "def halt_error: error; def halt_error($code): error;\n";
 static const char page_after[] = "\n| ., break $page_end";
+static const char items_before[] = "def stderr: .; def halt: error(\"halt is not for recipes\"); "
+				   "def halt_error: error; def halt_error($code): error;\n";
+static const char expr_before[] = ". as {$body, $headers, $status, $page, $vars} | def stderr: .; def halt: .; "
+				  "def halt_error: error; def halt_error($code): error; $body |\n";
 
+#define FILE_MOST 140 /* bytes of its name in a complaint, the last ones */
+
+/* The first that jq has; the others follow from it. */
 struct complaint {
-	struct err *e;
-	bool told; /* the first is kept, the others follow from it */
+	char words[300]; /* "" none */
+	int line;        /* of the user's text, from 1; 0 or less where that is not known */
 };
 
 static jv on_input(jq_state *jq, void *arg)
@@ -90,34 +97,27 @@ static void put_words(char *out, size_t size, const char *text, size_t n)
 }
 
 /* "jq: error: syntax error, unexpected $end (Unix shell quoting issues?) at <top-level>, line 4:\n.a[   " becomes
- * "syntax error, unexpected end of the program (line 3)". */
-static void tell(const char *said, struct err *e)
+ * "syntax error, unexpected end of the program", line 3. */
+static void tell(const char *said, struct complaint *c)
 {
 	static const char place[] = " at <top-level>, line ", advice[] = " (Unix shell quoting issues?)";
 	const char *what = past(said, "jq: error: ");
 	const char *at = strstr(what, place);
 	const char *stop = at ? at : what + strcspn(what, "\n");
 	const char *cut = strstr(what, advice);
-	int line = at ? atoi(at + sizeof place - 1) - 1 : 0;
-	char words[300];
 
 	if (cut && cut < stop)
 		stop = cut;
-	put_words(words, sizeof words, what, (size_t)(stop - what));
-	if (line > 1)
-		err_set(e, ERR_INPUT, NULL, "%s (line %d)", words, line);
-	else
-		err_set(e, ERR_INPUT, NULL, "%s", words);
+	put_words(c->words, sizeof c->words, what, (size_t)(stop - what));
+	c->line = at ? atoi(at + sizeof place - 1) - 1 : 0;
 }
 
 static void on_complaint(void *arg, jv message)
 {
 	struct complaint *c = arg;
 
-	if (!c->told && jv_get_kind(message) == JV_KIND_STRING) {
-		tell(jv_string_value(message), c->e);
-		c->told = true;
-	}
+	if (!c->words[0] && jv_get_kind(message) == JV_KIND_STRING)
+		tell(jv_string_value(message), c);
 	jv_free(message);
 }
 
@@ -144,19 +144,17 @@ static int compile_at_home_nowhere(jq_state *jq, const char *program)
 	return ok;
 }
 
-static jq_state *compile(const char *program, struct err *e)
+static jq_state *compile(const char *program, struct complaint *c)
 {
-	struct complaint complaint = {.e = e};
 	jq_state *jq = jq_init();
 
-	err_set(e, ERR_SYSTEM, NULL, "jq cannot be started");
 	if (!jq)
 		return NULL;
 	jq_set_attr(jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
 	jq_set_input_cb(jq, on_input, NULL);
 	jq_set_debug_cb(jq, on_debug, NULL);
 	jq_set_nomem_handler(jq, on_no_memory, NULL);
-	jq_set_error_cb(jq, on_complaint, &complaint);
+	jq_set_error_cb(jq, on_complaint, c);
 	if (!compile_at_home_nowhere(jq, program)) {
 		jq_teardown(&jq);
 		return NULL;
@@ -165,18 +163,32 @@ static jq_state *compile(const char *program, struct err *e)
 	return jq;
 }
 
-static jq_state *compile_with(const char *prefix, const char *text, const char *suffix, struct err *e)
+/* NULL with `c`, where jq has something to say. */
+static jq_state *compile_between(const char *prefix, const char *text, const char *suffix, struct complaint *c)
 {
 	char *program = malloc(strlen(prefix) + strlen(text) + strlen(suffix) + 1);
 	jq_state *jq;
 
-	if (!program) {
-		err_set(e, ERR_SYSTEM, NULL, "out of memory for a jq program");
+	*c = (struct complaint){0};
+	if (!program)
 		return NULL;
-	}
 	strcpy(stpcpy(stpcpy(program, prefix), text), suffix);
-	jq = compile(program, e);
+	jq = compile(program, c);
 	free(program);
+	return jq;
+}
+
+static jq_state *compile_with(const char *prefix, const char *text, const char *suffix, struct err *e)
+{
+	struct complaint c;
+	jq_state *jq = compile_between(prefix, text, suffix, &c);
+
+	if (!jq && !c.words[0])
+		err_set(e, ERR_SYSTEM, NULL, "jq cannot be started");
+	else if (!jq && c.line > 1)
+		err_set(e, ERR_INPUT, NULL, "%s (line %d)", c.words, c.line);
+	else if (!jq)
+		err_set(e, ERR_INPUT, NULL, "%s", c.words);
 	return jq;
 }
 
@@ -206,4 +218,34 @@ struct jq_state *jq_page_compile(const char *text, struct err *e)
 		return NULL;
 	}
 	return compile_with(page_before, text, page_after, e);
+}
+
+struct jq_state *jq_items_compile(const char *text, struct err *e)
+{
+	if (strlen(text) > JQ_PAGE_MAX) {
+		err_set(e, ERR_INPUT, NULL, "the program is longer than %u bytes", JQ_PAGE_MAX);
+		return NULL;
+	}
+	return compile_with(items_before, text, "", e);
+}
+
+int jq_expr_check(const char *text, const char *file, unsigned line, const char *name, struct err *e)
+{
+	struct complaint c;
+	jq_state *jq = compile_between(expr_before, text, "", &c);
+
+	if (jq) {
+		jq_teardown(&jq);
+		return 0;
+	}
+	if (!c.words[0])
+		return err_set(e, ERR_SYSTEM, NULL, "jq cannot be started");
+	if (c.line > 1)
+		line += (unsigned)c.line - 1;
+	if (strlen(file) > FILE_MOST)
+		file += strlen(file) - FILE_MOST;
+	err_set(e, ERR_INPUT, "jq(1) explains the language", "%s:%u: %s: %.200s", file, line, name, c.words);
+	if (e)
+		e->line = line;
+	return -1;
 }

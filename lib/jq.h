@@ -27,5 +27,11 @@ int jq_program_check(const char *text, struct err *e);
 /* The same for the program of a page (recipe_program() in lib/recipe.h), whose input is an object of body, headers,
  * status, page and vars as it stands. Its expressions have been checked by themselves. */
 struct jq_state *jq_page_compile(const char *text, struct err *e);
+/* recipe_items_program(): the same, with any number of outputs, the items. What is raised ends them: an invalid value
+ * with a message. A run is to be continued until it has no more: dropped within a path expression, libjq aborts. */
+struct jq_state *jq_items_compile(const char *text, struct err *e);
+/* Whether one expression of a recipe compiles. What is wrong with it is told as "FILE:LINE: NAME: what", LINE (also
+ * e->line) that of the fault, where the expression begins at `line`. */
+int jq_expr_check(const char *text, const char *file, unsigned line, const char *name, struct err *e);
 
 #endif
