@@ -159,6 +159,36 @@ static void credentials_move_out_of_the_url(void **state)
 	spec_jobs_free(j);
 }
 
+/* The commonest way to write a job is read without the JSON library: all others must lead to the same place. */
+static void a_plain_line_is_read_as_any_other(void **state)
+{
+	static const char *const lines[] = {
+	    "{\"url\":\"http://u:p@h:8080/a?b=%20#c\"}",
+	    "{\"url\": \"http://u:p@h:8080/a?b=%20#c\"}",
+	    "{\"\\u0075rl\":\"http://u:p@h:8080/a?b=%20#c\"}",
+	    "{\"url\":\"http:\\/\\/u:p@h:8080\\/a?b=%20#c\"}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+		struct spec_jobs *j = jobs(lines[i]);
+		const struct store_job_new *n = only(j);
+
+		assert_string_equal(n->url, "http://h:8080/a?b=%20#c");
+		assert_string_equal(n->limit_key, "h:8080");
+		assert_string_equal(n->user, "u:p");
+		assert_null(n->method);
+		assert_null(n->options);
+		assert_null(n->headers);
+		assert_false(n->has_body);
+		spec_jobs_free(j);
+	}
+	refused("{\"url\":\"ftp://h/\"}", "\"url\": ");
+	refused("{\"url\":\"\"}", "\"url\": ");
+	refused("{\"url\":\"http://h/\",\"url\":\"http://h/\"}", "duplicate");
+	refused("{\"url\":\"}", "JSON");
+}
+
 /* The second of two URLs with one authority takes a shorter way: it must lead to the same place. */
 static void a_remembered_authority_changes_nothing(void **state)
 {
@@ -785,6 +815,7 @@ int main(void)
 	    cmocka_unit_test(a_member_inside_a_body_is_not_taken_for_the_body),
 	    cmocka_unit_test(bytes_come_as_base64),
 	    cmocka_unit_test(credentials_move_out_of_the_url),
+	    cmocka_unit_test(a_plain_line_is_read_as_any_other),
 	    cmocka_unit_test(a_remembered_authority_changes_nothing),
 	    cmocka_unit_test(what_is_wrong_is_told_with_the_member),
 	    cmocka_unit_test(headers_that_could_smuggle_are_refused),
