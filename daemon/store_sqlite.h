@@ -159,6 +159,8 @@ struct store {
 	sqlite3 *db;
 	struct {
 		sqlite3_stmt *s;
+		struct stmt_bound *bound;
+		int count; /* of parameters */
 		bool busy;
 	} stmts[STMT_COUNT];
 	struct store_listener listener;

@@ -1,6 +1,7 @@
-/* The table of statements and how one is used. Every statement binds all its parameters each time, in order, so nothing
- * of an earlier use can leak into a later one; a count that does not fit is a bug and says so. Texts are bound without
- * a copy: they live until stmt_end. */
+/* The table of statements and how one is used. Every statement is given all its parameters each time, in order, so
+ * nothing of an earlier use can leak into a later one; a count that does not fit is a bug and says so. Most numbers of
+ * a row are those of the row before, and a parameter keeps what it was bound to: SQLite is not told again. Texts are
+ * bound without a copy: they live until stmt_end. */
 #include "daemon/store_stmt.h"
 
 #include <string.h>
@@ -276,48 +277,73 @@ int store_stmts_prepare(struct store *st, struct err *e)
 			store_sql_error(st, rc, e);
 			return -1;
 		}
+		st->stmts[id].count = sqlite3_bind_parameter_count(st->stmts[id].s);
+		st->stmts[id].bound = calloc((size_t)st->stmts[id].count + 1, sizeof *st->stmts[id].bound);
+		if (!st->stmts[id].bound)
+			abort();
 	}
 	return 0;
 }
 
 void store_stmts_finalize(struct store *st)
 {
-	for (enum stmt_id id = 0; id < STMT_COUNT; id++)
+	for (enum stmt_id id = 0; id < STMT_COUNT; id++) {
 		sqlite3_finalize(st->stmts[id].s);
+		free(st->stmts[id].bound);
+	}
 }
 
 void stmt_begin(struct stmt *q, struct store *st, enum stmt_id id)
 {
-	*q = (struct stmt){.st = st, .s = st->stmts[id].s, .id = id};
+	*q = (struct stmt){.st = st, .s = st->stmts[id].s, .id = id, .count = st->stmts[id].count};
 	if (!st->stmts[id].busy) {
 		st->stmts[id].busy = true;
+		q->bound = st->stmts[id].bound;
 		return;
 	}
 	if (prepare(st, id, &q->s) != SQLITE_OK)
 		BUG("statement %d cannot be prepared twice: %s", (int)id, sqlite3_errmsg(st->db));
 }
 
+/* Moves on to the next parameter. False when it is bound to that already. */
+static bool next(struct stmt *q, enum stmt_kind kind, int64_t v)
+{
+	struct stmt_bound *b = q->bound ? &q->bound[q->at] : NULL;
+
+	if (q->at++ == q->count)
+		BUG("statement %d takes %d parameters, and got more", (int)q->id, q->count);
+	if (!b)
+		return true;
+	if (kind != STMT_KIND_ELSE && b->kind == kind && b->v == v)
+		return false;
+	*b = (struct stmt_bound){.v = v, .kind = kind};
+	return true;
+}
+
 void stmt_int(struct stmt *q, int64_t v)
 {
-	sqlite3_bind_int64(q->s, ++q->at, v);
+	if (next(q, STMT_KIND_INT, v))
+		sqlite3_bind_int64(q->s, q->at, v);
 }
 
 void stmt_null(struct stmt *q)
 {
-	sqlite3_bind_null(q->s, ++q->at);
+	if (next(q, STMT_KIND_NULL, 0))
+		sqlite3_bind_null(q->s, q->at);
 }
 
 void stmt_text(struct stmt *q, const char *text)
 {
-	if (text)
-		sqlite3_bind_text(q->s, ++q->at, text, (int)strlen(text), SQLITE_STATIC);
-	else
-		sqlite3_bind_null(q->s, ++q->at);
+	if (!text)
+		stmt_null(q);
+	else if (next(q, STMT_KIND_ELSE, 0))
+		sqlite3_bind_text(q->s, q->at, text, (int)strlen(text), SQLITE_STATIC);
 }
 
 void stmt_blob(struct stmt *q, const void *p, size_t n)
 {
-	sqlite3_bind_blob(q->s, ++q->at, n ? p : "", (int)n, SQLITE_STATIC);
+	if (next(q, STMT_KIND_ELSE, 0))
+		sqlite3_bind_blob(q->s, q->at, n ? p : "", (int)n, SQLITE_STATIC);
 }
 
 int stmt_step(struct stmt *q)
@@ -334,8 +360,8 @@ int stmt_step(struct stmt *q)
 
 void stmt_end(struct stmt *q)
 {
-	if (q->at != sqlite3_bind_parameter_count(q->s))
-		BUG("statement %d takes %d parameters, got %d", (int)q->id, sqlite3_bind_parameter_count(q->s), q->at);
+	if (q->at != q->count)
+		BUG("statement %d takes %d parameters, got %d", (int)q->id, q->count, q->at);
 	if (q->s != q->st->stmts[q->id].s) {
 		sqlite3_finalize(q->s);
 		return;

@@ -139,11 +139,19 @@ enum stmt_id {
 
 struct store;
 
+/* What a parameter is bound to, from one use to the next. */
+enum stmt_kind { STMT_KIND_ELSE, STMT_KIND_INT, STMT_KIND_NULL };
+struct stmt_bound {
+	int64_t v;
+	enum stmt_kind kind;
+};
+
 struct stmt {
 	struct store *st;
 	sqlite3_stmt *s;
+	struct stmt_bound *bound; /* NULL: not kept */
 	enum stmt_id id;
-	int at; /* parameters put so far */
+	int at, count; /* parameters put so far, and in all */
 };
 
 int store_stmts_prepare(struct store *st, struct err *e);

@@ -55,11 +55,67 @@ static void a_statement_in_use_is_prepared_anew_for_the_time(void **state)
 	assert_false(r->st->stmts[STMT_BATCH_GET].busy);
 }
 
+static void put_job(struct room *r, int64_t id, bool chained, int64_t chain, const char *tag)
+{
+	struct stmt q;
+
+	stmt_begin(&q, r->st, STMT_JOB_INSERT);
+	stmt_int(&q, id);
+	stmt_int(&q, 7);
+	if (chained)
+		stmt_int(&q, chain);
+	else
+		stmt_null(&q);
+	stmt_int(&q, 1);
+	stmt_text(&q, "http://h/");
+	stmt_text(&q, NULL);
+	stmt_text(&q, tag);
+	for (int i = 0; i < 4; i++)
+		stmt_null(&q);
+	assert_int_equal(stmt_run(&q), 0);
+}
+
+/* A parameter stays bound to what it was; the statement is told only what differs. */
+static void a_row_has_nothing_of_the_row_before(void **state)
+{
+	static const struct {
+		bool chained;
+		int64_t chain;
+		const char *tag;
+	} rows[] = {{true, 5, "a"}, {true, 5, NULL}, {false, 0, NULL}, {false, 0, "b"},
+		    {true, 0, "b"}, {true, 5, "c"},  {false, 0, "c"},  {true, 0, NULL}};
+	struct room *r = *state;
+	struct stmt forget;
+
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		char *tag = rows[i].tag ? strdup(rows[i].tag) : NULL;
+
+		put_job(r, (int64_t)i + 1, rows[i].chained, rows[i].chain, tag);
+		free(tag);
+	}
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct stmt q;
+
+		stmt_begin(&q, r->st, STMT_JOB_REQUEST);
+		stmt_int(&q, (int64_t)i + 1);
+		assert_int_equal(stmt_step(&q), 1);
+		assert_int_equal(col_null(&q, 2), !rows[i].chained);
+		assert_int_equal(col_int(&q, 2), rows[i].chain);
+		assert_string_equal(col_text(&q, 16), rows[i].tag ? rows[i].tag : "");
+		stmt_end(&q);
+	}
+	stmt_begin(&forget, r->st, STMT_JOBS_DELETE);
+	stmt_int(&forget, 1);
+	stmt_int(&forget, sizeof rows / sizeof *rows);
+	assert_int_equal(stmt_run(&forget), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(no_statement_reads_a_whole_table_or_sorts),
 	    TEST(a_statement_in_use_is_prepared_anew_for_the_time),
+	    TEST(a_row_has_nothing_of_the_row_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
