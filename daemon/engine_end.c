@@ -255,7 +255,7 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	en->ending++;
 	en->stats.outcomes++;
 	j->op.end = (struct store_attempt_end){
-	    .op.done = on_ended,
+	    .op = {.done = on_ended, .patient = true},
 	    .outcome = o,
 	    .started_wall_us = started,
 	    .first_byte_wall_us = o->first_byte_us ? engine_wall_us(o->first_byte_us) : 0,

@@ -211,7 +211,7 @@ static void job_open(struct engine_job *j, void (*done)(struct store_op *op, con
 	int64_t now_us = clock_boot_us();
 
 	j->op.open = (struct store_attempt_open){
-	    .op.done = done,
+	    .op = {.done = done, .patient = j->phase == PHASE_STAGING},
 	    .job = j->sched.id,
 	    .granted_us = engine_wall_us(now_us),
 	    .granted_boot_us = now_us,

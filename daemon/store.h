@@ -32,6 +32,7 @@ struct store;
 struct store_op {
 	void (*done)(struct store_op *op, const struct err *e); /* e is NULL on success */
 	struct store_op *next;                                  /* the store's */
+	bool patient; /* nobody waits for it: under load its commit may take a few ms longer */
 };
 
 /* ---- what is stored ---- */

@@ -120,6 +120,7 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 		return;
 	o = store_open_add(st, a->job);
 	open_note(o, a, &req, &j);
+	st->opening++;
 	o->boot = st->boot;
 	a->n = o->n;
 	store_count(st, b, JOB_QUEUED, -1);

@@ -218,8 +218,19 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!store_sync_busy(st->sync))
+	if (!store_sync_busy(st->sync) && !store_tx_can_wait(st))
 		store_tx_commit(st);
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *st = arg;
+	struct timeval rest = {.tv_usec = STORE_TX_PATIENT_US - STORE_TX_AGE_US};
+
+	if (store_tx_can_wait(st))
+		event_add(st->late_event, &rest);
+	else
+		on_commit(fd, what, arg);
 }
 
 static void on_synced(void *arg)
@@ -245,7 +256,7 @@ static int events_open(struct store *st, struct err *e)
 	if (!st->sync)
 		return -1;
 	st->commit_event = event_new(st->base, -1, 0, on_commit, st);
-	st->late_event = event_new(st->base, -1, 0, on_commit, st);
+	st->late_event = event_new(st->base, -1, 0, on_late, st);
 	st->deliver_event = event_new(st->base, -1, 0, on_deliver, st);
 	if (!st->commit_event || !st->late_event || !st->deliver_event)
 		return err_set(e, ERR_SYSTEM, NULL, "cannot make events: out of memory");

@@ -34,6 +34,8 @@
 #define STORE_CACHE_KIB     "16384"
 #define STORE_TX_OPS_MAX    1000
 #define STORE_TX_AGE_US     2500
+#define STORE_TX_PATIENT_US 5000 /* for a transaction that nobody waits for, */
+#define STORE_TX_BUSY       32   /* while this many attempts are on disk and not ended */
 #define STORE_NAME_MAX      512  /* bytes of a lane's key or a chain's name */
 #define STORE_CACHE_MAX     8192 /* entries of a kind; more only while they are in use */
 #define STORE_SWEEP_ROWS    500
@@ -179,7 +181,9 @@ struct store {
 	bool trouble;    /* no space */
 	bool inherits;   /* reading what the daemon before left */
 	bool delivering;
+	bool awaited; /* somebody waits for it */
 	size_t weight;
+	size_t opening; /* attempts that it opens */
 	int64_t begun_boot_us;
 	struct err sql_err; /* of the last statement that failed */
 	struct err dead_err;
@@ -245,6 +249,8 @@ void store_batch_remove(struct store *st, struct batch_entry *b);
  * error will be told. Each true is followed by one store_tx_leave. */
 bool store_tx_join(struct store *st, struct store_op *op, size_t weight);
 void store_tx_leave(struct store *st);
+/* Whether the commit may wait for more to come. */
+bool store_tx_can_wait(const struct store *st);
 /* What the operation asks for is not possible; nothing of it was done. */
 void store_tx_refuse(struct store *st, struct store_op *op, enum err_code code, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));

@@ -143,9 +143,13 @@ bool store_tx_join(struct store *st, struct store_op *op, size_t weight)
 		op->next = NULL;
 		*st->tx->ops_end = op;
 		st->tx->ops_end = &op->next;
+		st->awaited |= !op->patient;
 		st->totals.operations++;
 	}
 	st->weight += weight;
+	/* At the end of this turn, unless it can wait. */
+	if (st->commit_event)
+		event_active(st->commit_event, EV_TIMEOUT, 1);
 	if (st->dead || st->failed)
 		return false;
 	if (!st->begun) {
@@ -158,9 +162,19 @@ bool store_tx_join(struct store *st, struct store_op *op, size_t weight)
 	return true;
 }
 
+/* A commit costs as much as the work for 20 jobs. Where nobody waits for it, and the workers have enough to do without
+ * it, more jobs share it. */
+bool store_tx_can_wait(const struct store *st)
+{
+	return st->tx && !st->awaited && !st->failed && !st->dead && st->weight < STORE_TX_OPS_MAX &&
+	       HASH_COUNT(st->open) >= st->opening + STORE_TX_BUSY &&
+	       clock_boot_us() - st->begun_boot_us < STORE_TX_PATIENT_US;
+}
+
 void store_tx_leave(struct store *st)
 {
-	if (st->weight < STORE_TX_OPS_MAX && clock_boot_us() - st->begun_boot_us < STORE_TX_AGE_US)
+	if (st->weight < STORE_TX_OPS_MAX &&
+	    (clock_boot_us() - st->begun_boot_us < STORE_TX_AGE_US || store_tx_can_wait(st)))
 		return;
 	store_tx_commit(st);
 	if (st->deliver_event)
@@ -336,9 +350,9 @@ void store_tx_commit(struct store *st)
 	}
 	/* Whatever it was, it is told after what was committed before. */
 	tx->ticket = st->ticket;
-	st->begun = st->failed = false;
+	st->begun = st->failed = st->awaited = false;
 	st->tx = NULL;
-	st->weight = 0;
+	st->weight = st->opening = 0;
 	if (st->late_event)
 		event_del(st->late_event);
 	tx->next = NULL;

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "daemon/store_sqlite.h"
 #include "tests/unit/test_store.h"
 
 /* Stands in front of libc's: SQLite's fsync fails when the test says so. */
@@ -60,6 +61,37 @@ static void what_one_turn_brings_is_one_commit_told_in_order(void **state)
 	assert_int_equal(order_next, 20);
 	assert_int_equal(commits(r), before + 1);
 	assert_int_equal(o[19].create.batch, 20);
+}
+
+/* With 32 attempts on disk: what is opened next, ahead of its turn, is in no hurry. */
+static void a_commit_waits_for_more_only_while_nobody_waits_for_it(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false), seq = 1;
+	struct store_attempt_open o[2] = {0};
+
+	jobs_like(r, batch, plain_job(), STORE_TX_BUSY + 2);
+	for (; seq < STORE_TX_BUSY; seq++)
+		open_job(r, jobid_make(batch, seq));
+	for (int i = 0; i < 2; i++) {
+		o[i] = (struct store_attempt_open){.op = op_of(r), .job = jobid_make(batch, seq++)};
+		o[i].op.patient = true;
+		store_attempt_open(r->st, &o[i]);
+		r->st->begun_boot_us = clock_boot_us() + 1000000;
+		/* The first time there are too few, for what is being opened now does not count. */
+		assert_int_equal(store_tx_can_wait(r->st), i > 0);
+		if (i == 0)
+			wait_done(r);
+	}
+	r->st->begun_boot_us = clock_boot_us() - STORE_TX_PATIENT_US;
+	assert_false(store_tx_can_wait(r->st));
+	r->st->begun_boot_us = clock_boot_us() + 1000000;
+	assert_true(store_tx_can_wait(r->st));
+	o[0] = (struct store_attempt_open){.op = op_of(r), .job = jobid_make(batch, seq)};
+	store_attempt_open(r->st, &o[0]);
+	assert_false(store_tx_can_wait(r->st));
+	wait_done(r);
+	assert_fine(r);
 }
 
 static void a_large_turn_commits_early_but_calls_back_later(void **state)
@@ -338,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(what_one_turn_brings_is_one_commit_told_in_order),
+	    TEST(a_commit_waits_for_more_only_while_nobody_waits_for_it),
 	    TEST(a_large_turn_commits_early_but_calls_back_later),
 	    TEST(the_listener_hears_before_the_callbacks),
 	    TEST(a_refused_operation_leaves_the_others_of_its_turn_alone),
