@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import time
+import urllib.parse
 
 import pytest
 
@@ -513,3 +514,66 @@ def test_a_program_that_takes_all_memory_ends_its_worker_and_has_said_whose_it_i
         while True:
             worker.read()
     assert worker.judging == [bad] and worker.outcomes == []
+
+
+# ---- Chains ----
+
+ITEMS = "{items: (.body.result | length), keys: [.body.result[].id], next: (.body.next // .body.next_cursor)}"
+
+
+def walk(worker, url, kind, ask=lambda url, p: p.next):
+    """Follows a chain of pages to its end: the keys of the items of each page."""
+    pages, here = [], str(url)
+    while here and len(pages) < 20:
+        o = worker.fetch(here, page_program=ITEMS, page_context=context(kind), page_param="page")
+        assert o.cause == "response", o
+        pages.append(o.page)
+        here = o.page.next and ask(str(url), o.page)
+    return pages
+
+
+def ids(pages):
+    return b"".join(p.keys for p in pages)
+
+
+ALL = keys(*map(str, range(1, 36)))
+LEGAL = "plain comma headers list unquoted upper params title space escaped gaps semicolon decoys".split()
+
+
+@pytest.mark.parametrize("link", LEGAL)
+def test_a_chain_of_links_is_followed_however_they_are_written(worker, apisim, link):
+    pages = walk(worker, apisim.pages("link", "a", items=35, link=link, totals=["link-last"]), "link")
+    assert len(pages) == 4 and ids(pages) == ALL
+    assert [p.total_pages for p in pages][:3] == [4] * 3
+    assert not any(r["page"] == 0 for r in apisim.page_log("a")), "a decoy was followed"
+
+
+@pytest.mark.parametrize("link", "bad-open bad-bare bad-norel bad-colon bad-words".split())
+def test_what_is_no_link_leads_nowhere(worker, apisim, link):
+    assert len(walk(worker, apisim.pages("link", "a", items=35, link=link), "link")) == 1
+
+
+@pytest.mark.parametrize("style", ["link", "next_url"])
+@pytest.mark.parametrize("url", ["absolute", "path", "query", "relative", "scheme"])
+def test_a_next_page_is_found_whatever_its_url_is_relative_to(worker, apisim, style, url):
+    assert ids(walk(worker, apisim.pages(style, "a", items=35, url=url), style)) == ALL
+
+
+@pytest.mark.parametrize("form", ["plain", "awkward", "number", "long"])
+def test_a_cursor_is_what_the_server_said(worker, apisim, form):
+    def ask(url, page):
+        return url + "?cursor=" + urllib.parse.quote(page.next, safe="")
+
+    pages = walk(worker, apisim.pages("cursor", "a", items=35, cursor_form=form), "cursor", ask)
+    assert ids(pages) == ALL and pages[-1].next == ""
+
+
+@pytest.mark.parametrize(
+    "totals, told",
+    [("items", (-1, 35)), ("x-total-count", (-1, 35)), ("content-range", (-1, 35)), ("x-total-pages", (4, -1)), ("link-last", (4, -1))],
+)
+def test_totals_are_told_wherever_the_server_tells_them(worker, apisim, totals, told):
+    pages = apisim.pages("page", "a", items=35, totals=[totals])
+    program = "{total_items: .body.total}"
+    p = worker.fetch(str(pages), page_program=program, page_context=context(), page_param="page").page
+    assert (p.total_pages, p.total_items) == told
