@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "lib/message.h"
-#include "worker/response.h"
 #include "lib/printable.h"
+#include "worker/response.h"
 
 /* Feeds lines that end with \n; returns what the last one returned. */
 static int feed(struct response *r, const char *lines)
