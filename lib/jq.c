@@ -5,7 +5,8 @@
  * binds loosest, so that the user's text can stand as it is, with line numbers and errors of its own.
  *
  * To be left after its first output a run has to end by itself: dropped within a path expression (`paths`) it aborts.
- * So what follows the user's text breaks out when it is asked for more.
+ * So the user's text stands in `first`, which breaks out of it; and that in an array, for a `?` or `try` in the text
+ * catches the break, and goes on.
  *
  * A page's program is made from a recipe's expressions, and destructures the envelope itself. */
 #include "lib/jq.h"
@@ -19,10 +20,13 @@
 
 #include "lib/log.h"
 
-/* One line. The builtin stderr would write to the daemon's log, and halting drops the run. */
-static const char before[] = ". as {$body, $status, $headers} | label $fail_if | def stderr: .; "
-			     "def halt: break $fail_if; def halt_error: error; def halt_error($code): error; $body |\n";
-static const char after[] = "\n| ., break $fail_if";
+/* Each is one line. The builtin stderr would write to the daemon's log, and halting drops the run. */
+#define FAIL_IF                                                                                        \
+	". as {$body, $status, $headers} | label $fail_if | def stderr: .; def halt: break $fail_if; " \
+	"def halt_error: error; def halt_error($code): error; "
+static const char check_before[] = FAIL_IF "$body |\n";
+static const char before[] = FAIL_IF "[first($body |\n";
+static const char after[] = "\n)] | .[:1][]";
 /* Halting would leave out what a recipe asks for besides. */
 static const char page_before[] = "label $page_end | def stderr: .; def halt: error(\"halt is not for recipes\"); "
 				  "def halt_error: error; def halt_error($code): error;\n";
@@ -198,7 +202,7 @@ int jq_program_check(const char *text, struct err *e)
 
 	if (strlen(text) > JQ_PROGRAM_MAX)
 		return err_set(e, ERR_INPUT, NULL, "the program is longer than %d bytes", JQ_PROGRAM_MAX);
-	jq = compile_with(before, text, "", e);
+	jq = compile_with(check_before, text, "", e);
 	if (!jq)
 		return -1;
 	jq_teardown(&jq);

@@ -1,4 +1,6 @@
 /* jq programs: which compile, and what is said of those that do not. */
+#include <jq.h>
+#include <jv.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -143,6 +145,45 @@ static void the_users_own_jq_library_is_not_taken_in(void **arg)
 	rmdir(dir);
 }
 
+/* libjq lets `?` and `try` catch what ends a run, and aborts where a run is dropped within a path expression. */
+static void every_program_has_one_output_and_ends(void **arg)
+{
+	static const struct {
+		const char *program, *first; /* NULL: none */
+	} cases[] = {
+	    {"paths | .?", "[\"a\"]"},
+	    {"path(..) | try . catch 1", "[]"},
+	    {"try paths catch 2", "[\"a\"]"},
+	    {"try .a catch 2, 3", "{\"b\":1}"},
+	    {"paths", "[\"a\"]"},
+	    {"1, error(\"x\")", "1"},
+	    {"empty", NULL},
+	    {"halt", NULL},
+	    {"1, halt", "1"},
+	    {"def f: .a; f # all", "{\"b\":1}"},
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		jq_state *jq = jq_program_compile(cases[i].program, NULL);
+
+		assert_non_null(jq);
+		for (int again = 0; again < 3; again++) {
+			jv text;
+
+			jq_start(jq, jv_parse("{\"body\":{\"a\":{\"b\":1}},\"status\":200,\"headers\":{}}"), 0);
+			if (cases[i].first) {
+				text = jv_dump_string(jq_next(jq), 0);
+				assert_string_equal(jv_string_value(text), cases[i].first);
+				jv_free(text);
+			}
+			if (jv_is_valid(jq_next(jq)))
+				fail_msg("%s goes on", cases[i].program);
+		}
+		jq_teardown(&jq);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +192,7 @@ int main(void)
 	    cmocka_unit_test(a_long_program_is_refused_before_jq_sees_it),
 	    cmocka_unit_test(a_deeply_nested_program_does_not_break_the_compiler),
 	    cmocka_unit_test(the_users_own_jq_library_is_not_taken_in),
+	    cmocka_unit_test(every_program_has_one_output_and_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
