@@ -120,10 +120,11 @@ bool recipe_name_ok(const char *name);
 /* ---- the jq program of a page ---- */
 
 /* One program for all of the expressions: its input is the envelope {body, headers, status, page, vars}, its one output
- * an object: {"error":…} alone if `error` holds, else the members asked for: items (a count), keys (an array of them,
- * as JSON), next, has_more, stop, total_pages, total_items, since (the greatest). An expression that fails makes it
- * {"failed":"page.next","message":"…"}. malloc'd; NULL where the recipe has no expression at all: its bodies are not
- * looked at. */
+ * an object: {"error":…} alone if the first output of `error` is neither null nor false, else the members asked for:
+ * items (a count), keys (an array: one of each item, at most), next, has_more, stop (true or false), total_pages,
+ * total_items, since (the greatest), each the first output of its expression, null where there is none. An expression
+ * that fails makes it {"failed":"page.next","message":"…"}. malloc'd; NULL where the recipe has no expression and
+ * nothing that needs a count of items: its bodies are not looked at. */
 char *recipe_program(const struct recipe *r);
 /* The program of `items` alone, whose outputs are the items: for the client. malloc'd. */
 char *recipe_items_program(const struct recipe *r);

@@ -14,31 +14,12 @@
 
 static const char envelope[] = ". as {$body, $headers, $status, $page, $vars}\n";
 
-/* What jq counts exactly ends at 2^53: a cursor above it would be another one. */
 static const char helpers[] =
     "| def fanout_said($where): error({failed: $where, message: (if type == \"string\" then . else tojson end)});\n"
     "def fanout_one(f): [first(f)] | .[0];\n"
-    "def fanout_is_big: type == \"number\" and (fabs >= 9007199254740992);\n"
-    "def fanout_has_nul: type == \"string\" and (split(\"\\u0000\") | length > 1);\n"
-    "def fanout_cursor: if . == null or . == false or . == \"\" then null\n"
-    "  elif . == true then error(\"it is true, and no cursor\")\n"
-    "  elif fanout_is_big then error(\"it is a number above 2^53, which jq cannot hold exactly\")\n"
-    "  elif fanout_has_nul then error(\"it has a NUL byte\")\n"
-    "  elif type == \"string\" then . else tojson end;\n"
-    "def fanout_url: if . == null or . == false or . == \"\" then null\n"
-    "  elif fanout_has_nul then error(\"it has a NUL byte\")\n"
-    "  elif type == \"string\" then . else error(\"it is no URL but of type \" + type) end;\n"
-    "def fanout_flag: if type == \"boolean\" or . == null then .\n"
-    "  elif . == 0 or . == \"false\" or . == \"0\" then false\n"
-    "  elif type == \"number\" or . == \"true\" or . == \"1\" then true\n"
-    "  else error(\"it is neither true nor false but \" + tojson[0:100]) end;\n"
-    "def fanout_total: (if type == \"string\" then [try tonumber catch null] | .[0] else . end)\n"
-    "  | if type == \"number\" and . >= 0 and . < 9007199254740992 then ceil else null end;\n"
     "def fanout_greatest: max\n" /* null is the least, "" less than other texts but more than numbers */
     "  | if . == null or type == \"string\" or type == \"number\" then .\n"
-    "  else error(\"it is neither a text nor a number but of type \" + type) end;\n"
-    "def fanout_words: if . == true or . == \"\" then \"error holds for the page\"\n"
-    "  elif type == \"string\" then . else tojson end;\n";
+    "  else error(\"it is neither a text nor a number but of type \" + type) end;\n";
 
 static const char default_items[] = "if type == \"array\" then .[] elif . == null then empty else . end";
 
@@ -72,31 +53,27 @@ static void put_expr(FILE *f, const char *name, const char *open, const char *te
 	fprintf(f, "[try (%s(\n%s\n)%s) catch fanout_said(\"%s\")]", open, text, close, name);
 }
 
-/* The members that one expression on the body gives, and what makes of its value what they may be. */
+/* The members that one expression on the body gives. What their values have to be is the verdict's to say. */
 static const struct {
 	enum recipe_expr_id id;
-	const char *member, *made;
+	const char *member, *close;
 } members[] = {
-    {RECIPE_NEXT, "next", "fanout_cursor"},
-    {RECIPE_HAS_MORE, "has_more", "fanout_flag"},
-    {RECIPE_STOP, "stop", "if . then true else false end"},
-    {RECIPE_TOTAL_PAGES, "total_pages", "fanout_total"},
-    {RECIPE_TOTAL_ITEMS, "total_items", "fanout_total"},
+    {RECIPE_NEXT, "next", ")"},
+    {RECIPE_HAS_MORE, "has_more", ")"},
+    {RECIPE_STOP, "stop", ") | if . then true else false end"},
+    {RECIPE_TOTAL_PAGES, "total_pages", ")"},
+    {RECIPE_TOTAL_ITEMS, "total_items", ")"},
 };
 
 static void put_members(FILE *f, const struct recipe *r)
 {
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-		const char *text = r->expr[members[i].id].text, *made = members[i].made;
-		char close[64];
+		enum recipe_expr_id id = members[i].id;
 
-		if (!text)
+		if (!r->expr[id].text)
 			continue;
-		if (members[i].id == RECIPE_NEXT && r->page.type == PAGE_NEXT_URL)
-			made = "fanout_url";
-		snprintf(close, sizeof close, ") | %s", made);
 		fprintf(f, "| . + {%s: (", members[i].member);
-		put_expr(f, recipe_expr_name(members[i].id), "fanout_one($body | ", text, close);
+		put_expr(f, recipe_expr_name(id), "fanout_one($body | ", r->expr[id].text, members[i].close);
 		fputs(" | .[0])}\n", f);
 	}
 }
@@ -105,7 +82,7 @@ static void put_members(FILE *f, const struct recipe *r)
 static void put_last_key(FILE *f, const struct recipe *r)
 {
 	fputs("| . + {next: (", f);
-	put_expr(f, "key", "fanout_one($fanout_items[-1:][] | ", r->expr[RECIPE_KEY].text, ") | fanout_cursor");
+	put_expr(f, "key", "fanout_one($fanout_items[-1:][] | ", r->expr[RECIPE_KEY].text, ")");
 	fputs(" | .[0])}\n", f);
 }
 
@@ -120,33 +97,27 @@ static bool is_plain_path(const char *text)
 	return *text == '\0';
 }
 
-/* An array of what each item gives, one value at most. */
-static void put_of_items(FILE *f, const struct recipe *r, enum recipe_expr_id id, const char *made)
+/* A member made of what each item gives, one value at most. */
+static void put_of_items(FILE *f, const struct recipe *r, enum recipe_expr_id id, const char *member, const char *made)
 {
 	const char *text = r->expr[id].text;
-	bool plain = is_plain_path(text);
+	bool plain = text && is_plain_path(text);
 	char close[64];
 
-	snprintf(close, sizeof close, "%s] | %s", plain ? "" : ")][:1][]", made);
-	fputs("(", f);
+	if (!text)
+		return;
+	snprintf(close, sizeof close, "%s]%s", plain ? "" : ")][:1][]", made);
+	fprintf(f, "| . + {%s: (", member);
 	put_expr(f, recipe_expr_name(id), plain ? "[$fanout_items[] | " : "[$fanout_items[] | [first(", text, close);
-	fputs(" | .[0])", f);
+	fputs(" | .[0])}\n", f);
 }
 
 static void put_items(FILE *f, const struct recipe *r)
 {
 	put_expr(f, "items", "$body | ", items_text(r), "");
 	fputs(" as $fanout_items\n| {items: ($fanout_items | length)}\n", f);
-	if (r->expr[RECIPE_KEY].text) {
-		fputs("| . + {keys: ", f);
-		put_of_items(f, r, RECIPE_KEY, "[.[] | tojson]");
-		fputs("}\n", f);
-	}
-	if (r->expr[RECIPE_SINCE].text) {
-		fputs("| . + {since: ", f);
-		put_of_items(f, r, RECIPE_SINCE, "fanout_greatest");
-		fputs("}\n", f);
-	}
+	put_of_items(f, r, RECIPE_KEY, "keys", "");
+	put_of_items(f, r, RECIPE_SINCE, "since", " | fanout_greatest");
 	if (r->page.type == PAGE_KEYSET && !r->expr[RECIPE_NEXT].text)
 		put_last_key(f, r);
 }
@@ -155,10 +126,9 @@ static void put_items(FILE *f, const struct recipe *r)
 static void put_error(FILE *f, const char *text)
 {
 	put_expr(f, "error", "fanout_one($body | ", text, ")");
-	fputs(
-	    " | .[0] as $fanout_error\n"
-	    "| if $fanout_error != null and $fanout_error != false then {error: ($fanout_error | fanout_words)} else\n",
-	    f);
+	fputs(" | .[0] as $fanout_error\n"
+	      "| if $fanout_error != null and $fanout_error != false then {error: $fanout_error} else\n",
+	      f);
 }
 
 /* ---- the whole ---- */
