@@ -11,6 +11,8 @@
  *   api_explain.c  why something waits
  *   api_audit.c    the record of one host
  *   api_show.c     batches and results as they are shown, forecasts
+ *   api_pulls.c    recipes, starting runs, the state between them
+ *   api_runs.c     runs and their pages
  *   api_daemon.c   health, stats, metrics */
 #ifndef FANOUT_DAEMON_API_H
 #define FANOUT_DAEMON_API_H
@@ -100,6 +102,8 @@ int api_query_left_out(struct http_request *r, enum job_reason *reason, struct e
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e);
 void *api_alloc(size_t n);
+struct store_run;
+json_t *api_render_run(const struct api *a, const struct store_run *row);
 
 /* ---- handlers ---- */
 
@@ -128,6 +132,15 @@ void api_limits_resume(struct http_request *r);
 void api_limit_put(struct http_request *r);
 void api_limit_delete(struct http_request *r);
 void api_audit(struct http_request *r);
+void api_pull_list(struct http_request *r);
+void api_pull_get(struct http_request *r);
+void api_pull_runs(struct http_request *r);
+void api_pull_state_get(struct http_request *r);
+void api_pull_state_put(struct http_request *r);
+void api_run_create(struct http_request *r);
+void api_run_list(struct http_request *r);
+void api_run_get(struct http_request *r);
+void api_run_pages(struct http_request *r);
 void api_health(struct http_request *r);
 void api_stats(struct http_request *r);
 void api_metrics(struct http_request *r);

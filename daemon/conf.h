@@ -11,6 +11,9 @@
 #include "lib/log.h"
 #include "lib/message.h"
 
+#define CONF_PULLS_DIR   "/etc/fanout/pulls.d"
+#define CONF_SECRETS_DIR "/etc/fanout/secrets"
+
 struct conf {
 	char *socket;
 	unsigned socket_mode;

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "daemon/engine_private.h"
+#include "daemon/engine_run.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -28,6 +29,8 @@ static void on_batch(void *arg, const struct store_batch_news *news)
 	struct engine *en = arg;
 	struct engine_batch *b = engine_batch_find(en, news->batch);
 
+	if (news->run && news->counts[JOB_BLOCKED] + news->counts[JOB_QUEUED] + news->counts[JOB_RUNNING] == 0)
+		engine_run_conclude(en, news->batch);
 	if (b && news->closed && b->held) {
 		b->held = false;
 		engine_batch_refresh(b);
@@ -185,6 +188,7 @@ static int settle_leftovers(struct engine *en, struct err *e)
 		engine_settle(j, CAUSE_WORKER_LOST, true);
 		count++;
 	}
+	engine_runs_recover(en);
 	if (count)
 		log_info("settled what was open", "attempts=%u", count);
 	return 0;
@@ -256,6 +260,7 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 	en->on_fatal_arg = arg;
 	en->stats.started_wall_us = clock_wall_us();
 	TAILQ_INIT(&en->unsettled);
+	engine_set_pulls(en, set->pulls_dir, set->secrets_dir);
 	en->rules = rules_create();
 	en->next_track = 1;
 	if (getrandom(&en->random, sizeof en->random, 0) != sizeof en->random || en->random == 0)
@@ -288,6 +293,7 @@ static void free_batches(struct engine *en)
 		HASH_DEL(en->batches, b);
 		event_del(&b->deadline);
 		spec_template_free(b->template);
+		engine_run_close(b->run);
 		free(b);
 	}
 }
@@ -308,11 +314,16 @@ void engine_free(struct engine *en)
 		HASH_DEL(en->jobs, j);
 		free(j->frame);
 		free(j->url);
+		engine_page_free(j->page);
+		free(j->guard);
 		if (j->phase != PHASE_LOADED && j->phase != PHASE_STAGED)
 			free(j);
 	}
 	free_batches(en);
 	engine_limits_free(en);
+	engine_conclusions_free(en);
+	free(en->pulls_dir);
+	free(en->secrets_dir);
 	if (en->sched)
 		sched_free(en->sched);
 	if (en->pump)
@@ -337,6 +348,26 @@ void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsig
 	en->set.defaults = *d;
 	sched_set_host_concurrency(en->sched, key_concurrency);
 	engine_pump_soon(en);
+}
+
+void engine_set_pulls(struct engine *en, const char *pulls_dir, const char *secrets_dir)
+{
+	free(en->pulls_dir);
+	free(en->secrets_dir);
+	en->pulls_dir = strdup(pulls_dir);
+	en->secrets_dir = strdup(secrets_dir);
+	if (!en->pulls_dir || !en->secrets_dir)
+		abort();
+}
+
+const char *engine_pulls_dir(const struct engine *en)
+{
+	return en->pulls_dir;
+}
+
+const char *engine_secrets_dir(const struct engine *en)
+{
+	return en->secrets_dir;
 }
 
 /* ---- the end ---- */

@@ -29,6 +29,7 @@ struct engine_settings {
 	unsigned workers;
 	const char *worker_program;
 	unsigned key_concurrency;
+	const char *pulls_dir, *secrets_dir; /* copied */
 };
 
 /* Opens the store, settles what the last daemon left open, starts the workers. `watch` is woken for batches that

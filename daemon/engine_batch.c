@@ -60,6 +60,8 @@ void engine_job_drop(struct engine_job *j)
 	engine_job_opened(j);
 	engine_job_drop_frame(j);
 	free(j->url);
+	engine_page_free(j->page);
+	free(j->guard);
 	HASH_DEL(j->en->jobs, j);
 	free(j);
 }
@@ -145,6 +147,8 @@ struct engine_batch *engine_batch_create(struct engine *en, const struct store_b
 	struct sched_batch_options opt = engine_batch_sched_options(b);
 	b->sched = sched_batch_add(en->sched, b->id, &opt);
 	HASH_ADD(hh, en->batches, id, sizeof b->id, b);
+	if (row->run)
+		engine_run_open(b);
 	return b;
 }
 
@@ -183,6 +187,7 @@ void engine_batch_free(struct engine_batch *b)
 	event_del(&b->deadline);
 	HASH_DEL(b->en->batches, b);
 	spec_template_free(b->template);
+	engine_run_close(b->run);
 	free(b);
 }
 

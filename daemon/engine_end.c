@@ -22,23 +22,7 @@ uint64_t engine_random(struct engine *en)
 
 /* ---- what an outcome means ---- */
 
-/* The verdict on one attempt. */
-struct verdict {
-	enum job_event event;
-	enum job_reason reason; /* for JOB_EV_FAIL */
-	int64_t due_us;         /* for JOB_EV_AGAIN, wall */
-	bool counts;            /* as one of the job's tries */
-	const char *error;      /* NULL: the outcome's will do */
-	char text[720];
-	/* a redirect */
-	const char *next_url;
-	char next_key[URL_KEY_SIZE];
-	bool as_get, stripped, from_public;
-	bool fails_batch;
-};
-
-static void fail(struct verdict *v, enum job_reason reason, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-static void fail(struct verdict *v, enum job_reason reason, const char *fmt, ...)
+void engine_verdict_fail(struct verdict *v, enum job_reason reason, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -66,7 +50,7 @@ static void judge_refusal(struct engine_job *j, const struct message_outcome *o,
 	case SPEC_LIMIT_DROP:
 		break;
 	}
-	fail(v, REASON_LIMITED, "%s", *o->error ? o->error : "the host refused it: too many requests");
+	engine_verdict_fail(v, REASON_LIMITED, "%s", *o->error ? o->error : "the host refused it: too many requests");
 }
 
 /* RFC 9110 section 15.4: a POST that is answered 301 or 302 goes on as a GET, as everybody does; 303 always. */
@@ -95,7 +79,7 @@ static bool is_https(const char *url)
 }
 
 /* A server that is known not to be a public one may lead to its own kind. */
-static bool known_inside(const char *remote_ip)
+bool engine_known_inside(const char *remote_ip)
 {
 	uint8_t address[ADDRESS_BYTES];
 
@@ -110,20 +94,20 @@ static void judge_redirect(struct engine_job *j, const struct message_outcome *o
 	v->counts = false;
 	v->stripped = j->stripped;
 	if (url_key(to, v->next_key, &e) < 0) {
-		fail(v, REASON_POLICY, "%d redirects to what is no usable URL: %s", o->status, e.what);
+		engine_verdict_fail(v, REASON_POLICY, "%d redirects to what is no usable URL: %s", o->status, e.what);
 	} else if (strcmp(from, to) == 0 && !redirect_as_get(o->status, j->method)) {
-		fail(v, REASON_POLICY, "%d redirects to itself: %.300s", o->status, to);
+		engine_verdict_fail(v, REASON_POLICY, "%d redirects to itself: %.300s", o->status, to);
 	} else if (j->hops >= j->max_redirects) {
-		fail(v, REASON_POLICY, "redirected more than %u time%s, last to %.300s; max_redirects allows more",
+		engine_verdict_fail(v, REASON_POLICY, "redirected more than %u time%s, last to %.300s; max_redirects allows more",
 		     j->max_redirects, j->max_redirects == 1 ? "" : "s", to);
 	} else if (is_https(from) && !is_https(to)) {
-		fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s", o->status, to);
+		engine_verdict_fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s", o->status, to);
 	} else {
 		v->event = JOB_EV_AGAIN;
 		v->due_us = clock_wall_us();
 		v->next_url = to;
 		v->as_get = redirect_as_get(o->status, j->method);
-		v->from_public = j->from_public || !known_inside(o->remote_ip);
+		v->from_public = j->from_public || !engine_known_inside(o->remote_ip);
 		v->stripped |= strcmp(j->lane->host, v->next_key) != 0 || is_https(from) != is_https(to);
 	}
 }
@@ -149,9 +133,9 @@ static void judge_response(struct engine_job *j, const struct message_outcome *o
 	v->reason = d.verdict == RETRY_FAILED ? d.reason : REASON_NONE;
 	v->due_us = in.now_us + d.delay_us;
 	if (v->reason == REASON_POISON)
-		fail(v, REASON_POISON, "%u workers died while they ran this job", j->deaths);
+		engine_verdict_fail(v, REASON_POISON, "%u workers died while they ran this job", j->deaths);
 	else if (v->reason == REASON_UNKNOWN_OUTCOME)
-		fail(v, REASON_UNKNOWN_OUTCOME,
+		engine_verdict_fail(v, REASON_UNKNOWN_OUTCOME,
 		     "%s; the server may have carried it out: check there before you retry, or submit with an "
 		     "idempotency key",
 		     *o->error ? o->error : cause_name(o->cause));
@@ -164,7 +148,7 @@ static void judge_cancelled(const struct engine_job *j, struct verdict *v)
 		return;
 	v->next_url = NULL;
 	if (j->lane->batch->failing != REASON_NONE && !j->mark)
-		fail(v, j->lane->batch->failing, "%s while it ran",
+		engine_verdict_fail(v, j->lane->batch->failing, "%s while it ran",
 		     j->lane->batch->failing == REASON_EXPIRED ? "the deadline of its batch passed"
 							       : "its batch was ended by a limit");
 	else
@@ -219,7 +203,7 @@ void engine_job_unsettled(struct engine_job *j, bool undo)
 	TAILQ_INSERT_TAIL(&j->en->unsettled, j, unsettled);
 }
 
-static void on_ended(struct store_op *op, const struct err *e)
+void engine_job_ended(struct store_op *op, const struct err *e)
 {
 	struct engine_job *j = ENGINE_JOB_OF(op);
 	struct engine *en = j->en;
@@ -249,13 +233,15 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	int64_t queued = started - j->ready_wall_us - j->sched.limited_us;
 
 	judge(j, o, v);
+	if (j->lane->batch->run)
+		engine_page_judge(j, o, v);
 	step = job_step(JOB_RUNNING, v->event);
 	log_transition(j, o, &step, v);
 	engine_job_phase(j, PHASE_ENDING);
 	en->ending++;
 	en->stats.outcomes++;
 	j->op.end = (struct store_attempt_end){
-	    .op = {.done = on_ended, .patient = true},
+	    .op = {.done = engine_job_ended, .patient = true},
 	    .outcome = o,
 	    .started_wall_us = started,
 	    .first_byte_wall_us = o->first_byte_us ? engine_wall_us(o->first_byte_us) : 0,
@@ -278,7 +264,10 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	    .deaths = j->deaths,
 	    .actions = step.actions,
 	};
-	store_attempt_end(en->store, &j->op.end);
+	if (j->lane->batch->run)
+		engine_page_end(j, o, v);
+	else
+		store_attempt_end(en->store, &j->op.end);
 }
 
 /* When the server counted the request at the latest (DESIGN section 5). A worker's word is bounded by what can be. */
@@ -307,15 +296,19 @@ void engine_on_outcome(void *arg, const struct message_outcome *o)
 	struct engine_batch *b = j->lane->batch;
 	struct verdict v = {.counts = true};
 	int64_t counted = counted_us(j, o, now);
+	struct engine_page_hidden hidden = {0};
 	en->running--;
 	j->picked = false;
 	/* First what the answer tells: a rate that is new counts the request that taught it. */
 	if (!engine_refused(o))
 		engine_host_answered(j, o);
 	sched_ended(en->sched, &j->sched, now, counted);
+	if (b->run)
+		o = engine_page_hide(b->run, o, &hidden);
 	job_end(j, o, &v, counted);
 	if (v.fails_batch)
 		engine_batch_fail(b, REASON_LIMITED, v.text);
+	engine_page_hidden_clear(&hidden);
 	engine_pump_soon(en);
 }
 

@@ -102,6 +102,13 @@ void engine_batch_fail(struct engine_batch *b, enum job_reason reason, const cha
 	mark(b->en, NULL, &what);
 }
 
+void engine_run_abandon(struct engine *en, uint32_t run, const char *error)
+{
+	struct store_batch_mark what = {.batch = run, .mark = STORE_MARK_FAIL, .reason = REASON_POLICY, .error = error};
+
+	mark(en, NULL, &what);
+}
+
 void engine_job_mark(struct engine *en, struct store_job_mark *m)
 {
 	struct engine_job *j = engine_job_find(en, m->job);

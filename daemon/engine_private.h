@@ -18,6 +18,7 @@
 #include "daemon/job.h"
 #include "daemon/pool.h"
 #include "daemon/retry.h"
+#include "daemon/store_pull.h"
 #include "daemon/watch.h"
 #include "lib/url.h"
 
@@ -46,6 +47,9 @@ static inline bool engine_phase_staged(enum engine_phase phase)
 }
 
 struct engine_lane;
+struct engine_page;
+struct engine_run;
+struct engine_conclusion;
 struct engine_track;
 
 struct engine_job {
@@ -73,9 +77,13 @@ struct engine_job {
 	void *frame; /* its request, encoded; NULL where it is not (yet, or any more) */
 	size_t frame_bytes;
 	struct store_job_mark *mark; /* waits for the cancelled attempt's end */
+	struct engine_page *page;    /* of a run: what its outcome needs; NULL: nothing was opened yet */
+	uint32_t cancel_from;        /* its end makes pages from this index on needless; UINT32_MAX: none */
+	char *guard;                 /* its end fails the run; NULL */
 	union {
 		struct store_attempt_open open;
 		struct store_attempt_end end;
+		struct store_page_end page; /* begins with an end */
 		struct store_attempt_undo undo;
 	} op;
 	TAILQ_ENTRY(engine_job) unsettled;
@@ -122,6 +130,7 @@ struct engine_batch {
 	LIST_HEAD(, engine_lane) lanes;
 	struct spec_template *template;
 	struct spec_policy policy;
+	struct engine_run *run; /* NULL: it is none */
 	unsigned priority, concurrency;
 	bool paused, held, cancelling; /* cancelling: or failing, see `failing` */
 	enum job_reason failing;       /* REASON_NONE: not */
@@ -151,6 +160,8 @@ struct engine {
 	TAILQ_HEAD(, engine_job) unsettled;
 	struct wire_out scratch; /* where a request is encoded */
 	size_t frame_bytes;      /* of all jobs */
+	struct engine_conclusion *conclusions; /* by run */
+	char *pulls_dir, *secrets_dir;
 	unsigned staging, staged, opening, running, ending;
 	struct event *pump, *wake, *step;
 	uint64_t random; /* state of the jitter's generator */
@@ -188,6 +199,8 @@ struct engine_host {
 /* engine_mark.c */
 /* Ends what of the batch has not ended. */
 void engine_batch_fail(struct engine_batch *b, enum job_reason reason, const char *error);
+/* The same, of a run that is not in memory. */
+void engine_run_abandon(struct engine *en, uint32_t run, const char *error);
 
 /* engine.c */
 void engine_pump_soon(struct engine *en);
@@ -206,6 +219,10 @@ void engine_job_drop_frame(struct engine_job *j);
 struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch);
 bool engine_batch_stopped(const struct engine_batch *b);
 
+static inline bool engine_batch_stopped_for_good(const struct engine_batch *b)
+{
+	return b->cancelling || b->ended;
+}
 /* Forgets a batch that has ended, once none of its jobs is busy. */
 void engine_batch_check(struct engine_batch *b);
 void engine_batch_free(struct engine_batch *b);
@@ -284,8 +301,62 @@ void engine_job_undo(struct engine_job *j);   /* its attempt is on disk, and is 
 void engine_job_opened(struct engine_job *j); /* or gone: not among the unopened of its lane any more */
 void engine_pump(struct engine *en);
 
+/* engine_page.c */
+/* What is filled in for one request, and must not outlive it. */
+struct engine_page_fill {
+	char *url, *headers, *body, *context;
+};
+void engine_page_prepare(struct engine_job *j, const struct store_request *req, struct spec_request *r,
+			 struct engine_page_fill *f);
+void engine_page_fill_clear(struct engine_page_fill *f);
+void engine_page_free(struct engine_page *page);
+/* An outcome with names in place of secrets. */
+#define ENGINE_PAGE_HIDDEN 5
+struct engine_page_hidden {
+	struct message_outcome o;
+	char *owned[ENGINE_PAGE_HIDDEN];
+};
+const struct message_outcome *engine_page_hide(const struct engine_run *run, const struct message_outcome *o, struct engine_page_hidden *h);
+void engine_page_hidden_clear(struct engine_page_hidden *h);
+struct verdict;
+void engine_page_judge(struct engine_job *j, const struct message_outcome *o, struct verdict *v);
+/* Instead of store_attempt_end: j->op.end is filled in. */
+void engine_page_end(struct engine_job *j, const struct message_outcome *o, const struct verdict *v);
+
+/* engine_run.c */
+/* Of a batch that is a run; a run that cannot be read again fails its batch. */
+void engine_run_open(struct engine_batch *b);
+void engine_run_close(struct engine_run *run);
+
+/* engine_run_end.c */
+/* Nothing of it is under way any more: is concluded, in steps. */
+void engine_run_conclude(struct engine *en, uint32_t run);
+void engine_conclusions_free(struct engine *en);
+void engine_runs_recover(struct engine *en);
+
 /* engine_end.c */
 uint64_t engine_random(struct engine *en);
+/* The verdict on one attempt. */
+struct verdict {
+	enum job_event event;
+	enum job_reason reason; /* for JOB_EV_FAIL */
+	int64_t due_us;         /* for JOB_EV_AGAIN, wall */
+	bool counts;            /* as one of the job's tries */
+	bool past_end;          /* a page behind the last */
+	const char *error;      /* NULL: the outcome's will do */
+	char text[720];
+	/* a redirect */
+	const char *next_url;
+	char next_key[URL_KEY_SIZE];
+	bool as_get, stripped, from_public;
+	bool fails_batch;
+};
+/* A server that is known not to be a public one: it may lead to its own kind. */
+bool engine_known_inside(const char *remote_ip);
+void engine_verdict_fail(struct verdict *v, enum job_reason reason, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The end of an attempt is committed, or could not be. */
+void engine_job_ended(struct store_op *op, const struct err *e);
 void engine_on_outcome(void *arg, const struct message_outcome *o);
 void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
 /* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */

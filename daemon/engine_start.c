@@ -177,6 +177,7 @@ bool engine_lane_may_stage(const struct engine_lane *lane)
 static bool on_request(struct store_attempt_open *o, const struct store_request *req)
 {
 	struct engine_job *j = ENGINE_JOB_OF(o);
+	struct engine_page_fill filled = {0};
 	struct spec_request r;
 	bool take = true;
 
@@ -200,7 +201,10 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 		j->timeout_ms = r.job.timeout_ms;
 		free(j->url);
 		j->url = strdup(r.job.url);
+		if (req->page)
+			engine_page_prepare(j, req, &r, &filled);
 		request_encode(j, &r);
+		engine_page_fill_clear(&filled);
 	}
 	spec_request_clear(&r);
 	return take;

@@ -16,6 +16,7 @@
 #include "daemon/cmdline.h"
 #include "daemon/conf.h"
 #include "daemon/engine.h"
+#include "daemon/engine_run.h"
 #include "daemon/http.h"
 #include "daemon/notify.h"
 #include "daemon/private.h"
@@ -145,6 +146,7 @@ static void take_new_conf(struct daemon *d, struct conf *fresh)
 	if (engine_set_conf_rules(d->engine, fresh->limits, fresh->limit_count, &e))
 		log_error("limits not reloaded", "why=\"%s\"", e.what);
 	engine_set_defaults(d->engine, &fresh->defaults, fresh->concurrency);
+	engine_set_pulls(d->engine, fresh->pulls_dir, fresh->secrets_dir);
 	store_set_retention(engine_store(d->engine), fresh->retention_results_us, fresh->retention_store_bytes);
 	log_set_level(fresh->log_level);
 	if (needs_restart(fresh, &d->conf))
@@ -254,6 +256,8 @@ static int start_engine(struct daemon *d, struct err *e)
 	    .workers = worker_count(&d->conf),
 	    .worker_program = d->worker_program,
 	    .key_concurrency = d->conf.concurrency,
+	    .pulls_dir = d->conf.pulls_dir,
+	    .secrets_dir = d->conf.secrets_dir,
 	};
 	d->watch = watch_create();
 	d->engine = engine_create(d->base, &set, d->watch, on_fatal, d, e);

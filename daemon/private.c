@@ -28,6 +28,13 @@ static void replace(char **at, const char *s)
 	*at = copy(s);
 }
 
+/* The system's places are not this user's; one that his file names is. */
+static void replace_default(char **at, const char *system, const char *own)
+{
+	if (strcmp(*at, system) == 0)
+		replace(at, own);
+}
+
 int private_conf(struct conf *out, const char *conf_path, struct err *e)
 {
 	struct paths_local p;
@@ -40,6 +47,8 @@ int private_conf(struct conf *out, const char *conf_path, struct err *e)
 		return -1;
 	replace(&out->socket, p.socket);
 	replace(&out->state_dir, p.state_dir);
+	replace_default(&out->pulls_dir, CONF_PULLS_DIR, p.pulls_dir);
+	replace_default(&out->secrets_dir, CONF_SECRETS_DIR, p.secrets_dir);
 	out->socket_mode = 0600;
 	return 0;
 }

@@ -125,6 +125,9 @@ static void batch_check_end(struct store *st, struct batch_entry *b, int64_t now
 {
 	if (b->ended_us || !b->closed || store_batch_unfinished(b) || b->sweep == STORE_SWEEP_RETRY)
 		return;
+	/* Whoever waits for a run waits for its receipt. */
+	if (b->run && !store_run_has_ended(st, b->id))
+		return;
 	b->sweep = store_batch_ending(b) ? STORE_SWEEP_NONE : b->sweep;
 	b->ended_us = now_us;
 	b->changed = true;
@@ -175,7 +178,7 @@ static void batch_tell(struct store_tx *tx, const struct batch_entry *b)
 	tx->batches = store_grow(tx->batches, &tx->batch_cap, tx->batch_count + 1, sizeof *tx->batches);
 	t = &tx->batches[tx->batch_count++];
 	t->news = (struct store_batch_news){
-	    .batch = b->id, .last_event = b->last_event, .closed = b->closed, .ended = b->ended_us != 0};
+	    .batch = b->id, .last_event = b->last_event, .closed = b->closed, .run = b->run, .ended = b->ended_us != 0};
 	memcpy(t->counts, b->counts, sizeof t->counts);
 }
 

@@ -146,6 +146,7 @@ struct store_page_request {
 	/* Of the page with the same token and URL in the run's base, whose body is still there; "" none. */
 	const char *etag, *last_modified;
 	uint64_t base_job; /* 0: none */
+	const struct message_page *base; /* what that page said, without keys; NULL: none */
 };
 
 /* Sums over a run's attempts, for the receipt. A step: call until `more` is false; sums add up in the struct. */

@@ -94,6 +94,29 @@ int store_page_again(struct store *st, uint64_t job)
 	return stmt_run(&q);
 }
 
+/* ---- what a page said ---- */
+
+static void said_read(struct message_page *out, const struct stmt *q, int at)
+{
+	*out = (struct message_page){
+	    .items = col_int(q, at),
+	    .next = col_text(q, at + 1),
+	    .next_is_url = col_int(q, at + 2),
+	    .has_more = (int)col_int(q, at + 3),
+	    .stop = col_int(q, at + 4),
+	    .total_pages = col_int(q, at + 5),
+	    .total_items = col_int(q, at + 6),
+	    .since = col_text(q, at + 7),
+	    .etag = col_text(q, at + 8),
+	    .last_modified = col_text(q, at + 9),
+	    .hash = {(uint64_t)col_int(q, at + 10), (uint64_t)col_int(q, at + 11)},
+	};
+	if (col_null(q, at + 12))
+		return;
+	out->keys = col_blob(q, at + 12);
+	out->keys_bytes = (size_t)sqlite3_column_bytes(q->s, at + 12);
+}
+
 /* ---- what is known of a page beside its request ---- */
 
 static void base_read(struct page_asked *out)
@@ -103,6 +126,8 @@ static void base_read(struct page_asked *out)
 	out->request.base_job = (uint64_t)col_int(q, 0);
 	out->request.etag = col_text(q, 1);
 	out->request.last_modified = col_text(q, 2);
+	out->request.base = &out->said;
+	said_read(&out->said, q, 8);
 	out->body_n = (uint32_t)col_int(q, 3);
 	out->body = (struct body_kept){
 	    .in_file = col_int(q, 4),
@@ -130,6 +155,7 @@ static int base_ask(struct store *st, struct page_asked *out, uint32_t base)
 		base_read(out);
 	if (rc == 1 && out->body.in_file && !store_body_there(st, out->request.base_job, out->body_n)) {
 		out->request.base_job = 0;
+		out->request.base = NULL;
 		out->request.etag = out->request.last_modified = "";
 	}
 	return rc;
@@ -291,27 +317,6 @@ void store_page_end(struct store *st, struct store_page_end *p)
 }
 
 /* ---- reading ---- */
-
-static void said_read(struct message_page *out, const struct stmt *q, int at)
-{
-	*out = (struct message_page){
-	    .items = col_int(q, at),
-	    .next = col_text(q, at + 1),
-	    .next_is_url = col_int(q, at + 2),
-	    .has_more = (int)col_int(q, at + 3),
-	    .stop = col_int(q, at + 4),
-	    .total_pages = col_int(q, at + 5),
-	    .total_items = col_int(q, at + 6),
-	    .since = col_text(q, at + 7),
-	    .etag = col_text(q, at + 8),
-	    .last_modified = col_text(q, at + 9),
-	    .hash = {(uint64_t)col_int(q, at + 10), (uint64_t)col_int(q, at + 11)},
-	};
-	if (col_null(q, at + 12))
-		return;
-	out->keys = col_blob(q, at + 12);
-	out->keys_bytes = (size_t)sqlite3_column_bytes(q->s, at + 12);
-}
 
 /* From STMT_PAGE_LIST. */
 static void page_read(struct store *st, struct store_page *out, const struct stmt *q)

@@ -47,8 +47,10 @@ static void run_end(struct store *st, struct store_run_end *e)
 		store_tx_refuse(st, &e->op, ERR_CONFLICT, NULL, "run %u has ended", b->id);
 		return;
 	}
-	if (end_write(st, e, now) == 0 && state_move(st, e, now) == 0)
-		store_batch_close(st, b);
+	if (end_write(st, e, now) < 0 || state_move(st, e, now) < 0)
+		return;
+	store_batch_close(st, b);
+	store_batch_dirty(st, b, true); /* one that was cancelled is closed, and waits for this */
 }
 
 void store_run_end(struct store *st, struct store_run_end *e)

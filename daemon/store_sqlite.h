@@ -116,6 +116,7 @@ struct page_asked {
 	struct stmt own, base;
 	bool own_begun, base_begun;
 	struct store_page_request request;
+	struct message_page said;
 	struct body_kept body; /* of request.base_job */
 	uint32_t body_n;       /* and its attempt */
 };

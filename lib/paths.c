@@ -94,6 +94,7 @@ int paths_local(struct paths_local *p, struct err *e)
 	    base_dir(conf_dir, "XDG_CONFIG_HOME", ".config", e))
 		return -1;
 	if (put_socket(p, e) || put(p->conf, e, "%s/fanout.conf", conf_dir) ||
+	    put(p->pulls_dir, e, "%s/pulls.d", conf_dir) || put(p->secrets_dir, e, "%s/secrets", conf_dir) ||
 	    put(p->log, e, "%s/fanoutd.log", p->state_dir))
 		return -1;
 	return 0;

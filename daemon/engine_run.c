@@ -1,0 +1,267 @@
+/* A live run: its recipe, its secrets and its plan, from when its batch is in memory until that is forgotten. Must not know how a page
+ * is fetched (engine_page.c), or how runs begin and end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/run_private.h"
+#include "lib/log.h"
+
+#define PAGES_PER_READ 500
+
+/* ---- the plan from the store ---- */
+
+static enum plan_result result_of(const struct store_page *row)
+{
+	if (row->state != JOB_DONE)
+		return PLAN_FAILED;
+	return row->past_end ? PLAN_STATUS : PLAN_OK;
+}
+
+void engine_run_tell(struct plan *plan, const struct store_page *row)
+{
+	uint32_t index = jobid_seq(row->job) - 1;
+	struct plan_step ignored;
+	struct plan_seen seen = {
+	    .result = result_of(row),
+	    .items = -1,
+	    .next = "",
+	    .has_more = -1,
+	    .total_pages = -1,
+	    .total_items = -1,
+	    .ended_us = row->ended_us,
+	    .url = row->url,
+	};
+
+	plan_added(plan, index, row->token);
+	if (row->state != JOB_DONE && row->state != JOB_FAILED)
+		return;
+	if (row->said)
+		engine_page_seen(&seen, &row->page);
+	plan_ended(plan, index, &seen, &ignored);
+}
+
+struct reading {
+	struct store_pages pages;
+	struct engine_run *run;
+	struct plan *plan;
+	bool failed;
+};
+
+static void on_page(struct store_pages *p, const struct store_page *row)
+{
+	struct reading *r = (struct reading *)p;
+
+	engine_run_tell(r->plan, row);
+	r->run->added++;
+}
+
+static void on_pages(struct store_op *op, const struct err *e)
+{
+	struct reading *r = (struct reading *)op;
+
+	if (!e)
+		return;
+	r->failed = true;
+	log_error("pages not read", "run=%u why=\"%s\"", r->pages.run, e->what);
+}
+
+/* Reads call back at once: a run's plan is there before any of its jobs is. */
+bool engine_run_ready(struct engine_run *run)
+{
+	struct plan_rules rules;
+	struct reading r;
+
+	if (run->ready)
+		return true;
+	rules = run_rules(run->recipe, &run->ask);
+	plan_free(run->plan);
+	run->plan = plan_create(&rules);
+	run->added = 0;
+	r = (struct reading){.run = run, .plan = run->plan};
+	r.pages = (struct store_pages){
+	    .op.done = on_pages, .run = run->batch->id, .limit = PAGES_PER_READ, .on_row = on_page};
+	do {
+		r.pages.after_seq = r.pages.last_seq;
+		store_pages(run->batch->en->store, &r.pages);
+	} while (!r.failed && r.pages.more);
+	run->ready = !r.failed;
+	return run->ready;
+}
+
+/* ---- opening and closing ---- */
+
+struct row_reading {
+	struct store_run_get get;
+	struct engine_run *run;
+	struct err e;
+	bool found;
+};
+
+static int take_row(struct engine_run *run, const struct store_run *row, struct err *e)
+{
+	run->recipe = recipe_parse(row->pull, row->pull, row->recipe, e);
+	if (!run->recipe)
+		return -1;
+	run_ask_read(&run->ask, row->options);
+	run->guarded = *row->guard != '\0';
+	run->vars = run_vars(run->recipe, run->ask.vars, e);
+	if (!run->vars)
+		return -1;
+	run->var_object = json_object();
+	for (size_t i = 0; i < run->recipe->var_count; i++)
+		json_object_set_new(run->var_object, run->recipe->vars[i].name, json_string(run->vars[i]));
+	run->program = recipe_program(run->recipe);
+	run->secrets = run_secrets(run->recipe, engine_secrets_dir(run->batch->en), e);
+	return run->secrets ? 0 : -1;
+}
+
+static void on_row(struct store_run_get *get, const struct store_run *row)
+{
+	struct row_reading *r = (struct row_reading *)get;
+
+	r->found = take_row(r->run, row, &r->e) == 0;
+}
+
+static void on_got(struct store_op *op, const struct err *e)
+{
+	struct row_reading *r = (struct row_reading *)op;
+
+	if (e)
+		r->e = *e;
+}
+
+void engine_run_open(struct engine_batch *b)
+{
+	struct engine_run *run = calloc(1, sizeof *run);
+	struct row_reading r = {.get = {.op.done = on_got, .run = b->id, .on_row = on_row}, .run = run};
+
+	if (!run)
+		abort();
+	run->batch = b;
+	b->run = run;
+	store_run_get(b->en->store, &r.get);
+	if (r.found && engine_run_ready(run)) {
+		struct plan_step step;
+
+		engine_run_add_more(run);
+		plan_more(run->plan, &step);
+		if (step.cancel_from != UINT32_MAX)
+			engine_run_cancel_from(run, step.cancel_from);
+		return;
+	}
+	log_error("run cannot go on", "run=%u why=\"%s\"", b->id, r.e.what);
+	engine_batch_fail(b, REASON_POLICY, r.e.what);
+	engine_run_close(run);
+	b->run = NULL;
+	b->cancelling = true; /* nothing of it starts until that is committed */
+	engine_batch_refresh(b);
+}
+
+void engine_run_close(struct engine_run *run)
+{
+	if (!run)
+		return;
+	plan_free(run->plan);
+	secrets_free(run->secrets);
+	free(run->program);
+	free(run->vars);
+	json_decref(run->var_object);
+	run_ask_clear(&run->ask);
+	recipe_free(run->recipe);
+	free(run);
+}
+
+void engine_run_source(const struct engine_run *run, struct run_source *out)
+{
+	*out = (struct run_source){
+	    .recipe = run->recipe, .vars = run->vars, .since = run->ask.sent_since, .secrets = run->secrets};
+}
+
+/* ---- more pages, and fewer ---- */
+
+struct adding {
+	struct store_pages_add add;
+	struct engine *en;
+	uint32_t run;
+	struct run_pages pages;
+};
+
+static void on_added(struct store_op *op, const struct err *e)
+{
+	struct adding *a = (struct adding *)op;
+	struct engine_batch *b = engine_batch_find(a->en, a->run);
+
+	if (e)
+		log_error("pages not added", "run=%u why=\"%s\"", a->run, e->what);
+	if (b && b->run && e)
+		b->run->ready = false;
+	else if (b && b->run)
+		engine_run_add_more(b->run);
+	run_pages_clear(&a->pages);
+	free(a);
+}
+
+/* What the plan still lacks: pages beyond one step's bound, or all that a crash has left undone. */
+void engine_run_add_more(struct engine_run *run)
+{
+	struct plan_step step;
+	struct run_source from;
+	struct adding *a;
+	struct err e;
+
+	if (run->guarded || engine_batch_stopped_for_good(run->batch))
+		return;
+	plan_more(run->plan, &step);
+	if (step.add == 0)
+		return;
+	a = calloc(1, sizeof *a);
+	if (!a)
+		abort();
+	engine_run_source(run, &from);
+	a->en = run->batch->en;
+	a->run = run->batch->id;
+	if (run_pages_number(&a->pages, &from, run->plan, run->added, step.add, &e) < 0) {
+		engine_batch_fail(run->batch, REASON_POLICY, e.what);
+		run_pages_clear(&a->pages);
+		free(a);
+		return;
+	}
+	engine_run_added(run, &a->pages);
+	a->add = (struct store_pages_add){
+	    .op.done = on_added, .run = a->run, .pages = run_pages_get(&a->pages), .count = a->pages.count};
+	store_pages_add(a->en->store, &a->add);
+}
+
+void engine_run_added(struct engine_run *run, const struct run_pages *pages)
+{
+	for (size_t i = 0; i < pages->count; i++)
+		plan_added(run->plan, run->added++, pages->tokens[i]);
+}
+
+struct cancel {
+	struct store_job_mark mark;
+	struct engine *en;
+};
+
+static void on_cancelled(struct store_op *op, const struct err *e)
+{
+	(void)e; /* it has ended by itself, or is running: then what it brings is not counted */
+	free(op);
+}
+
+void engine_run_cancel_from(struct engine_run *run, uint32_t index)
+{
+	for (uint32_t i = index; i < run->added; i++) {
+		uint64_t job = jobid_make(run->batch->id, i + 1);
+		const struct engine_job *j = engine_job_find(run->batch->en, job);
+		struct cancel *c;
+
+		if (j && (j->phase == PHASE_RUNNING || j->phase == PHASE_ENDING))
+			continue;
+		c = calloc(1, sizeof *c);
+		if (!c)
+			abort();
+		c->mark = (struct store_job_mark){.op.done = on_cancelled, .job = job, .mark = STORE_MARK_CANCEL};
+		engine_job_mark(run->batch->en, &c->mark);
+	}
+}

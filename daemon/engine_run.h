@@ -1,0 +1,34 @@
+/* Runs of pulls, as the API asks for them. docs/PULLS.md; the rooms behind it are engine_run_*.c and engine_page.c. */
+#ifndef FANOUT_DAEMON_ENGINE_RUN_H
+#define FANOUT_DAEMON_ENGINE_RUN_H
+
+#include "daemon/engine.h"
+#include "daemon/store_pull.h"
+
+struct json_t;
+
+/* One run, asked for. Strings are borrowed until `done` is called. */
+struct engine_run_ask {
+	uint32_t uid;
+	const char *pull;
+	const struct json_t *vars; /* object of strings; NULL: none */
+	const char *since;         /* instead of the state's; NULL */
+	bool fresh, test;
+	uint32_t max_pages; /* 0: the recipe's */
+	enum run_overlap overlap;
+	int64_t deadline_us; /* 0: the recipe's */
+	int priority;        /* -1: as usual */
+	void (*done)(struct engine_run_ask *ask, const struct err *e);
+	uint32_t run; /* out */
+	bool skipped; /* out: `run` is the one that has not ended */
+	uint32_t waiting_for; /* out: 0, or the run that goes first */
+};
+/* Errors: ERR_NOT_FOUND (no such recipe), ERR_INPUT (the recipe, a var, a secret without value), those of the store. May call back before it returns. */
+void engine_run_submit(struct engine *en, struct engine_run_ask *ask);
+
+/* Where recipes and secrets are. */
+const char *engine_pulls_dir(const struct engine *en);
+const char *engine_secrets_dir(const struct engine *en);
+void engine_set_pulls(struct engine *en, const char *pulls_dir, const char *secrets_dir); /* copied */
+
+#endif

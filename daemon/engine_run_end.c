@@ -1,0 +1,467 @@
+/* The conclusion of a run: when nothing of it is under way any more, what is stored is read once more, in steps, the receipt is made, and one
+ * commit ends run and batch. Writes nothing before that: where it is cut off, it is done again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/run_private.h"
+#include "daemon/unique.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define ROWS_PER_STEP 200
+#define AGAIN_US      1000000 /* after an error of the store */
+
+/* Run one after the other, each until it says that it is done. */
+enum stage { STAGE_ROW, STAGE_PAGES, STAGE_SUM, STAGE_KEYS, STAGE_STATE, STAGE_END };
+
+struct engine_conclusion {
+	struct engine *en;
+	uint32_t run;
+	enum stage stage;
+	struct event next;
+	union {
+		struct store_run_get get;
+		struct store_pages pages;
+		struct store_run_sum sum;
+		struct store_pull_states states;
+		struct store_run_end end;
+	} op;
+	/* from the run's row */
+	uint32_t uid;
+	char *pull, *scope, *guard, *error;
+	struct run_ask ask;
+	struct recipe *recipe;
+	int64_t started_us;
+	bool cancelled, waiting, ended;
+	/* found out */
+	struct plan *plan;
+	uint32_t after_seq;
+	int64_t not_modified, keys;
+	uint32_t counted; /* pages up to here have keys that count */
+	char *since;
+	struct receipt receipt;
+	struct unique *unique;
+	int64_t items_before;
+	char *state_since;
+	UT_hash_handle hh;
+};
+
+static void step(struct engine_conclusion *c);
+
+static void conclusion_free(struct engine_conclusion *c)
+{
+	event_del(&c->next);
+	HASH_DEL(c->en->conclusions, c);
+	plan_free(c->plan);
+	unique_free(c->unique);
+	recipe_free(c->recipe);
+	run_ask_clear(&c->ask);
+	free(c->pull);
+	free(c->scope);
+	free(c->guard);
+	free(c->error);
+	free(c->since);
+	free(c->state_since);
+	free(c);
+}
+
+void engine_conclusions_free(struct engine *en)
+{
+	struct engine_conclusion *c, *next;
+
+	HASH_ITER (hh, en->conclusions, c, next) {
+		conclusion_free(c);
+	}
+}
+
+static void on_next(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	step(arg);
+}
+
+/* Never from within a callback: a read may call back at once, and other things have their turn in between. */
+static void soon(struct engine_conclusion *c, enum stage stage, int64_t in_us)
+{
+	struct timeval tv = {.tv_sec = in_us / 1000000, .tv_usec = in_us % 1000000};
+
+	c->stage = stage;
+	event_add(&c->next, &tv);
+}
+
+/* From the start: what was read so far may be old by then. */
+static void again(struct engine_conclusion *c, const struct err *e)
+{
+	struct engine *en = c->en;
+	uint32_t run = c->run;
+
+	/* It was removed, or goes on by its owner's word. */
+	if (e->code == ERR_NOT_FOUND || e->code == ERR_CONFLICT) {
+		conclusion_free(c);
+		return;
+	}
+	log_error("run not concluded yet", "run=%u why=\"%s\"", run, e->what);
+	conclusion_free(c);
+	engine_run_conclude(en, run);
+	HASH_FIND(hh, en->conclusions, &run, sizeof run, c);
+	if (c)
+		soon(c, STAGE_ROW, AGAIN_US);
+}
+
+/* ---- the row ---- */
+
+static void on_row(struct store_run_get *get, const struct store_run *row)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)get - offsetof(struct engine_conclusion, op));
+	struct plan_rules rules;
+	struct err e;
+
+	c->uid = row->uid;
+	c->pull = strdup(row->pull);
+	c->scope = strdup(row->scope);
+	c->guard = strdup(row->guard);
+	c->error = strdup(row->error);
+	c->cancelled = row->cancelled;
+	c->started_us = row->started_us ? row->started_us : row->created_us;
+	c->ended = row->state == RUN_ENDED || row->counts[JOB_BLOCKED] + row->counts[JOB_QUEUED] + row->counts[JOB_RUNNING] > 0;
+	c->waiting = row->state == RUN_WAITING && !row->cancelled && !*row->error;
+	run_ask_read(&c->ask, row->options);
+	c->recipe = recipe_parse(row->pull, row->pull, row->recipe, &e);
+	/* A later version may refuse what this one took: then its pages are counted, and no more. */
+	rules = c->recipe ? run_rules(c->recipe, &c->ask) : (struct plan_rules){.max_pages = RECIPE_PAGES_MAX};
+	c->plan = plan_create(&rules);
+}
+
+static void on_got(struct store_op *op, const struct err *e)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+
+	if (e)
+		again(c, e);
+	else if (c->ended || c->waiting)
+		conclusion_free(c);
+	else
+		soon(c, STAGE_PAGES, 0);
+}
+
+static void read_row(struct engine_conclusion *c)
+{
+	c->op.get = (struct store_run_get){.op.done = on_got, .run = c->run, .on_row = on_row};
+	store_run_get(c->en->store, &c->op.get);
+}
+
+/* ---- its pages ---- */
+
+static void on_page(struct store_pages *p, const struct store_page *row)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)p - offsetof(struct engine_conclusion, op));
+
+	engine_run_tell(c->plan, row);
+	c->not_modified += row->reused_from != 0;
+	if (row->state != JOB_DONE || !row->said)
+		return;
+	c->keys += row->page.items > 0 ? row->page.items : 0;
+	if (*row->page.since && receipt_since_greater(row->page.since, c->since ? c->since : "")) {
+		free(c->since);
+		c->since = strdup(row->page.since);
+	}
+}
+
+static void on_pages(struct store_op *op, const struct err *e)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+
+	if (e) {
+		again(c, e);
+		return;
+	}
+	c->after_seq = c->op.pages.last_seq;
+	if (c->op.pages.more) {
+		soon(c, STAGE_PAGES, 0);
+		return;
+	}
+	struct plan_conclusion p;
+	plan_conclude(c->plan, -1, &p);
+	c->counted = p.end;
+	memset(&c->op, 0, sizeof c->op);
+	soon(c, STAGE_SUM, 0);
+}
+
+static void read_pages(struct engine_conclusion *c)
+{
+	c->op.pages = (struct store_pages){
+	    .op.done = on_pages, .run = c->run, .after_seq = c->after_seq, .limit = ROWS_PER_STEP, .on_row = on_page};
+	store_pages(c->en->store, &c->op.pages);
+}
+
+/* ---- its attempts ---- */
+
+static void on_sum(struct store_op *op, const struct err *e)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	const struct store_run_sum *s = &c->op.sum;
+
+	if (e) {
+		again(c, e);
+		return;
+	}
+	if (s->more) {
+		soon(c, STAGE_SUM, 0);
+		return;
+	}
+	c->receipt.requests = s->requests;
+	c->receipt.retries = s->retries;
+	c->receipt.limited_us = s->limited_us;
+	c->receipt.bytes = s->bytes;
+	c->after_seq = 0;
+	c->receipt.unique = -1;
+	if (c->recipe && c->recipe->expr[RECIPE_KEY].text) {
+		c->unique = unique_create((uint64_t)c->keys);
+		unique_pass_begin(c->unique);
+	}
+	soon(c, c->unique ? STAGE_KEYS : STAGE_STATE, 0);
+}
+
+static void read_sum(struct engine_conclusion *c)
+{
+	struct store_run_sum *s = &c->op.sum;
+
+	s->op.done = on_sum;
+	s->run = c->run;
+	s->limit = ROWS_PER_STEP;
+	store_run_sum(c->en->store, s);
+}
+
+/* ---- how many keys are different: a pass over the pages, or some ---- */
+
+static void on_keys_row(struct store_pages *p, const struct store_page *row)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)p - offsetof(struct engine_conclusion, op));
+
+	if (row->state == JOB_DONE && row->said && row->page.keys && jobid_seq(row->job) - 1 < c->counted)
+		unique_add(c->unique, row->page.keys, row->page.keys_bytes);
+}
+
+static void on_keys(struct store_op *op, const struct err *e)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+
+	if (e) {
+		again(c, e);
+		return;
+	}
+	c->after_seq = c->op.pages.last_seq;
+	if (c->op.pages.more) {
+		soon(c, STAGE_KEYS, 0);
+		return;
+	}
+	c->after_seq = 0;
+	if (unique_pass_begin(c->unique)) {
+		soon(c, STAGE_KEYS, 0);
+		return;
+	}
+	c->receipt.unique = (int64_t)unique_count(c->unique);
+	soon(c, STAGE_STATE, 0);
+}
+
+/* A page may have a hundred thousand of them: few pages a step. */
+static void read_keys(struct engine_conclusion *c)
+{
+	c->op.pages = (struct store_pages){
+	    .op.done = on_keys, .run = c->run, .after_seq = c->after_seq, .limit = 4, .with_keys = true, .on_row = on_keys_row};
+	store_pages(c->en->store, &c->op.pages);
+}
+
+/* ---- what was before ---- */
+
+static void on_state(struct store_pull_states *s, const struct store_pull_state *row)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)s - offsetof(struct engine_conclusion, op));
+
+	c->items_before = row->items;
+	free(c->state_since);
+	c->state_since = strdup(row->since);
+}
+
+static void on_states(struct store_op *op, const struct err *e)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+
+	if (e)
+		again(c, e);
+	else
+		soon(c, STAGE_END, 0);
+}
+
+static void read_state(struct engine_conclusion *c)
+{
+	c->items_before = -1;
+	c->op.states = (struct store_pull_states){
+	    .op.done = on_states, .uid = c->uid, .pull = c->pull, .scope = c->scope, .on_row = on_state};
+	store_pull_states(c->en->store, &c->op.states);
+}
+
+/* ---- the end ---- */
+
+static enum run_verdict verdict_of(const struct engine_conclusion *c, const struct plan_conclusion *p)
+{
+	if (*c->guard)
+		return RUN_FAILED;
+	if (p->complete)
+		return RUN_COMPLETE;
+	if (c->cancelled && !*c->error)
+		return RUN_CANCELLED;
+	return p->failed ? RUN_FAILED : RUN_INCOMPLETE;
+}
+
+static const char *error_of(const struct engine_conclusion *c, const struct plan_conclusion *p, enum run_verdict verdict)
+{
+	if (verdict == RUN_COMPLETE)
+		return NULL;
+	if (*c->guard)
+		return c->guard;
+	if (*c->error)
+		return c->error;
+	return verdict == RUN_CANCELLED ? "cancelled" : p->text;
+}
+
+static void on_ended(struct store_op *op, const struct err *e)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine *en = c->en;
+	struct engine_batch *b;
+
+	if (e) {
+		again(c, e);
+		return;
+	}
+	log_info("run", "run=%u pull=%s uid=%u state=%s verdict=%s", c->run, c->pull, c->uid, run_state_name(RUN_ENDED),
+		 run_verdict_name(c->op.end.verdict));
+	b = engine_batch_find(en, c->run);
+	if (b && b->run)
+		b->run->ready = b->run->guarded = false; /* the owner's retry begins from what is stored */
+	engine_run_next(en, c->uid, c->pull, c->scope);
+	conclusion_free(c);
+}
+
+static void write_end(struct engine_conclusion *c)
+{
+	struct plan_conclusion p;
+	enum run_verdict verdict;
+	const char *since;
+	char *written;
+	bool moves;
+
+	plan_conclude(c->plan, c->receipt.unique, &p);
+	verdict = verdict_of(c, &p);
+	moves = verdict == RUN_COMPLETE && !c->ask.test;
+	/* Never back: what was seen before may have been overlapped, or asked for from an earlier moment. */
+	since = c->since && receipt_since_greater(c->since, c->state_since ? c->state_since : "") ? c->since : NULL;
+	c->receipt.conclusion = &p;
+	c->receipt.verdict = verdict;
+	c->receipt.not_modified = c->not_modified;
+	c->receipt.items_before = c->items_before;
+	c->receipt.started_us = c->started_us;
+	c->receipt.ended_us = clock_wall_us();
+	c->receipt.since_from = c->ask.sent_since;
+	c->receipt.since_to = moves ? (since ? since : c->state_since) : NULL;
+	c->receipt.error = error_of(c, &p, verdict);
+	written = receipt_write(&c->receipt);
+	c->op.end = (struct store_run_end){.op.done = on_ended,
+					   .run = c->run,
+					   .verdict = verdict,
+					   .receipt = written,
+					   .moves = moves,
+					   .since = moves ? since : NULL};
+	store_run_end(c->en->store, &c->op.end);
+	free(written);
+}
+
+static void step(struct engine_conclusion *c)
+{
+	static void (*const stages[])(struct engine_conclusion *c) = {
+	    [STAGE_ROW] = read_row, [STAGE_PAGES] = read_pages, [STAGE_SUM] = read_sum,
+	    [STAGE_KEYS] = read_keys, [STAGE_STATE] = read_state, [STAGE_END] = write_end,
+	};
+
+	stages[c->stage](c);
+}
+
+void engine_run_conclude(struct engine *en, uint32_t run)
+{
+	struct engine_conclusion *c;
+
+	HASH_FIND(hh, en->conclusions, &run, sizeof run, c);
+	if (c)
+		return;
+	c = calloc(1, sizeof *c);
+	if (!c)
+		abort();
+	c->en = en;
+	c->run = run;
+	event_assign(&c->next, en->base, -1, 0, on_next, c);
+	event_priority_set(&c->next, 2);
+	HASH_ADD(hh, en->conclusions, run, sizeof c->run, c);
+	soon(c, STAGE_ROW, 0);
+}
+
+/* ---- at the start ---- */
+
+struct live_run {
+	uint32_t run, uid;
+	enum run_state state;
+	bool idle;
+	char *pull, *scope;
+};
+
+struct live {
+	struct store_run_list list;
+	struct live_run *runs;
+	size_t count, room;
+};
+
+static void on_live(struct store_run_list *list, const struct store_run *row)
+{
+	struct live *l = (struct live *)list;
+
+	if (l->count == l->room) {
+		l->room = l->room ? 2 * l->room : 16;
+		l->runs = realloc(l->runs, l->room * sizeof *l->runs);
+		if (!l->runs)
+			abort();
+	}
+	l->runs[l->count++] = (struct live_run){
+	    .run = row->run,
+	    .uid = row->uid,
+	    .state = row->state,
+	    .idle = row->counts[JOB_BLOCKED] + row->counts[JOB_QUEUED] + row->counts[JOB_RUNNING] == 0,
+	    .pull = strdup(row->pull),
+	    .scope = strdup(row->scope),
+	};
+}
+
+static void on_lives(struct store_op *op, const struct err *e)
+{
+	(void)op;
+	if (e)
+		log_error("runs not read", "why=\"%s\"", e->what);
+}
+
+/* Those with work are found by their lanes. One that waits, for a run that has ended, starts; it is the oldest of its kind that does. */
+void engine_runs_recover(struct engine *en)
+{
+	struct live l = {.list = {.op.done = on_lives, .uid = -1, .live = true, .limit = SIZE_MAX, .on_row = on_live}};
+
+	store_run_list(en->store, &l.list);
+	for (size_t i = 0; i < l.count; i++) {
+		if (l.runs[i].idle)
+			engine_run_conclude(en, l.runs[i].run);
+		if (l.runs[i].state == RUN_WAITING)
+			engine_run_next(en, l.runs[i].uid, l.runs[i].pull, l.runs[i].scope);
+		free(l.runs[i].pull);
+		free(l.runs[i].scope);
+	}
+	free(l.runs);
+}

@@ -1,0 +1,94 @@
+/* A run's receipt, as it is kept and shown. Pure. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/run_private.h"
+
+static json_t *count(int64_t n)
+{
+	return n < 0 ? json_null() : json_integer(n);
+}
+
+static json_t *text(const char *s)
+{
+	json_t *t = s && *s ? json_string(s) : NULL;
+
+	return t ? t : json_null();
+}
+
+/* People's numbers, from 1. */
+static json_t *gaps(const struct plan_conclusion *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->gap_count; i++)
+		json_array_append_new(list, json_integer((json_int_t)c->gaps[i] + 1));
+	return list;
+}
+
+static json_t *since(const struct receipt *r)
+{
+	json_t *to = r->since_to && *r->since_to ? json_loads(r->since_to, JSON_DECODE_ANY, NULL) : NULL;
+
+	return json_pack("{s:o,s:o}", "from", text(r->since_from), "to", to ? to : json_null());
+}
+
+/* A pull that brings less than half of what it brought before is worth a look, unless it asks for news only. */
+static json_t *warning(const struct receipt *r)
+{
+	const struct plan_conclusion *c = r->conclusion;
+	char line[160];
+
+	if (r->verdict != RUN_COMPLETE || r->since_from || r->items_before < 0 || c->items < 0 || c->items * 2 >= r->items_before)
+		return json_null();
+	snprintf(line, sizeof line, "%lld items, where the last complete run had %lld", (long long)c->items,
+		 (long long)r->items_before);
+	return json_string(line);
+}
+
+char *receipt_write(const struct receipt *r)
+{
+	const struct plan_conclusion *c = r->conclusion;
+	int64_t duplicates = r->unique < 0 || c->items < 0 ? -1 : c->items - r->unique;
+	json_t *o = json_pack("{s:I,s:o,s:o,s:{s:o,s:o},s:o,s:o,s:o}", "pages", (json_int_t)c->pages, "items", count(c->items),
+			      "unique", count(r->unique), "expected", "pages", count(c->expected_pages), "items",
+			      count(c->expected_items), "duplicates", count(duplicates), "gaps", gaps(c), "stop_reason",
+			      text(c->stop_reason));
+	char *written;
+
+	json_object_set_new(o, "not_modified", json_integer(r->not_modified));
+	json_object_set_new(o, "requests", json_integer(r->requests));
+	json_object_set_new(o, "retries", json_integer(r->retries));
+	json_object_set_new(o, "limited_seconds", json_real((double)r->limited_us / 1e6));
+	json_object_set_new(o, "bytes", json_integer(r->bytes));
+	json_object_set_new(o, "seconds", json_real((double)(r->ended_us - r->started_us) / 1e6));
+	json_object_set_new(o, "since", since(r));
+	json_object_set_new(o, "error", text(r->error));
+	json_object_set_new(o, "warning", warning(r));
+	written = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	json_decref(o);
+	if (!written)
+		BUG("out of memory for a receipt");
+	return written;
+}
+
+static int kind_rank(const json_t *v)
+{
+	return json_is_string(v) ? 2 : json_is_number(v) ? 1 : 0;
+}
+
+bool receipt_since_greater(const char *a, const char *b)
+{
+	json_t *x = json_loads(a, JSON_DECODE_ANY, NULL), *y = json_loads(b, JSON_DECODE_ANY, NULL);
+	int rx = kind_rank(x), ry = kind_rank(y);
+	bool greater = rx > ry;
+
+	if (rx == ry && rx == 2)
+		greater = strcmp(json_string_value(x), json_string_value(y)) > 0;
+	else if (rx == ry && rx == 1)
+		greater = json_number_value(x) > json_number_value(y);
+	json_decref(x);
+	json_decref(y);
+	return greater;
+}

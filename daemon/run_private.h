@@ -1,0 +1,113 @@
+/* What the rooms of runs share: run_ask.c (what a run is asked with), engine_run.c (a live run: its plan), engine_page.c (one page's
+ * request and outcome), engine_run_begin.c (making and starting runs), engine_run_end.c (their conclusion), receipt.c. */
+#ifndef FANOUT_DAEMON_RUN_PRIVATE_H
+#define FANOUT_DAEMON_RUN_PRIVATE_H
+
+#include <jansson.h>
+
+#include "daemon/engine_private.h"
+#include "daemon/engine_run.h"
+#include "daemon/plan.h"
+#include "daemon/secrets.h"
+#include "lib/recipe.h"
+
+/* ---- run_ask.c: what a run was asked with; kept as JSON with the run ---- */
+
+struct run_ask {
+	json_t *vars;      /* those that differ from the recipe's */
+	char *since;       /* the owner's own; NULL */
+	char *sent_since;  /* what pages are asked with; NULL: nothing, or not known yet */
+	bool fresh, test;
+	uint32_t max_pages; /* 0: the recipe's */
+};
+char *run_ask_write(const struct run_ask *a); /* JSON, malloc'd */
+void run_ask_read(struct run_ask *a, const char *json);
+void run_ask_clear(struct run_ask *a);
+/* The recipe's vars with those asked for: malloc'd array of borrowed strings, in the recipe's order. NULL with ERR_INPUT. */
+const char **run_vars(const struct recipe *r, const json_t *asked, struct err *e);
+/* Those of `asked` that differ from the recipe's, sorted; compact JSON of it is the run's scope. */
+json_t *run_vars_changed(const struct recipe *r, const json_t *asked);
+/* What to send, given what the state has (JSON text; NULL or "": nothing). NULL with e->code 0: nothing is sent. */
+char *run_since(const struct recipe *r, const struct run_ask *a, const char *state, struct err *e);
+struct plan_rules run_rules(const struct recipe *r, const struct run_ask *a);
+struct secrets *run_secrets(const struct recipe *r, const char *dir, struct err *e);
+
+/* ---- pages to be added ---- */
+
+struct run_pages {
+	struct store_page_new *pages;
+	size_t count, room;
+	struct recipe_request *made; /* own the strings */
+	char (*keys)[URL_KEY_SIZE];
+	char **tokens;
+};
+struct run_source {
+	const struct recipe *recipe;
+	const char *const *vars;
+	const char *since;
+	const struct secrets *secrets;
+};
+int run_pages_add(struct run_pages *p, const struct run_source *from, const char *token, bool from_public, struct err *e);
+/* `count` numbered pages from `index` on. */
+int run_pages_number(struct run_pages *p, const struct run_source *from, const struct plan *plan, uint32_t index, uint32_t count,
+		     struct err *e);
+const struct store_page_new *run_pages_get(struct run_pages *p); /* count of them, until it changes */
+void run_pages_clear(struct run_pages *p);
+
+/* ---- a live run ---- */
+
+struct engine_run {
+	struct engine_batch *batch;
+	struct recipe *recipe;
+	struct run_ask ask;
+	const char **vars;
+	json_t *var_object; /* for jq */
+	char *program;
+	struct secrets *secrets;
+	struct plan *plan;
+	uint32_t added; /* pages there are */
+	bool ready;     /* the plan is as the store has it */
+	bool guarded;   /* it has to fail: nothing is added any more */
+};
+
+/* What the opening of a page's attempt leaves for its outcome. */
+struct engine_page {
+	uint64_t base_job; /* whose ETag was sent; 0: none */
+	struct plan_seen base;
+	char *base_next;
+};
+
+/* engine_page.c */
+void engine_page_seen(struct plan_seen *seen, const struct message_page *p);
+
+/* engine_run.c */
+/* The plan made again from the store, where a commit failed. */
+bool engine_run_ready(struct engine_run *run);
+void engine_run_source(const struct engine_run *run, struct run_source *out);
+/* Tells the plan what is stored; a page that has not ended is told as added only. */
+void engine_run_tell(struct plan *plan, const struct store_page *row);
+/* They are to be committed: the plan has them from now on. */
+void engine_run_added(struct engine_run *run, const struct run_pages *pages);
+void engine_run_add_more(struct engine_run *run);
+void engine_run_cancel_from(struct engine_run *run, uint32_t index);
+
+/* engine_run_begin.c */
+/* The oldest run that waits for (uid, pull, scope) starts. */
+void engine_run_next(struct engine *en, uint32_t uid, const char *pull, const char *scope);
+
+/* ---- receipt.c ---- */
+
+struct receipt {
+	const struct plan_conclusion *conclusion;
+	enum run_verdict verdict;
+	int64_t unique, not_modified, requests, retries, limited_us, bytes, started_us, ended_us;
+	int64_t items_before; /* of the last complete run; -1 */
+	const char *since_from; /* as sent; NULL */
+	const char *since_to;   /* JSON text; NULL */
+	const char *error;
+};
+char *receipt_write(const struct receipt *r);
+/* Whether the JSON text `a` is greater than `b`: numbers by value, texts byte by byte, a text above any number. "" is below all. */
+bool receipt_since_greater(const char *a, const char *b);
+
+#endif
