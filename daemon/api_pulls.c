@@ -1,4 +1,5 @@
-/* Pulls: listing recipes, starting runs, the state between them. What a recipe may say is lib/recipe's, what a run does is the engine's. */
+/* Pulls: listing recipes, starting runs, the state between them. What a recipe may say is lib/recipe's, what a run does
+ * is the engine's. */
 #define _GNU_SOURCE 1
 
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static json_t *render_hosts(const struct recipe_secret *s)
 /* Its value is read, and forgotten again. */
 static bool secret_present(const char *dir, const struct recipe_secret *secret)
 {
-	const struct secret_bind bind = {.name = secret->name, .hosts = secret->hosts, .host_count = secret->host_count};
+	const struct secret_bind bind = {
+	    .name = secret->name, .hosts = secret->hosts, .host_count = secret->host_count};
 	struct err e;
 	struct secrets *s = secrets_load(dir, &bind, 1, &e);
 
@@ -73,8 +75,8 @@ static json_t *render_problem(const struct err *e)
 
 static json_t *render_recipe(const struct recipe *r, const char *dir)
 {
-	return json_pack("{s:n,s:s,s:o,s:o,s:o}", "problem", "type", page_type_name(r->page.type), "url", render_text(r->url),
-			 "vars", render_vars(r), "secrets", render_secrets(r, dir));
+	return json_pack("{s:n,s:s,s:o,s:o,s:o}", "problem", "type", page_type_name(r->page.type), "url",
+			 render_text(r->url), "vars", render_vars(r), "secrets", render_secrets(r, dir));
 }
 
 /* ERR_NOT_FOUND leaves NULL. */
@@ -90,7 +92,8 @@ static json_t *render_pull(struct api *a, const char *name, bool with_text, stru
 	if (r)
 		o = render_recipe(r, engine_secrets_dir(api_engine(a)));
 	else if (e->code != ERR_NOT_FOUND)
-		o = json_pack("{s:o,s:n,s:n,s:{},s:[]}", "problem", render_problem(e), "type", "url", "vars", "secrets");
+		o = json_pack("{s:o,s:n,s:n,s:{},s:[]}", "problem", render_problem(e), "type", "url", "vars",
+			      "secrets");
 	if (o) {
 		json_object_set_new(o, "name", json_string(name));
 		json_object_set_new(o, "file", render_text(file));
@@ -147,11 +150,13 @@ static void on_states_end(struct store_op *op, const struct err *e)
 
 static json_t *render_state(const struct store_pull_state *row)
 {
-	json_t *vars = json_loads(row->scope, 0, NULL), *since = *row->since ? json_loads(row->since, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *vars = json_loads(row->scope, 0, NULL),
+	       *since = *row->since ? json_loads(row->since, JSON_DECODE_ANY, NULL) : NULL;
 
 	return json_pack("{s:s,s:o,s:o,s:o,s:o,s:o}", "pull", row->pull, "vars", vars ? vars : json_object(), "since",
 			 since ? since : json_null(), "run", row->run ? json_integer(row->run) : json_null(), "items",
-			 row->items < 0 ? json_null() : json_integer(row->items), "updated_at", render_time(row->updated_us));
+			 row->items < 0 ? json_null() : json_integer(row->items), "updated_at",
+			 render_time(row->updated_us));
 }
 
 static void on_state(struct store_pull_states *states, const struct store_pull_state *row)
@@ -404,8 +409,8 @@ static const struct {
 	const char *name;
 	int (*read)(struct engine_run_ask *ask, const json_t *v, struct err *e);
 } members[] = {
-    {"vars", read_vars},           {"since", read_since},       {"fresh", read_fresh},       {"test", read_test},
-    {"max_pages", read_max_pages}, {"overlap", read_overlap},   {"deadline", read_deadline}, {"priority", read_priority},
+    {"vars", read_vars},           {"since", read_since},     {"fresh", read_fresh},       {"test", read_test},
+    {"max_pages", read_max_pages}, {"overlap", read_overlap}, {"deadline", read_deadline}, {"priority", read_priority},
 };
 
 static int read_member(struct engine_run_ask *ask, const char *name, const json_t *v, struct err *e)
@@ -460,7 +465,8 @@ void api_run_create(struct http_request *r)
 	s->r = r;
 	s->body = body;
 	s->pull = strdup(http_name(r));
-	s->ask = (struct engine_run_ask){.uid = (uint32_t)http_uid(r), .pull = s->pull, .priority = -1, .done = on_asked};
+	s->ask =
+	    (struct engine_run_ask){.uid = (uint32_t)http_uid(r), .pull = s->pull, .priority = -1, .done = on_asked};
 	if (read_ask(&s->ask, body, &e)) {
 		http_problem(r, &e);
 		finish_starting(s);
@@ -508,10 +514,8 @@ static void on_stated(struct store_op *op, const struct err *e)
 
 static void tell_states(struct stating *s)
 {
-	s->states = (struct store_pull_states){.op.done = on_stated,
-					       .uid = (int64_t)http_uid(s->r),
-					       .pull = s->pull,
-					       .on_row = on_one_state};
+	s->states = (struct store_pull_states){
+	    .op.done = on_stated, .uid = (int64_t)http_uid(s->r), .pull = s->pull, .on_row = on_one_state};
 	store_pull_states(api_store(http_arg(s->r)), &s->states);
 }
 
@@ -590,10 +594,7 @@ void api_pull_state_put(struct http_request *r)
 		return;
 	}
 	json_decref(body);
-	s->set = (struct store_pull_state_set){.op.done = on_set,
-					       .uid = (uint32_t)http_uid(r),
-					       .pull = s->pull,
-					       .scope = s->scope,
-					       .since = s->since};
+	s->set = (struct store_pull_state_set){
+	    .op.done = on_set, .uid = (uint32_t)http_uid(r), .pull = s->pull, .scope = s->scope, .since = s->since};
 	store_pull_state_set(api_store(http_arg(r)), &s->set);
 }

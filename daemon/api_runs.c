@@ -21,8 +21,9 @@
 /* What a receipt has, while there is none. */
 static void add_unknown(json_t *o, const char *sent_since)
 {
-	static const char *const members[] = {"pages",    "items",  "unique",  "duplicates",      "gaps",  "stop_reason", "not_modified",
-					      "requests", "retries", "limited_seconds", "bytes", "seconds",     "error", "warning"};
+	static const char *const members[] = {
+	    "pages",    "items",   "unique",          "duplicates", "gaps",    "stop_reason", "not_modified",
+	    "requests", "retries", "limited_seconds", "bytes",      "seconds", "error",       "warning"};
 
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		json_object_set_new(o, members[i], json_null());
@@ -43,12 +44,12 @@ json_t *api_render_run(const struct api *a, const struct store_run *row)
 {
 	json_t *ask = json_loads(row->options, 0, NULL), *vars = json_loads(row->scope, 0, NULL);
 	json_t *receipt = *row->receipt ? json_loads(row->receipt, 0, NULL) : NULL;
-	json_t *o = json_pack("{s:I,s:s,s:o,s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "run", (json_int_t)row->run, "pull", row->pull,
-			      "vars", vars ? vars : json_object(), "state", run_state_name(row->state), "verdict",
-			      render_text(run_verdict_name(row->verdict)), "complete", row->verdict == RUN_COMPLETE, "created_at",
-			      render_time(row->created_us), "started_at", render_time(row->started_us), "ended_at",
-			      render_time(row->ended_us), "counts", counts_of(row), "test",
-			      json_is_true(json_object_get(ask, "test")), "waiting_for",
+	json_t *o = json_pack("{s:I,s:s,s:o,s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "run", (json_int_t)row->run, "pull",
+			      row->pull, "vars", vars ? vars : json_object(), "state", run_state_name(row->state),
+			      "verdict", render_text(run_verdict_name(row->verdict)), "complete",
+			      row->verdict == RUN_COMPLETE, "created_at", render_time(row->created_us), "started_at",
+			      render_time(row->started_us), "ended_at", render_time(row->ended_us), "counts",
+			      counts_of(row), "test", json_is_true(json_object_get(ask, "test")), "waiting_for",
 			      row->behind ? json_integer(row->behind) : json_null());
 
 	(void)a;
@@ -87,7 +88,8 @@ static void on_got(struct store_op *op, const struct err *e)
 	if (e && e->code != ERR_NOT_FOUND) {
 		http_problem(g->r, e);
 	} else if (e || g->hidden || !g->found) {
-		err_set(&none, ERR_NOT_FOUND, "fanoutctl pull show NAME lists the runs of a pull", "there is no run %u", g->run);
+		err_set(&none, ERR_NOT_FOUND, "fanoutctl pull show NAME lists the runs of a pull", "there is no run %u",
+			g->run);
 		http_problem(g->r, &none);
 	} else if (g->then) {
 		json_decref(g->found);
@@ -148,7 +150,9 @@ static void on_list_end(struct store_op *op, const struct err *e)
 	if (e)
 		http_problem(l->r, e);
 	else
-		api_reply_json(l->r, 200, json_pack("{s:O,s:o}", "runs", l->runs, "next", l->more ? json_integer(l->last) : json_null()));
+		api_reply_json(
+		    l->r, 200,
+		    json_pack("{s:O,s:o}", "runs", l->runs, "next", l->more ? json_integer(l->last) : json_null()));
 	json_decref(l->runs);
 	free(l->pull);
 	free(l);
@@ -233,9 +237,9 @@ static json_t *render_page(const struct api *a, const struct store_page *row)
 
 	if (state == JOB_RUNNING && engine_job_staged(api_engine(a), row->job))
 		state = JOB_QUEUED;
-	o = json_pack("{s:I,s:s,s:o,s:o,s:s,s:o,s:o,s:b,s:o,s:o,s:I,s:o}", "page", (json_int_t)jobid_seq(row->job), "job",
-		      jobid_format(job, row->job), "token", render_text(row->token), "url", render_text(row->url), "state",
-		      job_state_name(state), "reason",
+	o = json_pack("{s:I,s:s,s:o,s:o,s:s,s:o,s:o,s:b,s:o,s:o,s:I,s:o}", "page", (json_int_t)jobid_seq(row->job),
+		      "job", jobid_format(job, row->job), "token", render_text(row->token), "url",
+		      render_text(row->url), "state", job_state_name(state), "reason",
 		      row->reason == REASON_NONE ? json_null() : json_string(job_reason_name(row->reason)), "status",
 		      row->status ? json_integer(row->status) : json_null(), "past_end", row->past_end, "reused_from",
 		      row->reused_from ? json_string(jobid_format(from, row->reused_from)) : json_null(), "size",
@@ -313,7 +317,8 @@ static void stream_pages(struct http_request *r, uint32_t run)
 	p->out = evbuffer_new();
 	if (!p->out)
 		BUG("out of memory for an answer");
-	p->pages = (struct store_pages){.op.done = on_pages, .run = run, .last_seq = (uint32_t)after, .more = true, .on_row = on_page};
+	p->pages = (struct store_pages){
+	    .op.done = on_pages, .run = run, .last_seq = (uint32_t)after, .more = true, .on_row = on_page};
 	http_set_state(r, p);
 	http_stream_begin(r, "application/x-ndjson");
 	http_on_gone(r, on_gone);

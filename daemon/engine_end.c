@@ -98,10 +98,12 @@ static void judge_redirect(struct engine_job *j, const struct message_outcome *o
 	} else if (strcmp(from, to) == 0 && !redirect_as_get(o->status, j->method)) {
 		engine_verdict_fail(v, REASON_POLICY, "%d redirects to itself: %.300s", o->status, to);
 	} else if (j->hops >= j->max_redirects) {
-		engine_verdict_fail(v, REASON_POLICY, "redirected more than %u time%s, last to %.300s; max_redirects allows more",
-		     j->max_redirects, j->max_redirects == 1 ? "" : "s", to);
+		engine_verdict_fail(v, REASON_POLICY,
+				    "redirected more than %u time%s, last to %.300s; max_redirects allows more",
+				    j->max_redirects, j->max_redirects == 1 ? "" : "s", to);
 	} else if (is_https(from) && !is_https(to)) {
-		engine_verdict_fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s", o->status, to);
+		engine_verdict_fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s",
+				    o->status, to);
 	} else {
 		v->event = JOB_EV_AGAIN;
 		v->due_us = clock_wall_us();
@@ -135,10 +137,11 @@ static void judge_response(struct engine_job *j, const struct message_outcome *o
 	if (v->reason == REASON_POISON)
 		engine_verdict_fail(v, REASON_POISON, "%u workers died while they ran this job", j->deaths);
 	else if (v->reason == REASON_UNKNOWN_OUTCOME)
-		engine_verdict_fail(v, REASON_UNKNOWN_OUTCOME,
-		     "%s; the server may have carried it out: check there before you retry, or submit with an "
-		     "idempotency key",
-		     *o->error ? o->error : cause_name(o->cause));
+		engine_verdict_fail(
+		    v, REASON_UNKNOWN_OUTCOME,
+		    "%s; the server may have carried it out: check there before you retry, or submit with an "
+		    "idempotency key",
+		    *o->error ? o->error : cause_name(o->cause));
 }
 
 /* The owner's word, or the batch's end, came while it ran. What was done is done all the same. */
@@ -149,8 +152,8 @@ static void judge_cancelled(const struct engine_job *j, struct verdict *v)
 	v->next_url = NULL;
 	if (j->lane->batch->failing != REASON_NONE && !j->mark)
 		engine_verdict_fail(v, j->lane->batch->failing, "%s while it ran",
-		     j->lane->batch->failing == REASON_EXPIRED ? "the deadline of its batch passed"
-							       : "its batch was ended by a limit");
+				    j->lane->batch->failing == REASON_EXPIRED ? "the deadline of its batch passed"
+									      : "its batch was ended by a limit");
 	else
 		v->event = JOB_EV_CANCEL;
 }

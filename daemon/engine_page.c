@@ -90,7 +90,9 @@ static char *fill(const struct engine_run *run, enum secret_where where, const c
 static char *context_of(const struct engine_run *run, const char *token)
 {
 	struct plan_rules rules = run_rules(run->recipe, &run->ask);
-	json_t *page = rules.numbered ? json_integer(strtoll(token, NULL, 10)) : *token ? json_string(token) : json_null();
+	json_t *page = rules.numbered ? json_integer(strtoll(token, NULL, 10))
+		       : *token       ? json_string(token)
+				      : json_null();
 	json_t *o = json_pack("{s:o,s:O,s:s}", "page", page ? page : json_null(), "vars", run->var_object, "type",
 			      page_type_name(run->recipe->page.type));
 	char *text = need(json_dumps(o, JSON_COMPACT));
@@ -99,7 +101,8 @@ static char *context_of(const struct engine_run *run, const char *token)
 	return text;
 }
 
-void engine_page_prepare(struct engine_job *j, const struct store_request *req, struct spec_request *r, struct engine_page_fill *f)
+void engine_page_prepare(struct engine_job *j, const struct store_request *req, struct spec_request *r,
+			 struct engine_page_fill *f)
 {
 	const struct engine_run *run = j->lane->batch->run;
 	const char *host = j->lane->host;
@@ -140,7 +143,8 @@ void engine_page_fill_clear(struct engine_page_fill *f)
 
 /* ---- what comes back ---- */
 
-const struct message_outcome *engine_page_hide(const struct engine_run *run, const struct message_outcome *o, struct engine_page_hidden *h)
+const struct message_outcome *engine_page_hide(const struct engine_run *run, const struct message_outcome *o,
+					       struct engine_page_hidden *h)
 {
 	const char **fields[] = {&h->o.error, &h->o.redirect_url, &h->o.headers, &h->o.content_type, &h->o.page.next};
 
@@ -223,7 +227,8 @@ static bool public_before(const struct engine_job *j, const struct message_outco
 }
 
 /* What follows from a page that has ended. */
-static void follow(struct engine_job *j, const struct message_outcome *o, const struct plan_seen *seen, struct page_ending *p)
+static void follow(struct engine_job *j, const struct message_outcome *o, const struct plan_seen *seen,
+		   struct page_ending *p)
 {
 	struct engine_run *run = j->lane->batch->run;
 	struct run_source from;
@@ -248,10 +253,13 @@ static void follow(struct engine_job *j, const struct message_outcome *o, const 
 		engine_run_added(run, &p->add);
 }
 
-static struct plan_seen seen_of(const struct engine_job *j, const struct message_outcome *o, const struct verdict *v, bool reuse)
+static struct plan_seen seen_of(const struct engine_job *j, const struct message_outcome *o, const struct verdict *v,
+				bool reuse)
 {
 	struct plan_seen seen = {
-	    .result = v->event != JOB_EV_SUCCEED ? PLAN_FAILED : v->past_end ? PLAN_STATUS : PLAN_OK,
+	    .result = v->event != JOB_EV_SUCCEED ? PLAN_FAILED
+		      : v->past_end              ? PLAN_STATUS
+						 : PLAN_OK,
 	    .items = -1,
 	    .next = "",
 	    .has_more = -1,
@@ -267,7 +275,6 @@ static struct plan_seen seen_of(const struct engine_job *j, const struct message
 	seen.url = j->url;
 	return seen;
 }
-
 
 /* The job, and its batch with the run, live until it is freed here. */
 static void on_page_ended(struct store_op *op, const struct err *e)

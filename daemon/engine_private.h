@@ -158,8 +158,8 @@ struct engine {
 	int64_t next_sweep_us;       /* boot: when idle limits are looked for again */
 	struct engine_job *jobs;     /* by id; loaded, running, ending */
 	TAILQ_HEAD(, engine_job) unsettled;
-	struct wire_out scratch; /* where a request is encoded */
-	size_t frame_bytes;      /* of all jobs */
+	struct wire_out scratch;               /* where a request is encoded */
+	size_t frame_bytes;                    /* of all jobs */
 	struct engine_conclusion *conclusions; /* by run */
 	char *pulls_dir, *secrets_dir;
 	unsigned staging, staged, opening, running, ending;
@@ -316,7 +316,8 @@ struct engine_page_hidden {
 	struct message_outcome o;
 	char *owned[ENGINE_PAGE_HIDDEN];
 };
-const struct message_outcome *engine_page_hide(const struct engine_run *run, const struct message_outcome *o, struct engine_page_hidden *h);
+const struct message_outcome *engine_page_hide(const struct engine_run *run, const struct message_outcome *o,
+					       struct engine_page_hidden *h);
 void engine_page_hidden_clear(struct engine_page_hidden *h);
 struct verdict;
 void engine_page_judge(struct engine_job *j, const struct message_outcome *o, struct verdict *v);

@@ -1,5 +1,5 @@
-/* A live run: its recipe, its secrets and its plan, from when its batch is in memory until that is forgotten. Must not know how a page
- * is fetched (engine_page.c), or how runs begin and end. */
+/* A live run: its recipe, its secrets and its plan, from when its batch is in memory until that is forgotten. Must not
+ * know how a page is fetched (engine_page.c), or how runs begin and end. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -19,11 +19,12 @@ struct engine_run_ask {
 	int64_t deadline_us; /* 0: the recipe's */
 	int priority;        /* -1: as usual */
 	void (*done)(struct engine_run_ask *ask, const struct err *e);
-	uint32_t run; /* out */
-	bool skipped; /* out: `run` is the one that has not ended */
+	uint32_t run;         /* out */
+	bool skipped;         /* out: `run` is the one that has not ended */
 	uint32_t waiting_for; /* out: 0, or the run that goes first */
 };
-/* Errors: ERR_NOT_FOUND (no such recipe), ERR_INPUT (the recipe, a var, a secret without value), those of the store. May call back before it returns. */
+/* Errors: ERR_NOT_FOUND (no such recipe), ERR_INPUT (the recipe, a var, a secret without value), those of the store.
+ * May call back before it returns. */
 void engine_run_submit(struct engine *en, struct engine_run_ask *ask);
 
 /* Where recipes and secrets are. */

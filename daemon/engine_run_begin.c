@@ -1,5 +1,5 @@
-/* Making runs, and starting those that waited for another. One way for both: recipe, secrets, what the state has, the first pages, and then
- * one commit. */
+/* Making runs, and starting those that waited for another. One way for both: recipe, secrets, what the state has, the
+ * first pages, and then one commit. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,7 +103,8 @@ static int batch_options(struct beginning *b, struct err *e)
 /* ---- the first pages ---- */
 
 /* Where following begins. */
-static int first_of_followed(struct beginning *b, const struct run_source *from, const struct plan *plan, bool offset, struct err *e)
+static int first_of_followed(struct beginning *b, const struct run_source *from, const struct plan *plan, bool offset,
+			     struct err *e)
 {
 	const char *start = b->recipe->page.start_text;
 	char token[32];
@@ -232,7 +233,8 @@ static void on_started(struct store_op *op, const struct err *e)
 	struct beginning *b = (struct beginning *)op;
 
 	if (!e)
-		log_info("run", "run=%u pull=%s uid=%u state=%s", b->run, b->recipe->name, b->uid, run_state_name(RUN_RUNNING));
+		log_info("run", "run=%u pull=%s uid=%u state=%s", b->run, b->recipe->name, b->uid,
+			 run_state_name(RUN_RUNNING));
 	finish(b, e);
 }
 
@@ -382,7 +384,8 @@ static void on_candidate(struct store_run_list *list, const struct store_run *ro
 {
 	struct looking *l = (struct looking *)list;
 
-	if (!l->found && row->state == RUN_WAITING && !row->cancelled && row->behind == 0 && strcmp(row->scope, l->scope) == 0)
+	if (!l->found && row->state == RUN_WAITING && !row->cancelled && row->behind == 0 &&
+	    strcmp(row->scope, l->scope) == 0)
 		copy_row(l, row);
 }
 
@@ -396,7 +399,12 @@ static void on_candidates(struct store_op *op, const struct err *e)
 void engine_run_next(struct engine *en, uint32_t uid, const char *pull, const char *scope)
 {
 	struct looking l = {
-	    .list = {.op.done = on_candidates, .uid = uid, .pull = pull, .live = true, .limit = 1000, .on_row = on_candidate},
+	    .list = {.op.done = on_candidates,
+		     .uid = uid,
+		     .pull = pull,
+		     .live = true,
+		     .limit = 1000,
+		     .on_row = on_candidate},
 	    .scope = scope,
 	};
 

@@ -1,5 +1,6 @@
-/* The conclusion of a run: when nothing of it is under way any more, what is stored is read once more, in steps, the receipt is made, and one
- * commit ends run and batch. Writes nothing before that: where it is cut off, it is done again. */
+/* The conclusion of a run: when nothing of it is under way any more, what is stored is read once more, in steps, the
+ * receipt is made, and one commit ends run and batch. Writes nothing before that: where it is cut off, it is done
+ * again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,8 @@ static void again(struct engine_conclusion *c, const struct err *e)
 
 static void on_row(struct store_run_get *get, const struct store_run *row)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)get - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c =
+	    (struct engine_conclusion *)((char *)get - offsetof(struct engine_conclusion, op));
 	struct plan_rules rules;
 	struct err e;
 
@@ -125,7 +127,8 @@ static void on_row(struct store_run_get *get, const struct store_run *row)
 	c->error = strdup(row->error);
 	c->cancelled = row->cancelled;
 	c->started_us = row->started_us ? row->started_us : row->created_us;
-	c->ended = row->state == RUN_ENDED || row->counts[JOB_BLOCKED] + row->counts[JOB_QUEUED] + row->counts[JOB_RUNNING] > 0;
+	c->ended = row->state == RUN_ENDED ||
+		   row->counts[JOB_BLOCKED] + row->counts[JOB_QUEUED] + row->counts[JOB_RUNNING] > 0;
 	c->waiting = row->state == RUN_WAITING && !row->cancelled && !*row->error;
 	run_ask_read(&c->ask, row->options);
 	c->recipe = recipe_parse(row->pull, row->pull, row->recipe, &e);
@@ -269,8 +272,12 @@ static void on_keys(struct store_op *op, const struct err *e)
 /* A page may have a hundred thousand of them: few pages a step. */
 static void read_keys(struct engine_conclusion *c)
 {
-	c->op.pages = (struct store_pages){
-	    .op.done = on_keys, .run = c->run, .after_seq = c->after_seq, .limit = 4, .with_keys = true, .on_row = on_keys_row};
+	c->op.pages = (struct store_pages){.op.done = on_keys,
+					   .run = c->run,
+					   .after_seq = c->after_seq,
+					   .limit = 4,
+					   .with_keys = true,
+					   .on_row = on_keys_row};
 	store_pages(c->en->store, &c->op.pages);
 }
 
@@ -316,7 +323,8 @@ static enum run_verdict verdict_of(const struct engine_conclusion *c, const stru
 	return p->failed ? RUN_FAILED : RUN_INCOMPLETE;
 }
 
-static const char *error_of(const struct engine_conclusion *c, const struct plan_conclusion *p, enum run_verdict verdict)
+static const char *error_of(const struct engine_conclusion *c, const struct plan_conclusion *p,
+			    enum run_verdict verdict)
 {
 	if (verdict == RUN_COMPLETE)
 		return NULL;
@@ -381,8 +389,8 @@ static void write_end(struct engine_conclusion *c)
 
 static void step(struct engine_conclusion *c)
 {
-	static void (*const stages[])(struct engine_conclusion *c) = {
-	    [STAGE_ROW] = read_row, [STAGE_PAGES] = read_pages, [STAGE_SUM] = read_sum,
+	static void (*const stages[])(struct engine_conclusion * c) = {
+	    [STAGE_ROW] = read_row,   [STAGE_PAGES] = read_pages, [STAGE_SUM] = read_sum,
 	    [STAGE_KEYS] = read_keys, [STAGE_STATE] = read_state, [STAGE_END] = write_end,
 	};
 
@@ -449,7 +457,8 @@ static void on_lives(struct store_op *op, const struct err *e)
 		log_error("runs not read", "why=\"%s\"", e->what);
 }
 
-/* Those with work are found by their lanes. One that waits, for a run that has ended, starts; it is the oldest of its kind that does. */
+/* Those with work are found by their lanes. One that waits, for a run that has ended, starts; it is the oldest of its
+ * kind that does. */
 void engine_runs_recover(struct engine *en)
 {
 	struct live l = {.list = {.op.done = on_lives, .uid = -1, .live = true, .limit = SIZE_MAX, .on_row = on_live}};

@@ -40,7 +40,8 @@ static json_t *warning(const struct receipt *r)
 	const struct plan_conclusion *c = r->conclusion;
 	char line[160];
 
-	if (r->verdict != RUN_COMPLETE || r->since_from || r->items_before < 0 || c->items < 0 || c->items * 2 >= r->items_before)
+	if (r->verdict != RUN_COMPLETE || r->since_from || r->items_before < 0 || c->items < 0 ||
+	    c->items * 2 >= r->items_before)
 		return json_null();
 	snprintf(line, sizeof line, "%lld items, where the last complete run had %lld", (long long)c->items,
 		 (long long)r->items_before);
@@ -51,10 +52,10 @@ char *receipt_write(const struct receipt *r)
 {
 	const struct plan_conclusion *c = r->conclusion;
 	int64_t duplicates = r->unique < 0 || c->items < 0 ? -1 : c->items - r->unique;
-	json_t *o = json_pack("{s:I,s:o,s:o,s:{s:o,s:o},s:o,s:o,s:o}", "pages", (json_int_t)c->pages, "items", count(c->items),
-			      "unique", count(r->unique), "expected", "pages", count(c->expected_pages), "items",
-			      count(c->expected_items), "duplicates", count(duplicates), "gaps", gaps(c), "stop_reason",
-			      text(c->stop_reason));
+	json_t *o = json_pack("{s:I,s:o,s:o,s:{s:o,s:o},s:o,s:o,s:o}", "pages", (json_int_t)c->pages, "items",
+			      count(c->items), "unique", count(r->unique), "expected", "pages",
+			      count(c->expected_pages), "items", count(c->expected_items), "duplicates",
+			      count(duplicates), "gaps", gaps(c), "stop_reason", text(c->stop_reason));
 	char *written;
 
 	json_object_set_new(o, "not_modified", json_integer(r->not_modified));

@@ -1,4 +1,5 @@
-/* What a run is asked with, and what follows from it: vars, since, the plan's rules, the pages' requests. Knows no store. */
+/* What a run is asked with, and what follows from it: vars, since, the plan's rules, the pages' requests. Knows no
+ * store. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -17,8 +17,8 @@ static void make_room(struct run_pages *p)
 		BUG("out of memory for pages");
 }
 
-/* A secret goes where the recipe lets it go, and nowhere else, also where a server supplied the URL. Seen before anything
- * is sent. */
+/* A secret goes where the recipe lets it go, and nowhere else, also where a server supplied the URL. Seen before
+ * anything is sent. */
 static int check_secrets(const struct run_source *from, const struct recipe_request *q, const char *host, struct err *e)
 {
 	const struct {
@@ -41,7 +41,8 @@ static int check_secrets(const struct run_source *from, const struct recipe_requ
 	return 0;
 }
 
-int run_pages_add(struct run_pages *p, const struct run_source *from, const char *token, bool from_public, struct err *e)
+int run_pages_add(struct run_pages *p, const struct run_source *from, const char *token, bool from_public,
+		  struct err *e)
 {
 	struct recipe_page page = {.token = token, .since = from->since, .vars = from->vars};
 	struct recipe_request *q;
@@ -64,8 +65,8 @@ int run_pages_add(struct run_pages *p, const struct run_source *from, const char
 	return 0;
 }
 
-int run_pages_number(struct run_pages *p, const struct run_source *from, const struct plan *plan, uint32_t index, uint32_t count,
-		     struct err *e)
+int run_pages_number(struct run_pages *p, const struct run_source *from, const struct plan *plan, uint32_t index,
+		     uint32_t count, struct err *e)
 {
 	char token[32];
 

@@ -1,5 +1,6 @@
-/* What the rooms of runs share: run_ask.c (what a run is asked with), engine_run.c (a live run: its plan), engine_page.c (one page's
- * request and outcome), engine_run_begin.c (making and starting runs), engine_run_end.c (their conclusion), receipt.c. */
+/* What the rooms of runs share: run_ask.c (what a run is asked with), engine_run.c (a live run: its plan),
+ * engine_page.c (one page's request and outcome), engine_run_begin.c (making and starting runs), engine_run_end.c
+ * (their conclusion), receipt.c. */
 #ifndef FANOUT_DAEMON_RUN_PRIVATE_H
 #define FANOUT_DAEMON_RUN_PRIVATE_H
 
@@ -14,16 +15,17 @@
 /* ---- run_ask.c: what a run was asked with; kept as JSON with the run ---- */
 
 struct run_ask {
-	json_t *vars;      /* those that differ from the recipe's */
-	char *since;       /* the owner's own; NULL */
-	char *sent_since;  /* what pages are asked with; NULL: nothing, or not known yet */
+	json_t *vars;     /* those that differ from the recipe's */
+	char *since;      /* the owner's own; NULL */
+	char *sent_since; /* what pages are asked with; NULL: nothing, or not known yet */
 	bool fresh, test;
 	uint32_t max_pages; /* 0: the recipe's */
 };
 char *run_ask_write(const struct run_ask *a); /* JSON, malloc'd */
 void run_ask_read(struct run_ask *a, const char *json);
 void run_ask_clear(struct run_ask *a);
-/* The recipe's vars with those asked for: malloc'd array of borrowed strings, in the recipe's order. NULL with ERR_INPUT. */
+/* The recipe's vars with those asked for: malloc'd array of borrowed strings, in the recipe's order. NULL with
+ * ERR_INPUT. */
 const char **run_vars(const struct recipe *r, const json_t *asked, struct err *e);
 /* Those of `asked` that differ from the recipe's, sorted; compact JSON of it is the run's scope. */
 json_t *run_vars_changed(const struct recipe *r, const json_t *asked);
@@ -47,10 +49,11 @@ struct run_source {
 	const char *since;
 	const struct secrets *secrets;
 };
-int run_pages_add(struct run_pages *p, const struct run_source *from, const char *token, bool from_public, struct err *e);
+int run_pages_add(struct run_pages *p, const struct run_source *from, const char *token, bool from_public,
+		  struct err *e);
 /* `count` numbered pages from `index` on. */
-int run_pages_number(struct run_pages *p, const struct run_source *from, const struct plan *plan, uint32_t index, uint32_t count,
-		     struct err *e);
+int run_pages_number(struct run_pages *p, const struct run_source *from, const struct plan *plan, uint32_t index,
+		     uint32_t count, struct err *e);
 const struct store_page_new *run_pages_get(struct run_pages *p); /* count of them, until it changes */
 void run_pages_clear(struct run_pages *p);
 
@@ -101,13 +104,14 @@ struct receipt {
 	const struct plan_conclusion *conclusion;
 	enum run_verdict verdict;
 	int64_t unique, not_modified, requests, retries, limited_us, bytes, started_us, ended_us;
-	int64_t items_before; /* of the last complete run; -1 */
+	int64_t items_before;   /* of the last complete run; -1 */
 	const char *since_from; /* as sent; NULL */
 	const char *since_to;   /* JSON text; NULL */
 	const char *error;
 };
 char *receipt_write(const struct receipt *r);
-/* Whether the JSON text `a` is greater than `b`: numbers by value, texts byte by byte, a text above any number. "" is below all. */
+/* Whether the JSON text `a` is greater than `b`: numbers by value, texts byte by byte, a text above any number. "" is
+ * below all. */
 bool receipt_since_greater(const char *a, const char *b);
 
 #endif

@@ -31,7 +31,7 @@ NUMBERED = {
     "offset": {"type": "offset", "param": "offset", "size": 10, "size_param": "limit"},
 }
 FOLLOWED = {
-    "cursor": {"type": "cursor", "param": "cursor", "next": ".next"},
+    "cursor": {"type": "cursor", "param": "cursor", "next": ".next_cursor"},
     "link": {"type": "link"},
     "next_url": {"type": "next_url", "next": ".next"},
     "keyset": {"type": "keyset", "param": "after", "next": ".result[-1].id"},
@@ -97,7 +97,7 @@ def test_a_single_page_is_a_pull_too(daemon, apisim):
 def test_a_cursor_goes_where_the_api_wants_it(daemon, apisim, where):
     param = "paging.cursor" if where == "json" else "X-Cursor" if where == "header" else "cursor"
     api = apisim.pages("cursor", "a", items=160, size=10, in_=where, param=param, cursor_form="awkward")
-    page = {"type": "cursor", "in": where, "param": param, "next": ".next"}
+    page = {"type": "cursor", "in": where, "param": param, "next": ".next_cursor"}
     keys = {}
     query = ""
     if where == "path":

@@ -40,7 +40,7 @@ class Run:
             return None
         return row if row["state"] == "ended" else None
 
-    def wait(self, timeout=120):
+    def wait(self, timeout=60):
         """Its receipt."""
         return wait_until(self.ended, timeout, f"run {self.number} ends")
 
