@@ -23,6 +23,7 @@ APISIM_MODULES = main server reply routes plain zipped hostile memory stats coun
 	limited limited_options limited_tell window jitter options dotted \
 	paged paged_options paged_place paged_cursor paged_links paged_body paged_reply paged_record
 SIM_MODULES = main sim world engine limits record net life happen judge
+PAGESIM_MODULES = pages_main pages pages_api pages_judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl zlib libbrotlidec libxxhash
@@ -89,6 +90,7 @@ PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONDONTWRITEBYTECODE=1 FANOUT_BUILD
 	$(PYTHON) -m pytest -p no:cacheprovider -p xdist.plugin
 PYTEST_ARGS ?= -n 2
 SIM_SEEDS ?= 500
+PAGESIM_SEEDS ?= 5000
 
 # Parallel by default. Output is kept apart by target, except where somebody watches it come.
 LIVE_GOALS = check check-asan sim demo bench cover deps
@@ -114,6 +116,7 @@ WORKER_OBJECTS := $(call objects,WORKER,worker)
 CLI_OBJECTS := $(call objects,CLI,cli)
 APISIM_OBJECTS := $(call objects,APISIM,tests/apisim)
 SIM_OBJECTS := $(call objects,SIM,tests/sim)
+PAGESIM_OBJECTS := $(call objects,PAGESIM,tests/sim)
 SCHEMA_SQL := $(sort $(wildcard schema/sqlite/*.sql))
 ifneq ($(SCHEMA_SQL),)
 DAEMON_OBJECTS += $(BUILD)/gen/schema.o
@@ -175,6 +178,7 @@ $(eval $(call program_rule,fanout-worker,$(WORKER_OBJECTS) $(BUILD)/lib.a,$(WORK
 $(eval $(call program_rule,fanoutctl,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
 $(eval $(call program_rule,apisim,$(APISIM_OBJECTS),$(APISIM_LIBS)))
 $(eval $(call program_rule,sim,$(SIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
+$(eval $(call program_rule,pagesim,$(PAGESIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
 $(eval $(call program_rule,bench/sched_bench,$(BUILD)/obj/tests/bench/sched_bench.o $(BUILD)/daemon.a $(BUILD)/lib.a,libcurl jansson))
 $(eval $(call program_rule,bench/bare,$(BUILD)/obj/tests/bench/bare.o,$(BENCH_LIBS)))
 $(eval $(call program_rule,bench/store_bench,$(BUILD)/obj/tests/bench/store_bench.o $(BUILD)/daemon.a $(BUILD)/lib.a,$(DAEMON_LIBS)))
@@ -243,15 +247,18 @@ demo: ensure-deps ## build, start a private daemon and an API simulator, and fan
 	@FANOUT_BUILD=$(BUILD) tests/demo.sh
 
 check: ensure-deps ## all tests: unit, simulated, end to end (PYTEST_ARGS='-k name' chooses)
-	@$(MAKE) --no-print-directory --output-sync=target all units $(BUILD)/sim
+	@$(MAKE) --no-print-directory --output-sync=target all units $(BUILD)/sim $(BUILD)/pagesim
 	@tests/run-unit $(UNIT_PROGRAMS)
 	@$(BUILD)/sim --seeds $(SIM_SEEDS) && $(BUILD)/sim --mutations
+	@$(BUILD)/pagesim --seeds $(PAGESIM_SEEDS) && $(BUILD)/pagesim --mutations
 	@$(PYTEST) $(PYTEST_ARGS) tests/e2e
 
-sim: ensure-deps ## simulate scheduling, limits and retries over many seeds (SIM_SEEDS), and with mistakes built in
-	@$(MAKE) --no-print-directory --output-sync=target $(BUILD)/sim
+sim: ensure-deps ## simulate scheduling, limits, retries and pages over many seeds (SIM_SEEDS), and with mistakes built in
+	@$(MAKE) --no-print-directory --output-sync=target $(BUILD)/sim $(BUILD)/pagesim
 	@$(BUILD)/sim --seeds $(SIM_SEEDS) && $(BUILD)/sim --mutations
+	@$(BUILD)/pagesim --seeds $(PAGESIM_SEEDS) && $(BUILD)/pagesim --mutations
 sim: SIM_SEEDS = 100000
+sim: PAGESIM_SEEDS = 200000
 
 check-asan: ## all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan SANITIZE=address,undefined
