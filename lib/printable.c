@@ -93,8 +93,27 @@ static size_t print(char *out, size_t size, const unsigned char *p, size_t n, si
 	return w.len;
 }
 
+/* Printable ASCII, with spaces that stand alone between words. */
+static bool is_plain(const unsigned char *p, size_t n)
+{
+	unsigned char before = ' ';
+
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < ' ' || p[i] > '~' || (p[i] == ' ' && before == ' '))
+			return false;
+		before = p[i];
+	}
+	return n == 0 || before != ' ';
+}
+
+/* Nearly all are content types, and plain: a worker does this for every response. */
 size_t text_printable(char *out, size_t size, const void *p, size_t n, size_t chars)
 {
+	if (n < size && n <= chars && is_plain(p, n)) {
+		memcpy(out, p, n);
+		out[n] = '\0';
+		return n;
+	}
 	return print(out, size, p, n, chars, false);
 }
 

@@ -316,7 +316,7 @@ static void fill_ending(struct attempt *a)
 	if (a->ending.address_tried)
 		policy_format(a->address, (const struct sockaddr *)&a->tried);
 	else
-		snprintf(a->address, sizeof a->address, "%s", get_text(a->easy, CURLINFO_PRIMARY_IP));
+		strncpy(a->address, get_text(a->easy, CURLINFO_PRIMARY_IP), sizeof a->address - 1);
 	fill_marks(a, &a->ending.marks);
 }
 
