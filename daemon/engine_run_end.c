@@ -1,6 +1,8 @@
 /* The conclusion of a run: when nothing of it is under way any more, what is stored is read once more, in steps, the
  * receipt is made, and one commit ends run and batch. Writes nothing before that: where it is cut off, it is done
  * again. */
+#define _GNU_SOURCE 1
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,8 @@ struct engine_conclusion {
 	int64_t not_modified, keys;
 	uint32_t counted; /* pages up to here have keys that count */
 	char *since;
+	char *failure; /* of the first page that failed: "page 5: 410 Gone" */
+	char *told;    /* the receipt's error, where it is made of two */
 	struct receipt receipt;
 	struct unique *unique;
 	int64_t items_before;
@@ -63,6 +67,8 @@ static void conclusion_free(struct engine_conclusion *c)
 	free(c->guard);
 	free(c->error);
 	free(c->since);
+	free(c->failure);
+	free(c->told);
 	free(c->state_since);
 	free(c);
 }
@@ -163,6 +169,10 @@ static void on_page(struct store_pages *p, const struct store_page *row)
 
 	engine_run_tell(c->plan, row);
 	c->not_modified += row->reused_from != 0;
+	if (row->state == JOB_FAILED && !c->failure &&
+	    asprintf(&c->failure, "page %u: %s", jobid_seq(row->job),
+		     *row->error ? row->error : job_reason_name(row->reason)) < 0)
+		abort();
 	if (row->state != JOB_DONE || !row->said)
 		return;
 	c->keys += row->page.items > 0 ? row->page.items : 0;
@@ -323,8 +333,7 @@ static enum run_verdict verdict_of(const struct engine_conclusion *c, const stru
 	return p->failed ? RUN_FAILED : RUN_INCOMPLETE;
 }
 
-static const char *error_of(const struct engine_conclusion *c, const struct plan_conclusion *p,
-			    enum run_verdict verdict)
+static const char *error_of(struct engine_conclusion *c, const struct plan_conclusion *p, enum run_verdict verdict)
 {
 	if (verdict == RUN_COMPLETE)
 		return NULL;
@@ -332,7 +341,14 @@ static const char *error_of(const struct engine_conclusion *c, const struct plan
 		return c->guard;
 	if (*c->error)
 		return c->error;
-	return verdict == RUN_CANCELLED ? "cancelled" : p->text;
+	if (verdict == RUN_CANCELLED)
+		return "cancelled";
+	/* A page behind the end may have failed: that is not why. */
+	if (!c->failure || (!p->failed && p->gap_count == 0))
+		return p->text;
+	if (asprintf(&c->told, "%s (%s)", p->text, c->failure) < 0)
+		abort();
+	return c->told;
 }
 
 static void on_ended(struct store_op *op, const struct err *e)

@@ -16,7 +16,7 @@
 
 /* A worker that has said nothing for this many heartbeats hangs. */
 #define PEER_SILENCE_BEATS 10
-#define PEER_BLAME_MAX     8
+#define PEER_BLAME_MAX     2
 #define PEER_READ_BYTES    (256u << 10)
 #define PEER_READS_MAX     4 /* reads per turn, so that one worker does not keep the loop */
 

@@ -195,5 +195,7 @@ struct secrets *run_secrets(const struct recipe *r, const char *dir, struct err 
 		};
 	s = secrets_load(dir, want, r->secret_count, e);
 	free(want);
+	if (!s && e->code == ERR_NOT_FOUND)
+		e->code = ERR_INPUT; /* it is the recipe that names it */
 	return s;
 }
