@@ -93,8 +93,9 @@ static char *context_of(const struct engine_run *run, const char *token)
 	json_t *page = rules.numbered ? json_integer(strtoll(token, NULL, 10))
 		       : *token       ? json_string(token)
 				      : json_null();
-	json_t *o = json_pack("{s:o,s:O,s:s}", "page", page ? page : json_null(), "vars", run->var_object, "type",
-			      page_type_name(run->recipe->page.type));
+	json_t *o = json_pack("{s:o,s:O,s:s,s:I}", "page", page ? page : json_null(), "vars", run->var_object, "type",
+			      page_type_name(run->recipe->page.type), "start",
+			      run->recipe->page.type == PAGE_NUMBER ? (json_int_t)run->recipe->page.start : 1);
 	char *text = need(json_dumps(o, JSON_COMPACT));
 
 	json_decref(o);

@@ -55,6 +55,14 @@ def test_numbered_pages_with_a_total_are_all_there(daemon, apisim, style, totals
     assert receipt["requests"] == 16
 
 
+def test_a_last_page_is_counted_from_where_the_numbers_start(daemon, apisim):
+    api = apisim.pages("page", "a", items=160, size=10, start=0, totals="link-last")
+    recipe(daemon, api, page={"type": "page", "param": "page", "start": 0})
+    run, receipt = pull(daemon, "p")
+    complete(run, receipt)
+    assert len(api.log()) == 16
+
+
 @pytest.mark.parametrize("end", ["empty", "404", "soft"])
 @pytest.mark.parametrize("window", [1, 4])
 def test_numbered_pages_without_a_total_end_where_the_api_says(daemon, apisim, end, window):
