@@ -6,7 +6,10 @@ shown=${FANOUT_BUILD:-build}
 build=$(realpath "$shown")
 jobs=100
 each=0.1 # seconds the simulated API takes to answer
-dir=$(mktemp -d "${TMPDIR:-/tmp}/fanout-demo.XXXXXX")
+# A Unix socket's path has 107 bytes at most.
+above=${TMPDIR:-/tmp}
+[ ${#above} -le 80 ] || above=/tmp
+dir=$(mktemp -d "$above/fanout-demo.XXXXXX")
 daemon='' api=''
 
 clean_up() {
@@ -45,7 +48,7 @@ export FANOUT_SOCKET="$dir/sock"
 tries=0
 until grep -q '^listening ' "$dir/api" && "$build/fanoutctl" stats >/dev/null 2>&1; do
 	tries=$((tries + 1))
-	if [ $tries -gt 200 ] || ! kill -0 "$daemon" 2>/dev/null; then
+	if [ $tries -gt 1200 ] || ! kill -0 "$daemon" 2>/dev/null; then
 		echo "the daemon did not start; it says:" >&2
 		cat "$dir/log" "$dir/api" >&2
 		exit 1
