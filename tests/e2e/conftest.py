@@ -1,6 +1,8 @@
 """Fixtures of the end-to-end tests. The programs under test are those of $FANOUT_BUILD (default: build)."""
 
+import resource
 import signal
+import subprocess
 
 import pytest
 
@@ -124,6 +126,15 @@ def apisim():
 
 
 @pytest.fixture
+def many_files():
+    """For tests with more sockets of their own than the usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if hard != resource.RLIM_INFINITY else 65536, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
 def gate():
     """A server that answers when the test says so."""
     server = Gate()
@@ -190,6 +201,33 @@ def answer(serve):
         return serve(behave).url
 
     return start
+
+
+@pytest.fixture
+def preload(tmp_path):
+    """preload(source, "-D...") compiles a library; the environment of a program that has it before all others."""
+
+    def make(source, *options):
+        library = tmp_path / "preload.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-w", *options, "-x", "c", "-", "-o", library], input=source.encode(), check=True)
+        env = environment(LD_PRELOAD=str(library))
+        return {**env, "ASAN_OPTIONS": env["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
+
+    return make
+
+
+@pytest.fixture
+def until_in_time():
+    """A deadline in which a request surely ends is not known: one that it did not keep is replaced by a longer one."""
+
+    def try_it(attempt):
+        for deadline in ("1s", "8s", "60s"):
+            rows = attempt(deadline)
+            if rows[0]["reason"] != "expired":
+                return rows
+        raise AssertionError(f"a request did not end within a minute: {rows[0]}")
+
+    return try_it
 
 
 def session_server(kind):

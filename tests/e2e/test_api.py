@@ -28,8 +28,8 @@ def submit(daemon, jobs, **members):
     return answer.json()["batch"]
 
 
-def wait(daemon, batch, timeout="20s"):
-    answer = daemon.api.get(f"/v1/batches/{batch}/wait?timeout={timeout}", timeout=40)
+def wait(daemon, batch, timeout="3min"):
+    answer = daemon.api.get(f"/v1/batches/{batch}/wait?timeout={timeout}")
     assert answer.status == 200, answer
     assert answer.json()["ended_at"], f"batch {batch} did not end in time: {answer.json()}"
     return answer.json()
@@ -379,24 +379,27 @@ def test_a_held_batch_starts_when_it_is_closed(daemon, apisim):
     assert wait(daemon, batch)["state"] == "done"
 
 
-def test_a_paused_batch_starts_nothing_until_it_is_resumed(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.05"}] * 40, concurrency=1)
+def test_a_paused_batch_starts_nothing_until_it_is_resumed(daemon, apisim, gate):
+    batch = submit(daemon, [{"url": f"{gate.url}/{i}"} for i in range(40)], concurrency=1)
+    wait_until(lambda: gate.held, what="one runs")
     paused = daemon.api.post(f"/v1/batches/{batch}/pause").json()
     assert (paused["state"], paused["paused"], paused["eta"]) == ("paused", True, None)
+    gate.open()
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["running"] == 0, what="what ran has ended")
     before = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]
     wait(daemon, submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 20))
     assert daemon.api.get(f"/v1/batches/{batch}").json()["counts"] == before
-    assert before["queued"] > 30
+    assert (before["done"], before["queued"]) == (1, 39) and len(gate.seen) == 1
     assert daemon.api.post(f"/v1/batches/{batch}/resume").json()["state"] == "running"
     assert wait(daemon, batch)["counts"]["done"] == 40
 
 
 def test_no_more_jobs_are_shown_running_than_run(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.1"}] * 40, concurrency=4)
-    most = 0
-    while not (now := daemon.api.get(f"/v1/batches/{batch}").json())["ended_at"]:
-        counts = now["counts"]
+    # The last four stay: as many as may run are seen running, whatever a look takes.
+    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.1"}] * 36 + [{"url": f"{apisim.url}/hang"}] * 4, concurrency=4)
+    most, counts = 0, {"done": 0, "running": 0}
+    while counts["done"] < 36 or counts["running"] < 4:
+        counts = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]
         assert sum(counts.values()) == 40 and counts["running"] <= 4, counts
         most = max(most, counts["running"])
         assert len(results(daemon, batch, "?state=running")) <= 4
@@ -410,19 +413,20 @@ def test_no_more_jobs_are_shown_running_than_run(daemon, apisim):
             assert len(job["attempt_list"]) == job["attempts"]
         assert daemon.api.get("/v1/stats").json()["counts"]["running"] <= 4
     assert most == 4
+    daemon.api.post(f"/v1/batches/{batch}/cancel")
 
 
-def test_a_cancelled_batch_ends_and_can_be_retried(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.2"}] * 50, concurrency=5)
+def test_a_cancelled_batch_ends_and_can_be_retried(daemon, gate):
+    batch = submit(daemon, [{"url": f"{gate.url}/{i}"} for i in range(50)], concurrency=5)
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["running"] == 5, what="five run")
     problem(daemon.api.post(f"/v1/batches/{batch}/retry"), 409, "conflict")
     problem(daemon.api.delete(f"/v1/batches/{batch}"), 409, "conflict")
     assert daemon.api.post(f"/v1/batches/{batch}/cancel").status == 200
     ended = wait(daemon, batch)
     assert ended["state"] == "cancelled"
-    assert ended["counts"]["cancelled"] >= 45
-    assert ended["counts"]["done"] + ended["counts"]["cancelled"] == 50
+    assert ended["counts"]["cancelled"] == 50
     assert {r["state"] for r in results(daemon, batch, "?state=cancelled")} == {"cancelled"}
+    gate.open()
     assert daemon.api.post(f"/v1/batches/{batch}/retry").status == 200
     assert wait(daemon, batch)["counts"]["done"] == 50
 
@@ -460,7 +464,7 @@ def test_a_removed_batch_is_gone_for_everybody(daemon, apisim):
 
 
 def test_one_job_can_be_cancelled_and_retried(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/5"}, {"url": f"{apisim.url}/uuid"}], concurrency=1)
+    batch = submit(daemon, [{"url": f"{apisim.url}/hang"}, {"url": f"{apisim.url}/uuid"}], concurrency=1)
     waiting, running = f"{batch}.2", f"{batch}.1"
     wait_until(lambda: daemon.api.get(f"/v1/jobs/{running}").json()["state"] == "running", what="the first runs")
     problem(daemon.api.post(f"/v1/jobs/{waiting}/retry"), 409, "conflict")
@@ -532,7 +536,7 @@ def test_a_body_is_served_as_it_came(daemon, apisim):
 
 
 def test_a_body_that_is_not_there_is_a_conflict(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/5"}, {"url": "http://127.0.0.1:1/", "max_attempts": 1}])
+    batch = submit(daemon, [{"url": f"{apisim.url}/hang"}, {"url": "http://127.0.0.1:1/", "max_attempts": 1}])
     wait_until(lambda: daemon.api.get(f"/v1/jobs/{batch}.2").json()["state"] == "failed", what="the connection is refused")
     assert "no body yet" in problem(daemon.api.get(f"/v1/jobs/{batch}.1/body"), 409, "conflict")
     assert "without a response" in problem(daemon.api.get(f"/v1/jobs/{batch}.2/body"), 409, "conflict")
@@ -604,9 +608,13 @@ def test_many_slow_readers_cost_little_memory(daemon, apisim):
 # ---- Events ----
 
 
-def test_events_tell_each_job_once_in_order_and_then_the_batch(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.{i}"} for i in (3, 1, 2, 0)])
-    events = list(daemon.api.events(f"/v1/batches/{batch}/events"))
+def test_events_tell_each_job_once_in_order_and_then_the_batch(daemon, gate):
+    batch = submit(daemon, [{"url": f"{gate.url}/{seq}"} for seq in range(1, 5)])
+    stream, events = daemon.api.events(f"/v1/batches/{batch}/events"), []
+    for seq in (4, 2, 3, 1):
+        gate.let(f"/{seq}")
+        events.append(next(stream))
+    events += stream
     assert [e[1] for e in events] == ["job"] * 4 + ["batch"]
     assert [e[2]["seq"] for e in events[:4]] == [4, 2, 3, 1]
     ids = [int(e[0]) for e in events[:4]]
@@ -653,20 +661,24 @@ def test_events_of_a_batch_that_is_removed_end(daemon, apisim):
 # ---- Waits ----
 
 
-def test_a_wait_ends_with_its_batch_or_in_time(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.5"}])
-    begin = time.monotonic()
+def test_a_wait_ends_with_its_batch_or_in_time(daemon, gate):
+    batch = submit(daemon, [{"url": f"{gate.url}/"}])
     early = daemon.api.get(f"/v1/batches/{batch}/wait?timeout=0.1s").json()
     assert early["ended_at"] is None
-    assert time.monotonic() - begin < 0.45
-    assert daemon.api.get(f"/v1/batches/{batch}/wait").json()["state"] == "done"
-    assert 0.4 < time.monotonic() - begin < 5
+    with daemon.api.connect() as sock:
+        sock.sendall(f"GET /v1/batches/{batch}/wait?timeout=1h HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n".encode())
+        wait_until(lambda: streams(daemon) == 1, what="it waits")
+        gate.open()
+        text = b""
+        while piece := sock.recv(65536):
+            text += piece
+    assert b'"state":"done"' in text
     assert daemon.api.get(f"/v1/batches/{batch}/wait?timeout=1h").json()["state"] == "done"
     assert streams(daemon) == 0
 
 
 def test_a_wait_ends_when_the_client_goes_away(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/30"}])
+    batch = submit(daemon, [{"url": f"{apisim.url}/hang"}])
     socks = []
     for _ in range(5):
         sock = daemon.api.connect()
@@ -680,19 +692,21 @@ def test_a_wait_ends_when_the_client_goes_away(daemon, apisim):
     wait(daemon, batch)
 
 
-def test_a_client_that_sends_on_while_it_waits_does_no_harm(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/0.5"}])
+def test_a_client_that_sends_on_while_it_waits_does_no_harm(daemon, gate):
+    batch = submit(daemon, [{"url": f"{gate.url}/"}])
     with daemon.api.connect() as sock:
         sock.sendall(f"GET /v1/batches/{batch}/wait HTTP/1.1\r\nHost: f\r\n\r\n".encode())
         wait_until(lambda: streams(daemon) == 1, what="it waits")
         sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: f\r\nConnection: close\r\n\r\n")
+        gate.open()
         text = b""
         while piece := sock.recv(65536):
             text += piece
     assert text.count(b"HTTP/1.1 200") == 2
     assert text.endswith(b'{"status":"ok"}\n')
     # And one who never stops.
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/1"}])
+    gate.shut()
+    batch = submit(daemon, [{"url": f"{gate.url}/"}])
     before = memory_kib(daemon.pid)
     with daemon.api.connect() as sock:
         sock.sendall(f"GET /v1/batches/{batch}/wait HTTP/1.1\r\nHost: f\r\n\r\n".encode())
@@ -701,12 +715,13 @@ def test_a_client_that_sends_on_while_it_waits_does_no_harm(daemon, apisim):
         with pytest.raises((TimeoutError, socket.timeout)):
             sock.sendall(b"x" * (64 << 20))
     assert memory_kib(daemon.pid) < before + 16 * 1024
+    gate.open()
     wait_until(lambda: streams(daemon) == 0, what="it has gone")
     healthy(daemon)
 
 
-def test_there_is_room_for_so_many_waits_and_no_more(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/60"}])
+def test_there_is_room_for_so_many_waits_and_no_more(daemon, apisim, many_files):
+    batch = submit(daemon, [{"url": f"{apisim.url}/hang"}])
     socks = []
     for _ in range(512):
         sock = daemon.api.connect()
@@ -763,7 +778,6 @@ def test_noise_is_answered_or_cut_off_and_never_more(daemon):
         b"POST /v1/batches HTTP/1.1\r\nExpect: something\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
     ):
         with daemon.api.connect() as sock:
-            sock.settimeout(5)
             sock.sendall(noise)
             sock.shutdown(socket.SHUT_WR)
             try:
@@ -834,7 +848,7 @@ def test_without_descriptors_the_daemon_waits_instead_of_spinning(daemon):
         sock.close()
 
 
-def test_more_connections_than_there_may_be_wait_for_their_turn(daemon):
+def test_more_connections_than_there_may_be_wait_for_their_turn(daemon, many_files):
     socks = [daemon.api.connect() for _ in range(1050)]
     socks[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: f\r\n\r\n")
     for sock in socks[:200]:
@@ -873,10 +887,10 @@ def test_stats_and_metrics_count_what_happened(daemon, apisim):
     assert values["fanout_process_resident_bytes"] > 1 << 20
 
 
-def test_a_draining_daemon_takes_nothing_new_and_says_so(daemon, apisim):
-    submit(daemon, [{"url": f"{apisim.url}/delay/1"}])
+def test_a_draining_daemon_takes_nothing_new_and_says_so(daemon, gate):
+    submit(daemon, [{"url": f"{gate.url}/"}])
     wait_until(lambda: daemon.api.get("/v1/batches/1").json()["counts"]["running"] == 1, what="it runs")
-    connection = UnixConnection(daemon.socket, 20)
+    connection = UnixConnection(daemon.socket, 240)
     connection.request("GET", "/healthz")
     assert Answer(connection.getresponse()).status == 200
     daemon.kill(signal.SIGTERM)
@@ -889,6 +903,7 @@ def test_a_draining_daemon_takes_nothing_new_and_says_so(daemon, apisim):
     connection.request("GET", "/v1/batches/1")
     assert Answer(connection.getresponse()).status == 200
     connection.close()
+    gate.open()
     assert daemon.wait() == 0
     daemon.start()
     assert wait(daemon, 1)["counts"]["done"] == 1

@@ -210,8 +210,11 @@ def test_a_reload_changes_the_rules(make_daemon):
 # ---- State ----
 
 
-def limited(make_daemon, apisim, rate="3/10s", jobs=10, **members):
-    """A daemon that may ask `apisim` three times in 10 s, and a batch whose first three jobs are done."""
+WINDOW_S = 1000  # far longer than a test lasts, whatever else the machine does
+
+
+def limited(make_daemon, apisim, rate=f"3/{WINDOW_S}s", jobs=10, **members):
+    """A daemon that may ask `apisim` three times in a window, and a batch whose first three jobs are done."""
     daemon = make_daemon(limits=[{"name": "slow", "match": host_of(apisim), "rate": rate}])
     batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * jobs, **members)
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] == 3, 10, "three are done")
@@ -228,29 +231,29 @@ def test_a_rule_shows_what_each_host_has_used_of_it(make_daemon, apisim):
     (state,) = rule["state"]
     assert (state["host"], state["in_flight"]) == (host_of(apisim), 0)
     (window,) = state["windows"]
-    assert (window["rate"], window["used"]) == ("3/10s", 3)
+    assert (window["rate"], window["used"]) == (f"3/{WINDOW_S}s", 3)
     started = daemon.api.get(f"/v1/jobs/{batch}.1").json()["started_at"]
-    assert 10 <= seconds(window["free_at"], started) < 12
+    assert WINDOW_S <= seconds(window["free_at"], started) < 1.2 * WINDOW_S
     assert limits(daemon, f"?host={host_of(apisim)}")["limits"] == [rule]
     assert limits(daemon, "?host=other.example:80")["limits"] == []
     text = daemon.api.get("/metrics").body.decode()
     labels = f'limit="slow",host="{host_of(apisim)}"'
     assert f"fanout_limit_in_flight{{{labels}}} 0\n" in text
-    assert f'fanout_limit_used{{{labels},window="3/10s"}} 3\n' in text
-    assert f'fanout_limit_size{{{labels},window="3/10s"}} 3\n' in text
+    assert f'fanout_limit_used{{{labels},window="3/{WINDOW_S}s"}} 3\n' in text
+    assert f'fanout_limit_size{{{labels},window="3/{WINDOW_S}s"}} 3\n' in text
 
 
 def test_a_host_that_refused_is_shown_with_its_pause_and_can_be_resumed(make_daemon, apisim):
     daemon = make_daemon()
-    strict = apisim.limit("strict", n=1, window=30)
+    strict = apisim.limit("strict", n=1, window=900)
     batch = submit(daemon, [{"url": f"{strict.url}/json"}] * 3, concurrency=1)
     wait_until(lambda: limits(daemon)["hosts"], 10, "the host is paused")
     (host,) = limits(daemon)["hosts"]
     assert host["host"] == host_of(apisim) and host["refusals"] == 1
-    assert seconds(host["paused_until"], daemon.api.get(f"/v1/jobs/{batch}.1").json()["ended_at"]) > 20
+    assert seconds(host["paused_until"], daemon.api.get(f"/v1/jobs/{batch}.1").json()["ended_at"]) > 600
     text = daemon.api.get("/metrics").body.decode()
     assert f'fanout_host_refusals{{host="{host_of(apisim)}"}} 1\n' in text
-    assert re.search(rf'^fanout_host_paused_seconds{{host="{re.escape(host_of(apisim))}"}} [123]\d\.\d+$', text, re.M), text
+    assert re.search(rf'^fanout_host_paused_seconds{{host="{re.escape(host_of(apisim))}"}} [6789]\d\d\.\d+$', text, re.M), text
     (why,) = daemon.api.get(f"/v1/batches/{batch}/explain").json()["waits"]
     assert (why["why"], why["until"]) == ("pause", host["paused_until"])
     resumed = daemon.api.post(f"/v1/limits/resume?host={host_of(apisim)}")
@@ -265,14 +268,14 @@ def test_a_pause_is_no_longer_than_the_configuration_allows(make_daemon, apisim)
     assert wait(daemon, batch)["counts"]["done"] == 2
     refused, answered = daemon.api.get(f"/v1/jobs/{batch}.2/attempts").json()["attempts"][:2]
     assert refused["status"] == 429
-    assert seconds(answered["started_at"], refused["ended_at"]) < 2.5
+    assert 0.9 < seconds(answered["started_at"], refused["ended_at"]) < 300, "the server said 600"
 
 
 def test_a_reload_forgets_nothing_of_a_rule_whose_name_stays(make_daemon, apisim):
     daemon, _ = limited(make_daemon, apisim)
-    daemon.configure(limits=[{"name": "slow", "match": host_of(apisim), "rate": "4/10s"}])
+    daemon.configure(limits=[{"name": "slow", "match": host_of(apisim), "rate": f"4/{WINDOW_S}s"}])
     daemon.kill(signal.SIGHUP)
-    wait_until(lambda: limits(daemon)["limits"][0]["rates"] == ["4/10s"], 10, "the new rate is in force")
+    wait_until(lambda: limits(daemon)["limits"][0]["rates"] == [f"4/{WINDOW_S}s"], 10, "the new rate is in force")
     wait_until(lambda: limits(daemon)["limits"][0]["state"][0]["windows"][0]["used"] == 4, 10, "one more goes, and no more")
     daemon.configure(limits=[])
     daemon.kill(signal.SIGHUP)
@@ -301,27 +304,27 @@ def test_a_batch_and_its_jobs_tell_which_rate_they_wait_for_and_until_when(make_
         (why,) = told["waits"]
         assert (why["why"], why["limit"], why["host"]) == ("rate", "slow", host_of(apisim))
         assert "slow" in why["text"]
-        assert 10 <= seconds(why["until"], started) < 12
+        assert WINDOW_S <= seconds(why["until"], started) < 1.2 * WINDOW_S
         # 7 are left, 3 go at a time: the last one begins after three windows.
-        assert 30 <= seconds(told["eta"], started) < 34, told
+        assert 3 * WINDOW_S <= seconds(told["eta"], started) < 3.4 * WINDOW_S, told
     assert daemon.api.get(f"/v1/batches/{batch}").json()["eta"] is not None
     assert explain(daemon, f"jobs/{batch}.1") == {"state": "done", "waits": [], "eta": None}
 
 
 def test_a_batchs_own_rate_is_told_and_forecast_too(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 6, rate="2/20s")
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 6, rate=f"2/{WINDOW_S}s")
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] == 2, 10, "two are done")
     told = explain(daemon, f"batches/{batch}")
     started = daemon.api.get(f"/v1/jobs/{batch}.1").json()["started_at"]
     (why,) = told["waits"]
     assert (why["why"], why["limit"]) == ("rate", f"batch {batch}")
-    assert 40 <= seconds(told["eta"], started) < 43, told
+    assert 2 * WINDOW_S <= seconds(told["eta"], started) < 2.2 * WINDOW_S, told
     daemon.api.post(f"/v1/batches/{batch}/cancel")
     assert explain(daemon, f"batches/{batch}")["waits"] == []
 
 
 def test_what_else_can_hold_a_job_back_is_told(daemon, apisim):
-    url = f"{apisim.url}/delay/5"
+    url = f"{apisim.url}/hang"
     batch = submit(daemon, [{"url": url, "chain": "a"}, {"url": url, "chain": "a"}, {"url": url}, {"url": url}], concurrency=1)
     running = f"/v1/batches/{batch}"
     wait_until(lambda: daemon.api.get(running).json()["counts"]["running"] == 1, 10, "one runs")
@@ -334,6 +337,7 @@ def test_what_else_can_hold_a_job_back_is_told(daemon, apisim):
     assert ([w["why"] for w in told["waits"]], told["eta"]) == (["paused"], None)
     held = submit(daemon, [{"url": url}], hold=True, close=False)
     assert [w["why"] for w in explain(daemon, f"jobs/{held}.1")["waits"]] == ["held"]
+    daemon.api.post(f"{running}/cancel")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
@@ -347,7 +351,7 @@ def test_anothers_batch_is_not_explained(make_daemon, apisim):
 
 
 def test_no_spelling_of_a_path_escapes_its_rule(make_daemon, apisim):
-    daemon = make_daemon(limits=[{"name": "path", "match": f"{host_of(apisim)}/uuid", "rate": "2/60s"}])
+    daemon = make_daemon(limits=[{"name": "path", "match": f"{host_of(apisim)}/uuid", "rate": "2/600s"}])
     spellings = ["/uuid#1", "/x/../uuid", "/./uuid?q", "/uuid?q#/y"]
     batch = submit(daemon, [{"url": apisim.url + s} for s in spellings])
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] >= 2, 10, "two are done")
@@ -394,10 +398,11 @@ def test_an_audit_tells_every_request_with_its_times_and_rules(make_daemon, apis
 
 
 def test_an_open_attempt_is_in_the_audit_and_not_counted_yet(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/delay/5"}])
+    batch = submit(daemon, [{"url": f"{apisim.url}/hang"}])
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["running"] == 1, 10, "it runs")
     (row,) = audit(daemon, f"host={host_of(apisim)}")
     assert (row["job"], row["counted_us"], row["status"]) == (f"{batch}.1", None, None)
+    daemon.api.post(f"/v1/batches/{batch}/cancel")
 
 
 def test_an_audits_span_is_given_by_times_or_durations(daemon, apisim):
@@ -429,11 +434,8 @@ def test_an_audits_span_is_given_by_times_or_durations(daemon, apisim):
 
 
 def test_a_long_audit_streams_step_by_step(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 1000)
-    daemon.api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/uuid"}] * 1000})
-    more = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 1000)
-    wait(daemon, batch)
-    wait(daemon, more)
+    for batch in [submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 1000) for _ in range(3)]:
+        wait(daemon, batch)
     rows = audit(daemon, f"host={host_of(apisim)}")
     assert len(rows) == len({r["job"] for r in rows}) == 3000
     head = daemon.api.request("HEAD", f"/v1/audit?host={host_of(apisim)}")
@@ -565,18 +567,21 @@ def test_a_body_that_tells_of_an_error_fails_its_job(daemon, apisim):
     assert rows[0]["error"] == "Token not valid!" and rows[2]["error"]
 
 
-def test_what_has_not_ended_by_its_deadline_expires(daemon, apisim):
-    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}, {"url": f"{apisim.url}/hang"}, {"url": f"{apisim.url}/hang"}], deadline="1s", concurrency=1)
-    ended = wait(daemon, batch)
-    assert ended["state"] == "failed" and seconds(ended["ended_at"], ended["submitted_at"]) < 10
-    rows = daemon.api.get(f"/v1/batches/{batch}/results").rows()
+def test_what_has_not_ended_by_its_deadline_expires(daemon, apisim, until_in_time):
+    def attempt(deadline):
+        hang = {"url": f"{apisim.url}/hang", "timeout": "1h"}
+        batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}, hang, hang], deadline=deadline, concurrency=1)
+        assert wait(daemon, batch)["state"] == "failed"
+        return daemon.api.get(f"/v1/batches/{batch}/results").rows()
+
+    rows = until_in_time(attempt)
     assert [(r["state"], r["reason"]) for r in rows] == [("done", None), ("failed", "expired"), ("failed", "expired")]
     assert all(r["error"] for r in rows[1:])
 
 
 @pytest.mark.parametrize("on_limit, done, most", [("drop", 2, 20), ("fail", 2, 20)])
 def test_a_batch_says_what_a_refusal_means(daemon, apisim, on_limit, done, most):
-    strict = apisim.limit("strict", n=2, window=60)
+    strict = apisim.limit("strict", n=2, window=600)
     batch = submit(daemon, [{"url": f"{strict.url}/json"}] * most, on_limit=on_limit, concurrency=1)
     ended = wait(daemon, batch)
     assert (ended["state"], ended["counts"]["done"], ended["counts"]["failed"]) == ("failed", done, most - done)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import email.utils
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from harness.process import BUILD, ROOT, alive, spawn, wait_until
 
 def talk(apisim, path):
     """Everything that comes back for a GET, and whether the connection was reset."""
-    with socket.create_connection(("127.0.0.1", apisim.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", apisim.port), timeout=120) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         got = b""
         try:
@@ -34,12 +35,13 @@ def test_readme_lists_the_routes():
 
 
 def test_delayed_answers_overlap(apisim):
-    begin = time.monotonic()
-    with concurrent.futures.ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: fetch(apisim.url + "/delay/0.3").status, range(20)))
-    assert answers == [200] * 20
-    assert 0.3 <= time.monotonic() - begin < 3
-    assert apisim.stats()["peak_concurrent"] > 1
+    def overlapped():
+        begin = time.monotonic()
+        assert at_once(apisim.url + "/delay/0.3", 20) == [200] * 20
+        assert time.monotonic() - begin >= 0.299
+        return apisim.stats()["peak_concurrent"] > 1
+
+    wait_until(overlapped, 20, "some of twenty overlap")
 
 
 def test_uuids_differ(apisim):
@@ -70,7 +72,7 @@ def test_every_answer_takes_a_delay_and_headers(apisim):
     begin = time.monotonic()
     answer = fetch(apisim.url + "/status/503?delay=0.2&header=Retry-After:3")
     assert answer.status == 503 and answer.headers["Retry-After"] == "3"
-    assert time.monotonic() - begin >= 0.2
+    assert time.monotonic() - begin >= 0.199
 
 
 def test_redirects_count_down_and_lead_anywhere(apisim):
@@ -140,6 +142,7 @@ def test_once_counts_at_arrival(apisim):
         apisim.get(f"/once/{i}")
     with pytest.raises(TimeoutError):
         fetch(apisim.url + "/once/1?delay=30", timeout=0.2)
+    wait_until(lambda: apisim.once()["requests"] == 4, what="the one that was given up is counted")
     assert apisim.once() == {"distinct": 2, "requests": 4, "repeated": {"1": 2, "2": 2}}
 
 
@@ -149,7 +152,7 @@ def test_log_keeps_order_and_times(apisim):
     fetch(apisim.url + "/log?channel=x&code=500", "POST", b"two")
     one, two = apisim.log_of("x")
     assert (one["body"], two["body"]) == ("one", "two") and (one["code"], two["code"]) == (200, 500)
-    assert one["end_us"] - one["start_us"] >= 100_000
+    assert one["end_us"] - one["start_us"] >= 99_000
     assert one["end_us"] <= two["start_us"] <= two["end_us"]
 
 
@@ -165,7 +168,7 @@ def test_stats_tell_hosts_apart(apisim):
 
 
 def test_connection_is_kept_for_pipelined_requests(apisim):
-    with socket.create_connection(("127.0.0.1", apisim.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", apisim.port), timeout=120) as sock:
         sock.sendall(b"GET /delay/0.05 HTTP/1.1\r\n\r\nGET /json HTTP/1.1\r\nConnection: close\r\n\r\n")
         got = b""
         while piece := sock.recv(65536):
@@ -174,7 +177,7 @@ def test_connection_is_kept_for_pipelined_requests(apisim):
 
 
 def test_malformed_request_is_refused_and_the_rest_goes_on(apisim):
-    with socket.create_connection(("127.0.0.1", apisim.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", apisim.port), timeout=120) as sock:
         sock.sendall(b"nonsense\r\n\r\n")
         assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
     assert fetch(apisim.url + "/json").status == 200
@@ -196,21 +199,18 @@ def test_it_ends_with_its_input_its_parent_and_on_sigterm(apisim):
     assert again.wait(10) == 0
 
 
-def test_two_thousand_requests_at_once(apisim):
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
-    socks = [socket.create_connection(("127.0.0.1", apisim.port), timeout=20) for _ in range(2000)]
+def test_two_thousand_requests_at_once(apisim, many_files):
+    socks = [socket.create_connection(("127.0.0.1", apisim.port), timeout=120) for _ in range(2000)]
     try:
         for sock in socks:
-            sock.sendall(b"GET /delay/1 HTTP/1.1\r\nConnection: close\r\n\r\n")
+            sock.sendall(b"GET /delay/1 HTTP/1.1\r\n\r\n")
         assert all(sock.recv(65536).startswith(b"HTTP/1.1 200 ") for sock in socks)
+        for sock in socks:
+            sock.sendall(b"GET /hang HTTP/1.1\r\n\r\n")
+        wait_until(lambda: apisim.stats()["peak_concurrent"] == 2000, what="all are being served")
     finally:
         for sock in socks:
             sock.close()
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert apisim.stats()["peak_concurrent"] == 2000
 
 
 @pytest.mark.parametrize("name", ["nginx", "httpbin"])
@@ -252,12 +252,21 @@ def record(limit):
     return [(a["counted_us"], a["accepted"]) for a in limit.stats(list=True)["list"]]
 
 
+def burst(limit, n):
+    """So many requests in one write: they are counted at the same time, as far as anybody can tell."""
+    with socket.create_connection(limit.address, timeout=120) as sock:
+        sock.sendall((f"GET {limit.path}/x HTTP/1.1\r\n\r\n" * (n - 1) + f"GET {limit.path}/x HTTP/1.1\r\nConnection: close\r\n\r\n").encode())
+        while sock.recv(65536):
+            pass
+
+
 def stream(limit, taken):
-    """One request after the other until `taken` were; the record."""
+    """Requests in little bursts until `taken` were taken and one was not; the record."""
 
     def enough():
-        fetch(limit.url + "/x")
-        return limit.stats()["accepted"] >= taken
+        burst(limit, 4)
+        stats = limit.stats()
+        return stats["accepted"] >= taken and stats["refused"]
 
     wait_until(enough, 20, f"{taken} are taken")
     return record(limit)
@@ -268,7 +277,7 @@ def test_a_sliding_limit_decides_as_its_record_says(apisim, count_refused):
     limit = apisim.limit("a", n=3, window=0.1, count_refused=count_refused)
     if count_refused:  # a steady stream would keep the window full for ever
         for _ in range(5):
-            at_once(limit.url + "/x", 6)
+            burst(limit, 6)
         seen = record(limit)
     else:
         seen = stream(limit, 12)
@@ -355,12 +364,14 @@ def test_a_limit_counts_at_the_counter_and_answers_after_the_way_back(apisim):
 
 
 def test_a_request_arrives_at_the_counter_though_its_client_hung_up(apisim):
-    limit = apisim.limit("a", n=1, window=60, jitter_in="const:0.4")
-    with socket.create_connection(("127.0.0.1", apisim.port), timeout=10) as sock:
-        sock.sendall(b"GET /limit/a/x HTTP/1.1\r\n\r\n")
-        wait_until(lambda: apisim.stats()["paths"].get("/limit/a/x") == 1, what="the request is on its way")
-    assert limit.stats()["arrivals"] == 0
-    wait_until(lambda: limit.stats()["arrivals"] == 1, what="it arrives")
+    for turn, way in enumerate((0.4, 4, 40), 1):
+        limit = apisim.limit("a", n=1, window=600, jitter_in=f"const:{way}")
+        with socket.create_connection(("127.0.0.1", apisim.port), timeout=120) as sock:
+            sock.sendall(b"GET /limit/a/x HTTP/1.1\r\n\r\n")
+            wait_until(lambda: apisim.stats()["paths"].get("/limit/a/x") == turn, what="the request is on its way")
+        if limit.stats()["arrivals"] == 0:  # else it was quicker than we: a longer way
+            break
+    wait_until(lambda: limit.stats()["arrivals"] == 1, way + 10, "it arrives")
     (only,) = limit.stats(list=True)["list"]
     assert only["accepted"] and only["answered_us"] == 0
     assert codes(limit.url + "/x", 1) == [429]
@@ -405,15 +416,15 @@ def test_refusals_come_first_when_asked_to(apisim):
 
 @pytest.mark.parametrize("form", ["seconds", "date", "none", "garbage"])
 def test_retry_after_has_the_form_asked_for(apisim, form):
-    limit = apisim.limit("a", n=1, window=20, retry_after=form)
-    assert fetch(limit.url + "/x").headers["Retry-After"] is None
+    limit = apisim.limit("a", n=1, window=2000, retry_after=form)
     before = time.time()
+    assert fetch(limit.url + "/x").headers["Retry-After"] is None
     value = fetch(limit.url + "/x").headers["Retry-After"]
     if form == "seconds":
-        assert value == "20"
+        assert 2000 - (time.time() - before) <= int(value) <= 2000
     elif form == "date":
         when = email.utils.parsedate_to_datetime(value)
-        assert before + 19 <= when.timestamp() <= time.time() + 21
+        assert before + 1999 <= when.timestamp() <= time.time() + 2001
         assert email.utils.format_datetime(when, usegmt=True) == value
     elif form == "none":
         assert value is None
@@ -422,21 +433,26 @@ def test_retry_after_has_the_form_asked_for(apisim, form):
 
 
 def test_ratelimit_fields_are_those_of_the_draft(apisim):
-    limit = apisim.limit("a", n=2, window=20, ratelimit="draft")
+    limit = apisim.limit("a", n=2, window=2000, ratelimit="draft")
+    begin = time.monotonic()
     answers = [fetch(limit.url + "/x") for _ in range(3)]
-    assert {a.headers["RateLimit-Policy"] for a in answers} == {'"default";q=2;w=20'}
-    assert [a.headers["RateLimit"] for a in answers] == ['"default";r=1;t=20', '"default";r=0;t=20', '"default";r=0;t=20']
+    assert {a.headers["RateLimit-Policy"] for a in answers} == {'"default";q=2;w=2000'}
+    told = [re.fullmatch(r'"default";r=(\d);t=(\d+)', a.headers["RateLimit"]) for a in answers]
+    assert [m[1] for m in told] == ["1", "0", "0"]
+    assert all(2000 - (time.monotonic() - begin) <= int(m[2]) <= 2000 for m in told)
 
 
 @pytest.mark.parametrize("form, unit", [("epoch", 1), ("epoch-ms", 1000), ("delta", 1)])
 def test_x_ratelimit_reset_has_the_unit_asked_for(apisim, form, unit):
-    limit = apisim.limit("a", n=2, window=20, x_ratelimit=form)
-    origin = 0 if form == "delta" else time.time()
+    limit = apisim.limit("a", n=2, window=2000, x_ratelimit=form)
+    origin = time.time()
     headers = [fetch(limit.url + "/x").headers for _ in range(3)]
     assert [h["X-RateLimit-Limit"] for h in headers] == ["2"] * 3
     assert [h["X-RateLimit-Remaining"] for h in headers] == ["1", "0", "0"]
+    taken = time.time() - origin
     for h in headers:
-        assert origin + 19 <= int(h["X-RateLimit-Reset"]) / unit <= origin + 22
+        reset = int(h["X-RateLimit-Reset"]) / unit - (0 if form == "delta" else origin)
+        assert 1999 - taken <= reset <= 2001 + taken
 
 
 def test_what_a_limit_tells_may_be_untrue(apisim):

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from harness.http import Api
+from harness.http import Answer, Api, UnixConnection
 from harness.process import BUILD, alive, environment, spawn, wait_until
 
 NOBODY = 65534
@@ -29,7 +29,7 @@ def ended(daemon, *args, **options):
 def answers(path):
     def ready():
         try:
-            return Api(path).get("/healthz", timeout=5).status == 200
+            return Api(path).get("/healthz").status == 200
         except OSError:
             return False
 
@@ -95,7 +95,7 @@ def test_certificates_to_trust_are_named_by_the_environment(make_daemon, nginx):
     for env in ({}, {"SSL_CERT_FILE": str(nginx.dir / "cert.pem")}):
         daemon = make_daemon(env=env)
         batch = daemon.api.post("/v1/batches", {"jobs": [{"url": nginx.tls_url}]}).json()["batch"]
-        daemon.api.get(f"/v1/batches/{batch}/wait?timeout=20s")
+        daemon.api.get(f"/v1/batches/{batch}/wait?timeout=3min")
         job = daemon.api.get(f"/v1/jobs/{batch}.1").json()
         outcomes[len(env)] = (job["state"], job["attempt_list"][0]["cause"])
     assert outcomes == {0: ("failed", "tls_verify"), 1: ("done", "response")}
@@ -219,7 +219,7 @@ def test_a_changed_configuration_is_reloaded(daemon, apisim):
     daemon.kill(signal.SIGHUP)
     wait_until(lambda: "configuration reloaded" in daemon.log(), what="it says so")
     daemon.api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/status/503"}]})
-    assert daemon.api.get("/v1/batches/1/wait?timeout=10s").json()["state"] == "failed"
+    assert daemon.api.get("/v1/batches/1/wait?timeout=3min").json()["state"] == "failed"
     assert daemon.api.get("/v1/jobs/1.1").json()["attempts"] == 1
     daemon.configure(network={"deny": ["10.0.0.0/8"]})
     daemon.kill(signal.SIGHUP)
@@ -241,7 +241,7 @@ def test_the_service_manager_is_told_what_happens(make_daemon):
     daemon = make_daemon(start=False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(daemon.dir / "notify"))
-        manager.settimeout(20)
+        manager.settimeout(120)
         # WATCHDOG_PID is not set: the watchdog is for whoever is told.
         daemon.env = {"NOTIFY_SOCKET": str(daemon.dir / "notify"), "WATCHDOG_USEC": "200000"}
         daemon.spawn()
@@ -297,19 +297,41 @@ def local(scratch, *args, **options):
     return spawn([BUILD / "fanoutd", "--local", *args], env=env, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, **options)
 
 
-def test_a_private_daemon_needs_nothing_and_ends_when_idle(scratch, apisim):
-    child = local(scratch, "--idle", "1")
+def start_and_hold(scratch, path):
+    """A private daemon that ends after a second without clients, and a connection that keeps it."""
+
+    def start():
+        child = local(scratch, "--idle", "1")
+        while child.poll() is None:
+            try:
+                held = UnixConnection(path, 240)
+                held.request("GET", "/healthz")
+                assert Answer(held.getresponse()).status == 200
+                return child, held
+            except OSError:
+                held.close()
+        # We were so late that it had ended by itself.
+        assert child.returncode == 0
+        child.stderr.close()
+        return None
+
+    return wait_until(start, 20, "it answers")
+
+
+def test_a_private_daemon_needs_nothing_and_ends_when_idle(scratch, gate):
     path = scratch / "state/fanout/fanout.sock"
-    wait_until(answers(path), 20, "it answers")
+    child, held = start_and_hold(scratch, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     api = Api(path)
-    api.post("/v1/batches", {"jobs": [{"url": f"{apisim.url}/delay/2"}]})
+    api.post("/v1/batches", {"jobs": [{"url": gate.url}]})
+    wait_until(lambda: gate.held, what="a job runs")
+    held.close()
+    assert child.stays(2.5), "a job keeps it"
+    gate.open()
     held = api.connect()
     assert api.get("/v1/batches/1/wait").json()["state"] == "done"
-    # A connection keeps it; it ends when the last has gone.
-    with pytest.raises(subprocess.TimeoutExpired):
-        child.wait(2.5)
+    assert child.stays(2.5), "a connection keeps it; it ends when the last has gone"
     held.close()
     assert child.wait(20) == 0
     assert not path.exists()

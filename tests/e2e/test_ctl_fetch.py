@@ -112,8 +112,9 @@ def test_a_form_of_data_is_refused_where_bodies_are_written(daemon, apisim):
     assert "-f has no use here" in daemon.ctl("fetch", "-f", "json", apisim.url + "/bytes/1", check=2).err
 
 
-def test_progress_with_files_names_the_batch_on_a_terminal(daemon, apisim, scratch):
-    out, status = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "fetch", "-o", f"{scratch}/{{seq}}", "--concurrency", "1", apisim.url + "/delay/0.3?[1-4]"])
+def test_progress_with_files_names_the_batch_on_a_terminal(daemon, gate, scratch):
+    argv = [BUILD / "fanoutctl", "-S", daemon.socket, "fetch", "-o", f"{scratch}/{{seq}}", "--concurrency", "1", gate.url + "/?[1-4]"]
+    out, status = on_terminal(argv, seen=b" of 4", then=gate.open)
     assert status == 0
     assert re.search(r"batch 1: [0-3] of 4", out), out
     assert "batch 1: 4 done in" in out

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -112,6 +113,7 @@ def test_what_a_pipe_brought_before_a_refused_line_goes_on(play, scratch):
     child.stdin.write(b"http://h/1\n")
     child.stdin.flush()
     assert child.stdout.readline() == b"7\n"
+    wait_until(lambda: server.requests("POST", "/v1/batches/7/jobs"), 5, "the first line has gone")
     out, err = child.communicate(b"http://bad\n", timeout=10)
     assert (child.returncode, out) == (2, b"")
     assert b"standard input:2: bad URL" in err and b"what came before it (1) was taken as batch 7 and goes on" in err
@@ -199,12 +201,13 @@ def test_following_a_pipe_ends_when_the_daemon_is_lost_in_the_middle_of_it(play,
         handler.wfile.flush()
         handler.rfile.read(1)
 
-    play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED, None], ("GET", "/v1/batches/7/events"): [forever]})
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED, None], ("GET", "/v1/batches/7/events"): [forever]})
     child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "--follow", "-f", "ndjson", "-i", "-"],
                   stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     child.stdin.write(b"http://h/1\n")
     child.stdin.flush()
     assert json.loads(child.stdout.readline())["job"] == "7.1"
+    wait_until(lambda: server.requests("POST", "/v1/batches/7/jobs"), 5, "the first line has gone")
     _, err = child.communicate(b"http://h/2\n", timeout=20)
     assert child.returncode == 3
     assert b"batch 7 was begun and not closed; jobs surely in it: 1 and perhaps the last request's" in err and b"interrupted" not in err
@@ -216,8 +219,10 @@ def test_waiting_survives_answers_that_are_lost(play, ctl):
 
 
 def test_a_daemon_that_was_never_there_is_not_waited_for(ctl):
-    assert "does not run" in ctl("wait", "7", check=3, timeout=5).err
-    assert "does not run" in ctl("follow", "7", check=3, timeout=5).err
+    for verb in ("wait", "follow"):
+        begin = time.monotonic()
+        assert "does not run" in ctl(verb, "7", check=3).err
+        assert time.monotonic() - begin < 25, "one that was there is tried for half a minute"
 
 
 def test_an_interrupted_wait_says_that_the_jobs_go_on(play, scratch):
@@ -229,7 +234,7 @@ def test_an_interrupted_wait_says_that_the_jobs_go_on(play, scratch):
 
     play({("GET", "/v1/batches/7/wait"): [never]})
     child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "wait", "7"], stderr=subprocess.PIPE)
-    assert waiting.wait(10)
+    assert waiting.wait(120)
     child.send_signal(signal.SIGINT)
     assert child.wait(5) == 130
     assert b"batch 7 goes on" in child.stderr.read()
@@ -246,7 +251,7 @@ def test_an_interrupted_submission_of_a_file_is_taken_back(play, scratch):
     (scratch / "urls").write_text("http://h/1\n")
     server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [never], ("DELETE", "/v1/batches/7"): [(200, {})]})
     child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", scratch / "urls"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert adding.wait(10)
+    assert adding.wait(120)
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=5)
     assert child.returncode == 130

@@ -79,5 +79,6 @@ def test_a_worker_that_never_says_hello_is_replaced(make_daemon, scratch, monkey
     daemon = make_daemon(workers=1)
     wait_until(lambda: "silent for too long" in daemon.log(), 20, "the worker is given up")
     daemon.kill(signal.SIGTERM)
-    daemon.kill(signal.SIGTERM)  # it will not end when it is asked to
+    wait_until(lambda: "stopping" in daemon.log(), what="it was told to end")  # two at once would be one
+    daemon.kill(signal.SIGTERM)  # the worker will not end when it is asked to
     assert daemon.wait() == 0

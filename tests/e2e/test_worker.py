@@ -18,7 +18,7 @@ import pytest
 
 from harness.process import BUILD, alive, environment, memory_kib, wait_until
 from harness.servers import make_certificate
-from harness.worker import ALIVE, CANCEL, CAPACITY, HELLO, JOB, JUDGING, OUTCOME, STOP, Worker, boot_us, frame, sanitized
+from harness.worker import ALIVE, CANCEL, CAPACITY, DEADLINE_S, HELLO, JOB, JUDGING, OUTCOME, STOP, Worker, boot_us, frame, sanitized
 
 
 def echo(c):
@@ -162,16 +162,18 @@ def test_a_redirect_is_not_told_of_the_next_job_of_the_same_handle(worker, serve
 
 
 def test_an_interim_response_is_neither_the_status_nor_the_first_byte(worker, serve):
-    go_on = threading.Event()
+    said, go_on = threading.Event(), threading.Event()
 
     def behave(c):
         c.request()
         c.say("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
-        go_on.wait(10)
+        said.set()
+        go_on.wait(DEADLINE_S)
         c.answer(b"ok")
 
     url = serve(behave).url
     worker.job(url)
+    assert said.wait(DEADLINE_S)
     assert worker.quiet(0.2)
     released = boot_us()
     go_on.set()
@@ -200,7 +202,7 @@ def test_what_the_headers_tell_of_limits_is_in_the_outcome(worker, serve):
     answers = iter(
         [
             ("429 Too Many Requests", ("Retry-After: 7", "RateLimit: \"a\";r=0;t=30", "RateLimit-Policy: \"a\";q=100;w=60")),
-            ("200 OK", ("X-RateLimit-Remaining: 41", f"X-RateLimit-Reset: {int(time.time()) + 100}")),
+            ("200 OK", ("X-RateLimit-Remaining: 41", f"X-RateLimit-Reset: {int(time.time()) + 1000}")),
             ("200 OK", ()),
             ("429 Too Many Requests", ("Retry-After: 7", "Retry-After: 8", "X-RateLimit-Remaining: lots")),
         ]
@@ -215,7 +217,7 @@ def test_what_the_headers_tell_of_limits_is_in_the_outcome(worker, serve):
     o = worker.fetch(url)
     assert (o.cause, o.status, o.retry_after_us, o.remaining, o.reset_us, o.rate) == ("response", 429, 7_000_000, 0, 30_000_000, (100, 60_000_000))
     o = worker.fetch(url)
-    assert (o.retry_after_us, o.remaining, o.rate) == (-1, 41, (0, 0)) and 95_000_000 < o.reset_us <= 100_000_000
+    assert (o.retry_after_us, o.remaining, o.rate) == (-1, 41, (0, 0)) and 500_000_000 < o.reset_us <= 1_000_000_000
     for _ in range(2):
         o = worker.fetch(url)
         assert (o.retry_after_us, o.remaining, o.reset_us, o.rate) == (-1, -1, -1, (0, 0))
@@ -346,9 +348,10 @@ def test_a_program_that_never_ends_has_said_whose_it_is(make_worker, answer):
     assert worker.judging == [good, bad] and worker.outcomes == []
 
 
-@pytest.mark.skipif(sanitized(), reason="the sanitizer has its own idea of memory")
 def test_a_program_that_takes_all_memory_ends_its_worker_and_has_said_whose_it_is(make_worker, answer):
-    worker = make_worker()
+    # Under a sanitizer too malloc() says no at the bound, and does not end the program by itself.
+    env = environment()
+    worker = make_worker(env={**env, "ASAN_OPTIONS": env["ASAN_OPTIONS"] + ":allocator_may_return_null=1"})
     bad = worker.job(answer(b"{}"), fail_if="[range(1e9)] | length")
     assert worker.exit_status() == 1
     with pytest.raises(EOFError):
@@ -415,8 +418,9 @@ def test_a_refused_connection_says_where(worker):
 
 
 def test_an_unknown_host_is_named(worker):
-    o = worker.fetch("http://no-such-host.invalid/")
-    assert (o.cause, o.sent, o.error) == ("dns", False, "host no-such-host.invalid: name does not resolve")
+    name = "x" * 70 + ".invalid"  # too long for a label: refused by the resolver itself, which asks nobody
+    o = worker.fetch(f"http://{name}/")
+    assert (o.cause, o.sent, o.error) == ("dns", False, f"host {name}: name does not resolve")
 
 
 def test_a_server_without_tls_is_a_tls_failure_in_libcurls_words(worker, serve):
@@ -476,10 +480,10 @@ def test_certificates_that_cannot_be_read_are_named(make_worker, secure):
 
 
 def test_no_response_in_time_says_which_timeout(worker, serve):
-    o = worker.fetch(serve(lambda c: c.wait_for_close()).url, timeout_ms=300)
+    o = worker.fetch(serve(lambda c: c.wait_for_close()).url, timeout_ms=1500)
     assert (o.cause, o.sent, o.status) == ("timeout", True, 0)
-    assert o.error == "timeout of 300 ms passed before a response came"
-    assert 250_000 < o.timings["wait"] < 2_000_000
+    assert o.error == "timeout of 1.50 s passed before a response came"
+    assert o.timings["total"] >= 1_490_000 and o.timings["wait"] > 0
 
 
 def test_a_body_that_does_not_end_in_time_says_how_much_had_come(worker, serve):
@@ -488,9 +492,9 @@ def test_a_body_that_does_not_end_in_time_says_how_much_had_come(worker, serve):
         c.say("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"x" * 123)
         c.wait_for_close()
 
-    o = worker.fetch(serve(behave).url, timeout_ms=300)
+    o = worker.fetch(serve(behave).url, timeout_ms=1500)
     assert (o.cause, o.status, o.size, o.body) == ("timeout", 200, 123, b"")
-    assert o.error == "timeout of 300 ms passed after 123 of 1000 bytes of the body"
+    assert o.error == "timeout of 1.50 s passed after 123 of 1000 bytes of the body"
 
 
 def test_a_connection_that_is_not_taken_in_time_is_a_connect_timeout(worker):
@@ -735,26 +739,32 @@ def test_many_large_bodies_at_once_are_all_whole(worker, serve):
         assert file.read_bytes() == bytes([jobs[o.job] % 251]) * 200_000
 
 
-SLOW_DISK = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
+STUCK_DISK = """
+#include <sys/syscall.h>
 #include <unistd.h>
 int fsync(int fd)
 {
-	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+	while (access(STUCK, F_OK) == 0)
+		usleep(1000);
+	return (int)syscall(SYS_fsync, fd);
+}
+"""
 
-	usleep(300000);
-	return real(fd);
+STUCK_RESOLVER = """
+#include <netdb.h>
+#include <unistd.h>
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	for (;;)
+		pause();
 }
 """
 
 
-@pytest.mark.skipif(sanitized(), reason="the sanitizer wants to be loaded first")
-def test_a_slow_disk_holds_up_neither_heartbeats_nor_other_transfers(make_worker, serve, tmp_path):
-    source, library = tmp_path / "slow.c", tmp_path / "slow.so"
-    source.write_text(SLOW_DISK)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    worker = make_worker(heartbeat_ms=50, env=environment(LD_PRELOAD=str(library)))
+def test_a_slow_disk_holds_up_neither_heartbeats_nor_other_transfers(make_worker, serve, preload, tmp_path):
+    stuck = tmp_path / "stuck"
+    stuck.touch()
+    worker = make_worker(heartbeat_ms=50, env=preload(STUCK_DISK, f'-DSTUCK="{stuck}"'))
 
     def behave(c):
         while head := c.request():
@@ -765,9 +775,11 @@ def test_a_slow_disk_holds_up_neither_heartbeats_nor_other_transfers(make_worker
     wait_until(lambda: len(worker.files()) == 3)
     small = worker.job(url + "/small")
     assert worker.outcome().job == small, "the small one waited for the disk"
-    heard, order = worker.alive, [worker.outcome().job for _ in range(3)]
-    assert sorted(order) == large
-    assert worker.alive - heard > 10
+    for _ in range(10):
+        worker.wait_for(ALIVE)
+    assert worker.outcomes == []
+    stuck.unlink()
+    assert sorted(worker.outcome().job for _ in range(3)) == large
     assert all((worker.bodies / f).stat().st_size == 100_000 for f in worker.files())
 
 
@@ -911,7 +923,7 @@ def test_a_cancelled_transfer_ends_at_once_and_leaves_nothing(worker, serve):
     assert (o.job, o.cause, o.error, o.sent, o.size) == (job, "cancelled", "cancelled", True, o.size)
     assert o.timings["total"] > 0
     assert worker.files() == []
-    assert closed.wait(5)
+    assert closed.wait(DEADLINE_S)
 
 
 def test_cancelling_what_is_not_in_flight_is_ignored(worker, serve):
@@ -952,7 +964,7 @@ def test_the_worker_offers_more_while_its_transfers_wait(make_worker, serve):
 
     def behave(c):
         c.request()
-        go_on.wait(10)
+        go_on.wait(DEADLINE_S)
         c.answer(b"ok")
 
     worker = make_worker(capacity_max=300)
@@ -982,7 +994,7 @@ def test_stop_finishes_what_is_in_flight_and_then_ends(make_worker, serve):
 
     def behave(c):
         c.request()
-        go_on.wait(10)
+        go_on.wait(DEADLINE_S)
         c.answer(b"x" * 100_000)
 
     worker = make_worker()
@@ -1000,7 +1012,7 @@ def test_sigterm_is_a_stop_and_tells_the_daemon(make_worker, serve):
 
     def behave(c):
         c.request()
-        go_on.wait(10)
+        go_on.wait(DEADLINE_S)
         c.answer(b"done")
 
     worker = make_worker()
@@ -1035,11 +1047,11 @@ def test_the_end_of_the_channel_ends_the_worker_and_its_files(make_worker, serve
     assert worker.files() == []
 
 
-def test_the_end_of_the_channel_does_not_wait_for_a_resolver(make_worker):
-    worker = make_worker()
+def test_the_end_of_the_channel_does_not_wait_for_a_resolver(make_worker, preload):
+    worker = make_worker(env=preload(STUCK_RESOLVER))
     worker.send(b"".join(worker.job_frame(f"http://no-such-{i}.invalid/") for i in range(40)))
     worker.socket.close()
-    assert worker.exit_status(5) == 0
+    assert worker.exit_status() == 0
 
 
 @pytest.mark.parametrize(
@@ -1091,11 +1103,11 @@ def test_a_daemon_that_does_not_read_stops_the_transfers_and_not_the_worker(make
             c.answer(body)
 
     def asleep():
-        """The worker has not moved for a while."""
-        stat = pathlib.Path(f"/proc/{worker.pid}/schedstat")
+        """The worker has not moved for a while, and does not want to."""
+        stat, state = pathlib.Path(f"/proc/{worker.pid}/schedstat"), pathlib.Path(f"/proc/{worker.pid}/stat")
         before = stat.read_text().split()[0]
         threading.Event().wait(0.3)
-        return stat.read_text().split()[0] == before
+        return stat.read_text().split()[0] == before and state.read_text().rpartition(")")[2].split()[0] == "S"
 
     def held():
         return bound < sent and len(server.requests) < sent and asleep()
@@ -1137,5 +1149,5 @@ def test_the_worker_dies_with_a_daemon_that_is_killed(scratch):
 
 
 def test_started_by_hand_it_says_who_starts_it(scratch):
-    p = subprocess.run([BUILD / "fanout-worker"], capture_output=True, env=environment(), stdin=subprocess.DEVNULL, timeout=10)
+    p = subprocess.run([BUILD / "fanout-worker"], capture_output=True, env=environment(), stdin=subprocess.DEVNULL)
     assert p.returncode == 2 and b"started by fanoutd" in p.stderr

@@ -147,6 +147,7 @@ class Limit:
     def __init__(self, apisim, name, host, options):
         self.control = f"{apisim.url}/limit/{name}"
         self.key = f"127.0.0.{host}:{apisim.port}"
+        self.address, self.path = (f"127.0.0.{host}", apisim.port), f"/limit/{name}"
         self.url = f"{apisim.host(host)}/limit/{name}"
         answer = fetch(f"{self.control}?{option_query(options)}", "PUT")
         assert answer.status == 204, answer
