@@ -18,7 +18,7 @@ import pytest
 
 from harness.process import BUILD, alive, environment, memory_kib, wait_until
 from harness.servers import make_certificate
-from harness.worker import ALIVE, CANCEL, CAPACITY, DEADLINE_S, HELLO, JOB, JUDGING, OUTCOME, STOP, Worker, boot_us, frame, sanitized
+from harness.worker import ALIVE, CANCEL, CAPACITY, DEADLINE_S, HELLO, JOB, JUDGING, OUTCOME, STOP, Worker, boot_us, frame, malloc_says_no, sanitized
 
 
 def echo(c):
@@ -349,9 +349,7 @@ def test_a_program_that_never_ends_has_said_whose_it_is(make_worker, answer):
 
 
 def test_a_program_that_takes_all_memory_ends_its_worker_and_has_said_whose_it_is(make_worker, answer):
-    # Under a sanitizer too malloc() says no at the bound, and does not end the program by itself.
-    env = environment()
-    worker = make_worker(env={**env, "ASAN_OPTIONS": env["ASAN_OPTIONS"] + ":allocator_may_return_null=1"})
+    worker = make_worker(env=malloc_says_no())
     bad = worker.job(answer(b"{}"), fail_if="[range(1e9)] | length")
     assert worker.exit_status() == 1
     with pytest.raises(EOFError):

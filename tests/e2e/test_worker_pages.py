@@ -11,7 +11,7 @@ import urllib.parse
 
 import pytest
 
-from harness.worker import JUDGING, OUTCOME, sanitized
+from harness.worker import JUDGING, OUTCOME, malloc_says_no
 
 LISTED = b'{"result":[{"id":2,"at":"b"},{"id":1,"at":"c"}],"meta":{"next":"c2","more":true,"pages":7,"total":13}}'
 # As lib/recipe.h says that recipe_program() makes it.
@@ -505,9 +505,8 @@ def test_a_program_that_never_ends_has_said_whose_it_is(worker, answer):
     assert worker.judging == [good, bad] and worker.outcomes == []
 
 
-@pytest.mark.skipif(sanitized(), reason="the sanitizer has its own idea of memory")
 def test_a_program_that_takes_all_memory_ends_its_worker_and_has_said_whose_it_is(make_worker, answer):
-    worker = make_worker()
+    worker = make_worker(env=malloc_says_no())
     bad = worker.job(answer(b"{}"), page_program="{items: ([range(1e9)] | length)}", page_context=context())
     assert worker.exit_status() == 1
     with pytest.raises(EOFError):

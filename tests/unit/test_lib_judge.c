@@ -286,6 +286,15 @@ static void a_program_sees_nothing_but_what_it_is_given(void **arg)
 	close(fds[0]);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* As without it: at its bound malloc() says no, and who called it decides what then. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+#endif
+
 /* Whether a process that runs it comes to an end without an answer. */
 static bool dies(const char *program)
 {
@@ -298,7 +307,7 @@ static bool dies(const char *program)
 		if (!freopen("/dev/null", "w", stderr))
 			_exit(0);
 		setrlimit(RLIMIT_CORE, &none);
-		alarm(60);
+		alarm(300);
 		_exit(judge_body(program, "{}", 2) ? 77 : 78);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -308,9 +317,6 @@ static bool dies(const char *program)
 static void a_program_that_takes_all_memory_ends_its_process_and_no_other(void **arg)
 {
 	(void)arg;
-#ifdef __SANITIZE_ADDRESS__
-	skip();
-#endif
 	assert_true(dies("[range(1e9)] | length"));
 	assert_true(dies("reduce range(1e9) as $i (\"x\"; . + .) | length"));
 	assert_false(dies("[range(1e6)] | length > 0"));

@@ -208,7 +208,7 @@ static inline void alarm_rings(evutil_socket_t fd, short what, void *arg)
 /* Turns of the loop until all is done. A commit waits for the disk, and that can take long. */
 static inline void wait_done(struct room *r)
 {
-	struct timeval patience = {.tv_sec = 30};
+	struct timeval patience = {.tv_sec = 300};
 	struct event *alarm = evtimer_new(r->base, alarm_rings, NULL);
 
 	waiting_room = r;

@@ -305,12 +305,14 @@ static void nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(voi
 {
 	struct room *r = *state;
 	struct err e;
-	size_t files;
+	size_t files = 0;
 
 	witness = r;
-	room_close(r);
-	for (uint32_t round = 1; round <= ROUNDS; round++) {
-		pid_t child = fork();
+	/* On a slow machine a victim gets little done before it is killed: then there are more of them. */
+	for (uint32_t round = 1; round <= ROUNDS || told->batches <= 5 || files <= 5; round++) {
+		pid_t child;
+		room_close(r);
+		child = fork();
 		if (child == 0)
 			be_the_victim(r, round * 7919 + (uint32_t)getpid());
 		/* Not a wait for something: the moment is to be any. */
@@ -329,11 +331,7 @@ static void nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(voi
 		for (uint32_t batch = files = 0; batch++ < told->batches;)
 			files += witness_batch(r, batch);
 		assert_int_equal(files_below(r), files);
-		if (round < ROUNDS)
-			room_close(r);
 	}
-	assert_true(told->batches > 5);
-	assert_true(files > 5);
 }
 
 int main(void)

@@ -29,6 +29,12 @@ def sanitized():
     return b"__asan_init" in (BUILD / "fanout-worker").read_bytes()
 
 
+def malloc_says_no():
+    """An environment in which malloc() fails at a bound of memory, as it does by itself, also under a sanitizer."""
+    env = environment()
+    return {**env, "ASAN_OPTIONS": env["ASAN_OPTIONS"] + ":allocator_may_return_null=1"}
+
+
 def text(s):
     b = s if isinstance(s, bytes) else s.encode()
     return data(b + b"\0")
