@@ -16,6 +16,7 @@
 
 #define FILES_STEP    200   /* names in one step */
 #define LOOK_EVERY_US 20000 /* the look for orphans has time */
+#define LINKS_MAX     10000 /* of one file; ext4 can have 65 000. Then the page is fetched anew */
 
 int store_bodies_open(struct store *st, struct err *e)
 {
@@ -62,11 +63,14 @@ void store_bodies_gone(struct store *st, uint32_t batch)
 
 /* ---- files that two attempts share ---- */
 
-bool store_body_there(struct store *st, uint64_t job, uint32_t n)
+bool store_body_shareable(struct store *st, uint64_t job, uint32_t n)
 {
 	char path[JOBID_PATH_SIZE];
+	struct stat s;
 
-	return faccessat(st->bodies_fd, jobid_body_path(path, job, n), F_OK, 0) == 0;
+	if (st->no_links || fstatat(st->bodies_fd, jobid_body_path(path, job, n), &s, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	return s.st_nlink < LINKS_MAX;
 }
 
 static void link_note(struct store *st, uint32_t batch)
@@ -98,8 +102,11 @@ int store_body_link(struct store *st, uint64_t from, uint32_t from_n, uint64_t j
 	/* One may be left of a commit that failed. */
 	if (unlinkat(st->bodies_fd, new, 0) < 0 && errno != ENOENT)
 		return errno;
-	if (linkat(st->bodies_fd, old, st->bodies_fd, new, 0) < 0)
+	if (linkat(st->bodies_fd, old, st->bodies_fd, new, 0) < 0) {
+		/* A file system without links: whoever is asked again is not to come here again. */
+		st->no_links |= errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS || errno == EMLINK;
 		return errno;
+	}
 	link_note(st, jobid_batch(job));
 	return 0;
 }

@@ -1,8 +1,17 @@
 /* What the store keeps of pulls: runs, their pages, and the state between runs. Operations as in daemon/store.h, which
- * this adds to. A run is a batch, a page is a job of it; (run, token) is unique. docs/PULLS.md.
+ * this adds to. A run is a batch, a page is a job of it; (run, token) is unique: a page whose token is in the run
+ * already is not added again, and that is no error. docs/PULLS.md.
  *
- * A run's batch stays open until store_run_end: it ends with it, unless the owner cancelled it or its deadline passed.
- */
+ * What the marks of a batch mean for a run:
+ *
+ *   CLOSE         ERR_CONFLICT while it is live: its batch stays open until store_run_end, and ends with it
+ *   CANCEL, FAIL  close the batch, which ends with its last page; no pages are added any more; the run is live, and
+ *                 `cancelled`, until store_run_end gives it its receipt
+ *   RETRY         of what has ended and is not complete (also of one page): the run is RUNNING again, its batch open,
+ * its verdict, guard and receipt are void; also where no page is queued again after all REMOVE        the run and its
+ * pages are gone with the batch; it blocks no other run, also without a receipt
+ *
+ * store_jobs_add is for batches only (ERR_CONFLICT). */
 #ifndef FANOUT_DAEMON_STORE_PULL_H
 #define FANOUT_DAEMON_STORE_PULL_H
 
@@ -35,7 +44,7 @@ struct store_run {
 	uint32_t behind;     /* while it waits: the run that has to end first; 0: none any more, it may start */
 	int64_t created_us, started_us, ended_us;
 	int64_t counts[JOB_STATES];
-	bool cancelled;    /* the owner's word, or its deadline, ended the batch */
+	bool cancelled;    /* the owner's word, or its deadline, ended the batch, or is about to */
 	const char *error; /* what the batch was failed with; "" */
 };
 
@@ -60,11 +69,12 @@ struct store_run_create {
 };
 void store_run_create(struct store *st, struct store_run_create *c);
 
-/* A waiting run starts: RUNNING, with its first pages. ERR_CONFLICT if it does not wait. */
+/* A waiting run starts: RUNNING, with its first pages; its base is what is the last complete run now. ERR_CONFLICT if
+ * it does not wait, was cancelled, or `behind` is not 0. */
 struct store_run_start {
 	struct store_op op;
 	uint32_t run;
-	const char *options;
+	const char *options; /* NULL: as it was made with */
 	const struct store_page_new *pages;
 	size_t page_count;
 };
@@ -82,7 +92,7 @@ struct store_run_list {
 	int64_t uid;      /* -1: everybody's */
 	const char *pull; /* NULL: all */
 	bool live;        /* only those that have not ended, the oldest first; else the newest first */
-	uint32_t before;  /* 0: from the newest */
+	uint32_t before;  /* ids below this; 0: all */
 	size_t limit;
 	void (*on_row)(struct store_run_list *l, const struct store_run *row); /* recipe and receipt are there too */
 };
@@ -90,19 +100,23 @@ void store_run_list(struct store *st, struct store_run_list *l);
 
 /* ---- pages ---- */
 
-/* With an attempt's end (store_attempt_end), in one commit: what the page said, and what follows from it. */
+/* With an attempt's end (store_attempt_end), in one commit: what the page said, and what follows from it. While the
+ * batch is being cancelled nothing is added. ERR_INPUT: a page to be added cannot be (its host's name is too long);
+ * ERR_NOT_FOUND: no run. After an error the attempt is open as before. */
 struct store_page_end {
 	struct store_attempt_end end;    /* first; its op is this one's */
 	bool page_ended;                 /* false: the job goes on (retry, redirect); then nothing below counts */
 	const struct message_page *page; /* NULL: nothing was said */
 	bool past_end;                   /* done, by a status of stop_status */
-	bool reuse; /* 304: body and page are those of the run's base. ERR_CONFLICT where they are gone */
+	/* 304: body (its type too, where the outcome has none) and page are those of the run's base. ERR_CONFLICT where
+	 * they are gone: then they are not told of again when the next attempt is opened. */
+	bool reuse;
 	const struct store_page_new *add;
 	size_t add_count;
-	const char *guard; /* the run has to fail; NULL */
+	const char *guard; /* the run has to fail; NULL. The first stands */
 };
 void store_page_end(struct store *st, struct store_page_end *p);
-/* More pages, without an end. */
+/* More pages, without an end. ERR_CONFLICT where the run waits, has ended, or was cancelled. */
 struct store_pages_add {
 	struct store_op op;
 	uint32_t run;
@@ -153,10 +167,12 @@ struct store_page_request {
 struct store_run_sum {
 	struct store_op op;
 	uint32_t run;
-	uint32_t after_event; /* 0 */
+	uint32_t after_event; /* 0; in and out */
 	size_t limit;
-	int64_t requests, retries, limited_us, bytes, wire_bytes; /* in and out */
-	bool more;                                                /* out */
+	/* In and out. Retries: attempts that another followed, but for redirects. Bytes: also of pages that were
+	 * reused. */
+	int64_t requests, retries, limited_us, bytes, wire_bytes;
+	bool more; /* out */
 };
 void store_run_sum(struct store *st, struct store_run_sum *s);
 
@@ -166,11 +182,12 @@ struct store_run_end {
 	struct store_op op;
 	uint32_t run;
 	enum run_verdict verdict;
-	const char *receipt;
-	bool moves;        /* the pull's state: only with RUN_COMPLETE, and never for a test */
+	const char *receipt; /* its member "items" is what the state says of the run */
+	bool moves; /* the pull's state: only with RUN_COMPLETE, and never for a test. A later run's word stands */
 	const char *since; /* the new value as JSON text; NULL: as it was */
 };
-/* Ends run and batch. Again for a run that the owner's retry had opened again. */
+/* Ends run and batch; of a run that was cancelled only the run, for its batch has ended. ERR_CONFLICT while pages have
+ * not ended (the owner's retry may have come in between), or when the run has. */
 void store_run_end(struct store *st, struct store_run_end *e);
 
 struct store_pull_state {

@@ -153,7 +153,7 @@ static int base_ask(struct store *st, struct page_asked *out, uint32_t base)
 	rc = stmt_step(&out->base);
 	if (rc == 1)
 		base_read(out);
-	if (rc == 1 && out->body.in_file && !store_body_there(st, out->request.base_job, out->body_n)) {
+	if (rc == 1 && out->body.in_file && !store_body_shareable(st, out->request.base_job, out->body_n)) {
 		out->request.base_job = 0;
 		out->request.base = NULL;
 		out->request.etag = out->request.last_modified = "";

@@ -221,6 +221,7 @@ struct store {
 	size_t gone_count, gone_cap;
 	uint32_t *linked; /* directories with links that are not synced */
 	size_t linked_count, linked_cap;
+	bool no_links; /* the file system has no hard links */
 
 	struct store_totals totals;
 };
@@ -402,7 +403,7 @@ int store_bodies_open(struct store *st, struct err *e);
 void store_bodies_close(struct store *st);
 void store_body_unlink(struct store *st, uint64_t job, uint32_t n);
 void store_bodies_gone(struct store *st, uint32_t batch);
-bool store_body_there(struct store *st, uint64_t job, uint32_t n);
+bool store_body_shareable(struct store *st, uint64_t job, uint32_t n);
 /* The file of one attempt is the other's too. 0, or an errno. It is safe with the commit. */
 int store_body_link(struct store *st, uint64_t from, uint32_t from_n, uint64_t job, uint32_t n);
 /* Before the commit: what was linked is on disk. */
