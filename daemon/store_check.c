@@ -24,7 +24,8 @@ static const struct {
     {"a batch that ended has jobs that have not",
      "SELECT id FROM batches WHERE ended_us IS NOT NULL AND sweep <> 3 AND n_blocked + n_queued > 0"},
     {"a batch that should have ended has not",
-     "SELECT id FROM batches WHERE ended_us IS NULL AND closed AND sweep <> 2 AND n_blocked + n_queued = 0"},
+     "SELECT id FROM batches b WHERE ended_us IS NULL AND closed AND sweep <> 2 AND n_blocked + n_queued = 0"
+     " AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.batch = b.id AND r.state <> 2)"},
     {"bytes of a batch's files differ from its outcomes",
      "SELECT b.id FROM batches b WHERE b.sweep <> 3 AND b.body_bytes <> (SELECT coalesce(sum(o.size_bytes), 0)"
      " FROM progress p JOIN outcomes o ON o.id = (p.job & -4294967296) | p.outcome"

@@ -158,11 +158,13 @@ static void when_one_that_waits_is_cancelled_the_next_waits_for_the_one_before(v
 	uint32_t third = run_try(r, (struct run_like){.overlap = RUN_QUEUE}).run;
 
 	mark(r, second, STORE_MARK_CANCEL);
-	assert_true(batch_of(r, second).row.ended_us > 0);
+	step_all(r);
+	assert_int_equal(batch_of(r, second).row.ended_us, 0);
 	assert_true(run_of(r, second).row.cancelled);
 	assert_int_equal(run_begin(r, second, "x").code, ERR_CONFLICT);
 	assert_int_equal(run_of(r, third).row.behind, second);
 	assert_int_equal(run_end(r, second, RUN_CANCELLED, NULL).code, ERR_NONE);
+	assert_true(batch_of(r, second).row.ended_us > 0);
 	assert_int_equal(run_of(r, third).row.behind, first);
 }
 
@@ -230,7 +232,7 @@ static void a_run_does_not_end_before_its_pages(void **state)
 	assert_int_equal(run_end(r, run, RUN_COMPLETE, NULL).code, ERR_NONE);
 }
 
-static void a_cancelled_run_gets_its_receipt_after_its_end(void **state)
+static void a_cancelled_run_ends_with_its_receipt(void **state)
 {
 	struct room *r = *state;
 	uint32_t run = run_new(r, (struct run_like){.pages = "12"});
@@ -244,13 +246,14 @@ static void a_cancelled_run_gets_its_receipt_after_its_end(void **state)
 	end_page(r, jobid_make(run, 1), 1, (struct page_how){.add = "3"});
 	assert_fine(r);
 	assert_tokens(r, run, "12");
-	assert_true(batch_of(r, run).row.ended_us > 0);
+	assert_int_equal(batch_of(r, run).row.ended_us, 0);
 	assert_true(run_of(r, run).row.cancelled);
 	assert_string_equal(run_of(r, run).error, "");
 	assert_int_equal(run_of(r, run).row.state, RUN_RUNNING);
 	told = r->heard.batches;
 	assert_int_equal(run_end(r, run, RUN_CANCELLED, NULL).code, ERR_NONE);
-	assert_int_equal(r->heard.batches, told);
+	assert_int_equal(r->heard.batches, told + 1);
+	assert_true(batch_of(r, run).row.ended_us > 0);
 	assert_int_equal(run_of(r, run).row.verdict, RUN_CANCELLED);
 	assert_string_equal(run_of(r, run).receipt, "{\"items\":42}");
 }
@@ -347,13 +350,15 @@ static void one_page_that_is_retried_opens_its_run_again(void **state)
 	assert_int_equal(run_end(r, run, RUN_COMPLETE, NULL).code, ERR_NONE);
 }
 
-static void a_cancelled_run_may_be_retried_before_it_has_its_receipt(void **state)
+static void a_cancelled_run_may_be_retried_once_it_has_its_receipt(void **state)
 {
 	struct room *r = *state;
 	uint32_t run = run_new(r, (struct run_like){0});
 
 	mark(r, run, STORE_MARK_CANCEL);
 	step_all(r);
+	assert_int_equal(mark(r, run, STORE_MARK_RETRY).code, ERR_CONFLICT);
+	assert_int_equal(run_end(r, run, RUN_CANCELLED, NULL).code, ERR_NONE);
 	assert_int_equal(mark(r, run, STORE_MARK_RETRY).code, ERR_NONE);
 	assert_false(run_of(r, run).row.cancelled);
 	assert_int_equal(run_end(r, run, RUN_CANCELLED, NULL).code, ERR_CONFLICT);
@@ -418,6 +423,8 @@ static void a_cancelled_run_that_is_removed_makes_nobody_wait(void **state)
 
 	mark(r, run, STORE_MARK_CANCEL);
 	step_all(r);
+	assert_int_equal(mark(r, run, STORE_MARK_REMOVE).code, ERR_CONFLICT);
+	assert_int_equal(run_end(r, run, RUN_CANCELLED, NULL).code, ERR_NONE);
 	assert_int_equal(mark(r, run, STORE_MARK_REMOVE).code, ERR_NONE);
 	assert_int_equal(run_of(r, waiting).row.behind, 0);
 	assert_int_equal(run_begin(r, waiting, "1").code, ERR_NONE);
@@ -446,13 +453,13 @@ int main(void)
 	    TEST(the_lists_are_by_owner_and_pull_and_the_newest_first),
 	    TEST(a_run_and_its_batch_end_in_one_commit),
 	    TEST(a_run_does_not_end_before_its_pages),
-	    TEST(a_cancelled_run_gets_its_receipt_after_its_end),
+	    TEST(a_cancelled_run_ends_with_its_receipt),
 	    TEST(a_run_whose_deadline_passed_says_so),
 	    TEST(nobody_closes_a_live_run_or_adds_jobs_to_it),
 	    TEST(a_live_run_is_not_closed_by_the_hour),
 	    TEST(a_run_that_is_retried_runs_again_and_its_receipt_is_void),
 	    TEST(one_page_that_is_retried_opens_its_run_again),
-	    TEST(a_cancelled_run_may_be_retried_before_it_has_its_receipt),
+	    TEST(a_cancelled_run_may_be_retried_once_it_has_its_receipt),
 	    TEST(of_a_complete_run_nothing_is_retried),
 	    TEST(a_removed_run_is_gone_with_its_pages),
 	    TEST(a_cancelled_run_that_is_removed_makes_nobody_wait),
