@@ -76,8 +76,10 @@ static void on_row(struct store_run_get *get, const struct store_run *row)
 	struct getting *g = (struct getting *)get;
 
 	g->hidden = !api_visible(http_arg(g->r), http_uid(g->r), row->uid);
-	if (!g->hidden)
-		g->found = api_render_run(http_arg(g->r), row);
+	if (g->hidden)
+		return;
+	g->found = api_render_run(http_arg(g->r), row);
+	json_object_set_new(g->found, "recipe", render_text(row->recipe));
 }
 
 static void on_got(struct store_op *op, const struct err *e)

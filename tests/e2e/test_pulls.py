@@ -429,6 +429,13 @@ def test_a_secret_without_a_value_is_told(daemon, apisim):
 # ---- the API's corners ----
 
 
+def test_a_run_keeps_the_recipe_that_it_was_started_with(daemon, apisim):
+    text = write_recipe(daemon, "p", url=str(apisim.pages("single", "a", items=1)), page={"type": "single"})
+    run, _ = pull(daemon, "p")
+    write_recipe(daemon, "p", url="http://127.0.0.1:1/", page={"type": "single"})
+    assert run.get()["recipe"] == text and "recipe" not in daemon.api.get("/v1/runs").json()["runs"][0]
+
+
 def test_an_unknown_pull_is_said_to_be_unknown(daemon, apisim):
     assert start(daemon, "nope", status=404)["code"] == "not_found"
     assert daemon.api.get("/v1/pulls/nope").status == 404
