@@ -277,6 +277,7 @@ cover: ## all tests with line counts; report in build/cover/report.html
 C_FILES := $(wildcard lib/*.[ch] daemon/*.[ch] worker/*.[ch] cli/*.[ch] tests/*/*.[ch])
 SHELL_FILES := .ci/run schema/embed.sh tests/run-unit $(wildcard tests/*.sh tests/*/*.sh)
 MAN_PAGES := $(wildcard docs/*.[158])
+EXAMPLES := $(wildcard etc/pulls.d/*.conf)
 UNIT_FILES := $(wildcard systemd/*.service systemd/*.socket systemd/*.timer)
 
 fmt: ## format the C sources
@@ -323,12 +324,15 @@ install: all ## install below PREFIX (and DESTDIR); an existing fanout.conf is k
 			$$unit >$(DESTDIR)$(UNITDIR)/$$(basename $$unit) || exit 1; done
 	install -m 0644 systemd/fanout.sysusers $(DESTDIR)$(SYSUSERSDIR)/fanout.conf
 	install -m 0644 systemd/fanout.tmpfiles $(DESTDIR)$(TMPFILESDIR)/fanout.conf
+	for example in $(EXAMPLES); do \
+		install -m 0644 $$example $(DESTDIR)$(SYSCONFDIR)/pulls.d/$$(basename $$example).example || exit 1; done
 	[ -e $(DESTDIR)$(SYSCONFDIR)/fanout.conf ] || install -m 0644 etc/fanout.conf $(DESTDIR)$(SYSCONFDIR)/fanout.conf
 
 uninstall: ## remove what install installed; configuration and data stay
 	rm -f $(DESTDIR)$(BINDIR)/fanoutctl $(DESTDIR)$(SBINDIR)/fanoutd $(DESTDIR)$(SYSUSERSDIR)/fanout.conf \
 		$(DESTDIR)$(TMPFILESDIR)/fanout.conf $(UNIT_FILES:systemd/%=$(DESTDIR)$(UNITDIR)/%)
 	rm -rf $(DESTDIR)$(LIBEXECDIR)
+	rm -f $(EXAMPLES:etc/%=$(DESTDIR)$(SYSCONFDIR)/%.example)
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page); done
 
 clean: ## remove what was built

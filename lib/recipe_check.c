@@ -186,8 +186,8 @@ static int check_first_request(const struct recipe_reader *rd)
 	char start[24];
 	struct recipe_page page = {
 	    .token = r->page.start_text ? r->page.start_text : "", .since = r->since.initial, .vars = vars};
-	struct recipe_request q;
-	struct err why;
+	struct recipe_request q = {0};
+	struct err why = {0};
 
 	for (size_t i = 0; i < r->var_count; i++)
 		vars[i] = r->vars[i].value[0] ? r->vars[i].value : "x";

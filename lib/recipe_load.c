@@ -51,29 +51,36 @@ static int cannot(struct err *e, const char *path)
 		       strerror(errno));
 }
 
+static char **grow(char **names, size_t *room)
+{
+	char **more = realloc(names, (*room + 32) * sizeof *names);
+
+	if (!more)
+		BUG("out of memory for the recipes' names");
+	*room += 32;
+	return more;
+}
+
 char **recipe_list(const char *dir, struct err *e)
 {
 	DIR *d = opendir(dir);
-	size_t n = 0, room = 16;
-	char **names, *name;
+	char **names = NULL, *name;
+	size_t n = 0, room = 0;
 	struct dirent *entry;
 
 	if (!d) {
 		cannot(e, dir);
 		return NULL;
 	}
-	names = malloc(room * sizeof *names);
-	while (names && (entry = readdir(d))) {
+	names = grow(names, &room);
+	while ((entry = readdir(d))) {
 		if (!(name = recipe_of_file(entry->d_name)))
 			continue;
 		if (n + 1 == room)
-			names = realloc(names, (room *= 2) * sizeof *names);
-		if (names)
-			names[n++] = name;
+			names = grow(names, &room);
+		names[n++] = name;
 	}
 	closedir(d);
-	if (!names)
-		BUG("out of memory for the recipes' names");
 	qsort(names, n, sizeof *names, by_name);
 	names[n] = NULL;
 	return names;

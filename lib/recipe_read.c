@@ -144,7 +144,7 @@ static int read_bounded(struct recipe_reader *rd, const struct recipe_key *k, co
 
 int recipe_read_count(struct recipe_reader *rd, const struct recipe_key *k, const config_setting_t *s)
 {
-	int64_t n;
+	int64_t n = 0;
 
 	if (read_bounded(rd, k, s, &n))
 		return -1;
