@@ -87,6 +87,12 @@ static char *fill(const struct engine_run *run, enum secret_where where, const c
 	return filled ? filled : need(strdup(text));
 }
 
+/* The API's own first number, which the last one counts from; what a later start leaves out the plan takes off. */
+static json_int_t first_number(const struct recipe *r)
+{
+	return r->page.type == PAGE_NUMBER && r->page.start < 1 ? r->page.start : 1;
+}
+
 static char *context_of(const struct engine_run *run, const char *token)
 {
 	struct plan_rules rules = run_rules(run->recipe, &run->ask);
@@ -94,8 +100,7 @@ static char *context_of(const struct engine_run *run, const char *token)
 		       : *token       ? json_string(token)
 				      : json_null();
 	json_t *o = json_pack("{s:o,s:O,s:s,s:I}", "page", page ? page : json_null(), "vars", run->var_object, "type",
-			      page_type_name(run->recipe->page.type), "start",
-			      run->recipe->page.type == PAGE_NUMBER ? (json_int_t)run->recipe->page.start : 1);
+			      page_type_name(run->recipe->page.type), "start", first_number(run->recipe));
 	char *text = need(json_dumps(o, JSON_COMPACT));
 
 	json_decref(o);
@@ -131,7 +136,9 @@ void engine_page_prepare(struct engine_job *j, const struct store_request *req, 
 	j->from_public = r->job.from_public;
 	r->job.page_program = run->program ? run->program : "";
 	r->job.page_context = f->context;
-	r->job.page_param = run->recipe->page.param ? run->recipe->page.param : "";
+	/* The last offset, or cursor, is no number of pages. */
+	r->job.page_param =
+	    run->recipe->page.type == PAGE_NUMBER && run->recipe->page.param ? run->recipe->page.param : "";
 }
 
 void engine_page_fill_clear(struct engine_page_fill *f)

@@ -55,6 +55,23 @@ def test_numbered_pages_with_a_total_are_all_there(daemon, apisim, style, totals
     assert receipt["requests"] == 16
 
 
+def test_the_last_offset_of_a_link_is_no_number_of_pages(daemon, apisim):
+    api = apisim.pages("offset", "a", items=160, size=10, totals="link-last")
+    recipe(daemon, api, page={**NUMBERED["offset"], "window": 2})
+    run, receipt = pull(daemon, "p")
+    complete(run, receipt)
+    assert receipt["requests"] <= 20
+
+
+@pytest.mark.parametrize("totals", ["x-total-pages", "link-last", "x-total-count"])
+def test_pages_before_a_later_start_are_left_out(daemon, apisim, totals):
+    api = apisim.pages("page", "a", items=160, size=10, totals=totals)
+    recipe(daemon, api, page={"type": "page", "param": "page", "start": 5, "size": 10})
+    run, receipt = pull(daemon, "p")
+    complete(run, receipt, items=ALL[40:], pages=12)
+    assert receipt["requests"] == 12
+
+
 def test_a_last_page_is_counted_from_where_the_numbers_start(daemon, apisim):
     api = apisim.pages("page", "a", items=160, size=10, start=0, totals="link-last")
     recipe(daemon, api, page={"type": "page", "param": "page", "start": 0})
@@ -473,6 +490,20 @@ def test_another_users_run_is_not_there(daemon, apisim):
     recipe(daemon, apisim.pages("single", "a", items=1))
     run, _ = pull(daemon, "p")
     assert daemon.api.get("/v1/runs").json()["runs"][0]["run"] == run.number
+
+
+@pytest.mark.parametrize("style", ["page", "cursor", "link"])
+def test_a_cancelled_run_goes_on_where_it_stopped(daemon, apisim, style):
+    api = apisim.pages(style, "a", items=160, size=10, latency=0.2)
+    recipe(daemon, api, page={**NUMBERED, **FOLLOWED}[style])
+    run = start(daemon, "p")
+    wait_until(lambda: len(apisim.page_log("a")) >= 3, 60, "some pages are asked for")
+    assert daemon.api.post(f"/v1/batches/{run.number}/cancel").status == 200
+    assert run.wait()["verdict"] == "cancelled"
+    assert daemon.api.post(f"/v1/batches/{run.number}/retry").status == 200
+    receipt = wait_until(lambda: run.wait() if run.wait()["verdict"] != "cancelled" else None, 60, "it ends again")
+    assert receipt["verdict"] == "complete", receipt
+    assert run.ids() == ALL
 
 
 def test_a_cancelled_run_has_a_receipt(daemon, apisim):
