@@ -143,7 +143,7 @@ struct store_batch_news {
 	uint32_t batch;
 	uint64_t last_event; /* id of its newest event, for store_events */
 	bool closed, ended;
-	bool run; /* its jobs are pages */
+	bool run;              /* its jobs are pages */
 	const int64_t *counts; /* [JOB_STATES] */
 };
 

@@ -159,7 +159,7 @@ struct store_page_request {
 	bool from_public;
 	/* Of the page with the same token and URL in the run's base, whose body is still there; "" none. */
 	const char *etag, *last_modified;
-	uint64_t base_job; /* 0: none */
+	uint64_t base_job;               /* 0: none */
 	const struct message_page *base; /* what that page said, without keys; NULL: none */
 };
 

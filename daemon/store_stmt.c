@@ -226,12 +226,14 @@ static const char *const texts[STMT_COUNT] = {
 			 " VALUES (?,?,0,0,0,?)",
     [STMT_PAGE_OWN] = "SELECT p.token, p.from_public, j.url FROM pages p JOIN jobs j ON j.id = p.job WHERE p.job = ?",
     /* The body is read only where it is asked for. */
-    [STMT_PAGE_BASE] = "SELECT p.job, p.etag, p.last_modified, o.n, o.body_in_file, o.size_bytes, o.content_type,"
-		       " o.body, p.items, p.next, p.next_is_url, p.has_more, p.stop, p.total_pages, p.total_items, p.since,"
-		       " p.etag, p.last_modified, p.hash_1, p.hash_2, NULL FROM pages p CROSS JOIN jobs j ON j.id = p.job CROSS JOIN progress g ON g.job = p.job"
-		       " CROSS JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
-		       " WHERE p.job >> 32 = ? AND p.token = ? AND j.url = ? AND p.said AND g.state = 3"
-		       " AND (o.body_in_file OR o.body IS NOT NULL OR o.size_bytes = 0)",
+    [STMT_PAGE_BASE] =
+	"SELECT p.job, p.etag, p.last_modified, o.n, o.body_in_file, o.size_bytes, o.content_type,"
+	" o.body, p.items, p.next, p.next_is_url, p.has_more, p.stop, p.total_pages, p.total_items, p.since,"
+	" p.etag, p.last_modified, p.hash_1, p.hash_2, NULL FROM pages p CROSS JOIN jobs j ON j.id = p.job CROSS JOIN "
+	"progress g ON g.job = p.job"
+	" CROSS JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
+	" WHERE p.job >> 32 = ? AND p.token = ? AND j.url = ? AND p.said AND g.state = 3"
+	" AND (o.body_in_file OR o.body IS NOT NULL OR o.size_bytes = 0)",
     [STMT_PAGE_SAID] = "UPDATE pages SET past_end = ?, said = ?, reused_from = 0, (" SAID_COLUMNS ") ="
 		       " (?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE job = ?",
     [STMT_PAGE_REUSE] = "UPDATE pages SET past_end = 0, said = 1, reused_from = ?1, (" SAID_COLUMNS ") ="

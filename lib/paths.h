@@ -22,7 +22,7 @@ struct paths_local {
 	char socket[PATHS_MAX];
 	char conf[PATHS_MAX];
 	char pulls_dir[PATHS_MAX], secrets_dir[PATHS_MAX]; /* beside it */
-	char log[PATHS_MAX]; /* the daemon's stderr, in the state directory */
+	char log[PATHS_MAX];                               /* the daemon's stderr, in the state directory */
 };
 int paths_local(struct paths_local *p, struct err *e);
 
