@@ -3,7 +3,6 @@
 #include "cli/watch.h"
 
 #include <jansson.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "cli/fields.h"
 #include "cli/layouts.h"
 #include "cli/lines.h"
+#include "cli/patience.h"
 #include "cli/progress.h"
 #include "cli/sse.h"
 #include "cli/verbs.h"
@@ -20,33 +20,8 @@
 #include "lib/units.h"
 #include "lib/url.h"
 
-#define PATIENCE_US   INT64_C(30000000)
-#define AWAY_SLEEP_MS 100
-#define TICK_US       INT64_C(200000)   /* between looks, where progress moves */
-#define TICK_SLOW_US  INT64_C(10000000) /* where it does not, or nothing is shown */
-
-struct patience {
-	bool heard;      /* the daemon was there before */
-	int64_t away_us; /* since when it is not; 0: it is */
-};
-
-static void heard(struct patience *p)
-{
-	p->heard = true;
-	p->away_us = 0;
-}
-
-/* Whether to try again after `e`. A daemon that was never there is not waited for. */
-static bool again(struct patience *p, const struct err *e)
-{
-	int64_t now = clock_boot_us();
-
-	p->away_us = p->away_us ? p->away_us : now;
-	if ((e->code != ERR_UNREACHABLE && e->code != ERR_BUSY) || !p->heard || now - p->away_us > PATIENCE_US)
-		return false;
-	poll(NULL, 0, AWAY_SLEEP_MS);
-	return !ctl_interrupted();
-}
+#define TICK_US      INT64_C(200000)   /* between looks, where progress moves */
+#define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
 
 int watch_interrupted(const struct ctl *ctl, uint32_t batch)
 {
@@ -154,12 +129,12 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		left = left < 0 ? 0 : left;
 		j = client_get_json(ctl->client, &e, "/v1/batches/%u/wait?timeout=%lldms", batch,
 				    (long long)((left < tick ? left : tick) + 999) / 1000);
-		if (!j && again(&patience, &e))
+		if (!j && patience_again(&patience, &e))
 			continue;
 		progress_wipe(&progress);
 		if (!j)
 			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
-		heard(&patience);
+		patience_heard(&patience);
 		if (progress_exit_status(j) >= 0)
 			break;
 		progress_update(&progress, j, clock_boot_us());
@@ -205,7 +180,7 @@ static int on_piece(void *arg, const char *data, size_t len, struct err *e)
 {
 	struct follow *f = arg;
 
-	heard(&f->patience);
+	patience_heard(&f->patience);
 	if (sse_feed(&f->sse, data, len, e))
 		return -1;
 	if (f->watcher->on_pause)
@@ -230,10 +205,10 @@ int watch_events(struct client *c, uint32_t batch, const struct watcher *w, stru
 		if (f.ended)
 			break;
 		if (client_status(c) == 200)
-			heard(&f.patience);
+			patience_heard(&f.patience);
 		if (rc == 0) /* the stream ended before the batch did: the daemon is going down */
 			err_set(e, ERR_UNREACHABLE, NULL, "the daemon ended the stream of events too early");
-		if (!again(&f.patience, e))
+		if (!patience_again(&f.patience, e))
 			break;
 		sse_restart(&f.sse);
 		if (f.sse.id.len) {
