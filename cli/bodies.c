@@ -1,13 +1,11 @@
 /* One request for each body, tried again while the daemon is away; names in a hash. */
 #include "cli/bodies.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <uthash.h>
 
 #include "cli/client.h"
@@ -25,55 +23,6 @@ struct bodies_name {
 
 /* ---- the place ---- */
 
-/* Makes the directories above `path`, as curl --create-dirs does. */
-static int make_directories(const char *path, struct err *e)
-{
-	char *part = strdup(path);
-	int rc = 0;
-
-	if (!part)
-		BUG("out of memory");
-	for (char *slash = strchr(part + 1, '/'); rc == 0 && slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(part, 0777) < 0 && errno != EEXIST)
-			rc = err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM, NULL,
-				     "cannot make the directory %.200s: %s", part, strerror(errno));
-		*slash = '/';
-	}
-	free(part);
-	return rc;
-}
-
-/* As much of the directory as is known before the first name is made: up to the last slash in front of a field. */
-static int check_directory(const char *template, bool create, struct err *e)
-{
-	size_t fixed = strcspn(template, "{");
-	char *dir = strndup(template, fixed), *slash;
-	struct stat st;
-	int rc = 0;
-
-	if (!dir)
-		BUG("out of memory");
-	slash = strrchr(dir, '/');
-	if (template[fixed] == '\0' && stat(dir, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		goto out; /* a device or a pipe is there: it is written to */
-	if (create && make_directories(dir, e) < 0) {
-		rc = -1;
-		goto out;
-	}
-	if (slash)
-		slash[slash == dir] = '\0';
-	else
-		snprintf(dir, fixed + 1, "%s", fixed ? "." : "");
-	if (access(*dir ? dir : ".", W_OK | X_OK) < 0)
-		rc = err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM,
-			     errno == ENOENT ? "make its directory first, or add --create-dirs" : NULL,
-			     "-o: cannot write into %.200s: %s", *dir ? dir : ".", strerror(errno));
-out:
-	free(dir);
-	return rc;
-}
-
 int bodies_open(struct bodies *b, const char *template, bool create_dirs, struct err *e)
 {
 	size_t len = template ? strlen(template) : 0;
@@ -89,7 +38,7 @@ int bodies_open(struct bodies *b, const char *template, bool create_dirs, struct
 	if (len == 0 || template[len - 1] == '/' || (stat(template, &st) == 0 && S_ISDIR(st.st_mode)))
 		return err_set(e, ERR_USAGE, "add the files' names: {seq}", "-o: %.200s names a directory, no files",
 			       template);
-	return strcmp(template, "-") == 0 ? 0 : check_directory(template, create_dirs, e);
+	return strcmp(template, "-") == 0 ? 0 : output_check_place(template, create_dirs, e);
 }
 
 void bodies_clear(struct bodies *b)
@@ -186,7 +135,7 @@ int bodies_write(struct bodies *b, const json_t *result, struct err *e)
 		fprintf(stderr, "fanoutctl: %s: its body was not written: the name %s is already used by job %s\n", job,
 			path.data, other);
 		rc = 0;
-	} else if (b->create_dirs && make_directories(path.data, e) < 0) {
+	} else if (b->create_dirs && output_make_directories(path.data, e) < 0) {
 		rc = -1;
 	} else {
 		rc = outcome(b, job, write_body(b, job, path.data, e), e);

@@ -11,6 +11,58 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* ---- the place ---- */
+
+int output_make_directories(const char *path, struct err *e)
+{
+	char *part = strdup(path);
+	int rc = 0;
+
+	if (!part)
+		BUG("out of memory");
+	for (char *slash = strchr(part + 1, '/'); rc == 0 && slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0777) < 0 && errno != EEXIST)
+			rc = err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM, NULL,
+				     "cannot make the directory %.200s: %s", part, strerror(errno));
+		*slash = '/';
+	}
+	free(part);
+	return rc;
+}
+
+/* As much of the directory as is known before the first name is made: up to the last slash in front of a field. */
+int output_check_place(const char *template, bool create, struct err *e)
+{
+	size_t fixed = strcspn(template, "{");
+	char *dir = strndup(template, fixed), *slash;
+	struct stat st;
+	int rc = 0;
+
+	if (!dir)
+		BUG("out of memory");
+	slash = strrchr(dir, '/');
+	if (template[fixed] == '\0' && stat(dir, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		goto out; /* a device or a pipe is there: it is written to */
+	if (create && output_make_directories(dir, e) < 0) {
+		rc = -1;
+		goto out;
+	}
+	if (slash)
+		slash[slash == dir] = '\0';
+	else
+		snprintf(dir, fixed + 1, "%s", fixed ? "." : "");
+	if (access(*dir ? dir : ".", W_OK | X_OK) < 0)
+		rc = err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM,
+			     errno == ENOENT ? "make its directory first, or add --create-dirs" : NULL,
+			     "-o: cannot write into %.200s: %s", *dir ? dir : ".", strerror(errno));
+out:
+	free(dir);
+	return rc;
+}
+
+/* ---- writing ---- */
+
 static int fail(const struct output *o, struct err *e)
 {
 	return err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM,

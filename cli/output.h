@@ -22,4 +22,10 @@ int output_write(struct output *o, const void *data, size_t len, struct err *e);
 int output_commit(struct output *o, struct err *e);
 void output_discard(struct output *o);
 
+/* Makes the directories above `path`, as curl --create-dirs does. */
+int output_make_directories(const char *path, struct err *e);
+/* Whether files can be written where a template of names ("out/{seq}") says, before there is a first one; `create`
+ * makes the directory. */
+int output_check_place(const char *template, bool create, struct err *e);
+
 #endif

@@ -78,20 +78,22 @@ double progress_rate(const struct progress *p)
 	return 0;
 }
 
-static void add_bar(const struct progress *p, unsigned room, struct text *line)
+void progress_add_bar(double share, unsigned width, const struct text *said, struct text *line)
 {
-	int64_t total = progress_total(p);
-	unsigned width = room > BAR_MOST + 3 ? BAR_MOST : room - 3;
-	unsigned full = total ? (unsigned)((double)width * (double)progress_ended(p) / (double)total) : 0;
+	unsigned room, full;
 
+	if (width <= said->len + BAR_LEAST + 3)
+		return;
+	room = width - (unsigned)said->len;
+	width = room > BAR_MOST + 3 ? BAR_MOST : room - 3;
+	full = (unsigned)((double)width * share + 1e-9);
 	text_add_char(line, '[');
 	for (unsigned i = 0; i < width; i++)
 		text_add_char(line, i < full ? '#' : '-');
 	text_add_str(line, "] ");
 }
 
-/* Appends ", TEXT" when there is room for it. */
-static void add_part(struct text *line, unsigned width, const char *part)
+void progress_add_part(struct text *line, unsigned width, const char *part)
 {
 	if (!width || line->len + 2 + strlen(part) <= width) {
 		text_add_str(line, ", ");
@@ -100,7 +102,7 @@ static void add_part(struct text *line, unsigned width, const char *part)
 }
 
 /* An estimate has no decimals. */
-static const char *time_left(char *out, double seconds)
+const char *progress_time_left(char *out, double seconds)
 {
 	int64_t s = (int64_t)(seconds + 0.999);
 
@@ -111,9 +113,10 @@ static const char *time_left(char *out, double seconds)
 }
 
 /* At the speed of the last seconds, or by the forecast, whichever is later: under a limit, a burst is soon over. */
-static double seconds_left(const struct progress *p, double rate)
+double progress_seconds_left(const struct progress *p)
 {
 	int64_t jobs = progress_total(p) - progress_ended(p);
+	double rate = progress_rate(p);
 	double by_rate = rate > 0 ? (double)jobs / rate : 0, by_forecast = (double)p->left_us / 1e6;
 
 	return jobs == 0 ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
@@ -130,25 +133,24 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		    strcmp(p->state, "open") == 0 ? " or more" : "");
 	if (p->counts[JOB_FAILED]) {
 		snprintf(part, sizeof part, "%lld failed", (long long)p->counts[JOB_FAILED]);
-		add_part(&said, width, part);
+		progress_add_part(&said, width, part);
 	}
 	if (strcmp(p->state, "running") != 0 && strcmp(p->state, "open") != 0)
-		add_part(&said, width, p->state);
+		progress_add_part(&said, width, p->state);
 	if (rate > 0) {
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
-		add_part(&said, width, part);
+		progress_add_part(&said, width, part);
 	}
-	seconds = seconds_left(p, rate);
+	seconds = progress_seconds_left(p);
 	if (seconds > 0) {
-		snprintf(part, sizeof part, "%s left", time_left(left, seconds));
-		add_part(&said, width, part);
+		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
+		progress_add_part(&said, width, part);
 	}
 	if (p->counts[JOB_RUNNING]) {
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
-		add_part(&said, width, part);
+		progress_add_part(&said, width, part);
 	}
-	if (width > said.len + BAR_LEAST + 3)
-		add_bar(p, width - (unsigned)said.len, line);
+	progress_add_bar(total ? (double)ended / (double)total : 0, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);
 	text_clear(&said);
 }
@@ -180,7 +182,7 @@ void progress_draw(struct progress *p, int64_t now_us)
 		return;
 	p->shown_us = now_us;
 	width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
-	progress_format(p, moves ? width : 0, &line);
+	(p->format ? p->format : progress_format)(p, moves ? width : 0, &line);
 	fprintf(stderr, moves ? "\r%s\033[K" : "%s\n", line.data);
 	fflush(stderr);
 	p->drawn = moves;

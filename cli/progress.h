@@ -22,6 +22,8 @@ struct progress {
 	int64_t left_us;  /* by the daemon's forecast, which knows of limits; 0: none */
 	int64_t shown_us; /* when it was last drawn; 0: never */
 	bool drawn;       /* there is a line on the terminal to be wiped */
+	/* How the line is made, where it is not progress_format. */
+	void (*format)(const struct progress *p, unsigned width, struct text *line);
 };
 
 /* Takes over what the API says of a batch. */
@@ -32,6 +34,12 @@ int64_t progress_total(const struct progress *p);
 double progress_rate(const struct progress *p);
 /* The line, in at most `width` columns (0: any), most important first. */
 void progress_format(const struct progress *p, unsigned width, struct text *line);
+/* The pieces that it is made of: ", PART" where there is room for it, the time left in seconds (0: not known), and a
+ * bar in front of what was said, where there is room for one. */
+void progress_add_part(struct text *line, unsigned width, const char *part);
+double progress_seconds_left(const struct progress *p);
+const char *progress_time_left(char *out, double seconds); /* UNITS_TEXT_SIZE */
+void progress_add_bar(double share, unsigned width, const struct text *said, struct text *line);
 
 /* Draws it on stderr when it is time to, and how long it is until then. */
 int64_t progress_due_us(const struct progress *p, int64_t now_us);
