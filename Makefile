@@ -17,8 +17,9 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 WORKER_MODULES = main channel multi xfer attempt attempt_judge request response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit syncer decode
 CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch get glob headers help hosts \
-	input last layouts limits limits_show lines local options output password progress record request results rows service socket sse stop \
-	submit table template text values verbs watch when windows
+	input items items_columns items_form items_json items_name items_numbers items_read items_sink items_view last layouts limits limits_show lines local options \
+	output password patience progress pull pull_check pull_layouts pull_list pull_live pull_page pull_recipe pull_run pull_show pull_test pull_wait receipt record \
+	request results rows service socket sse stop submit table template text values verbs watch when windows
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \
 	limited limited_options limited_tell window jitter options dotted \
 	paged paged_options paged_place paged_cursor paged_links paged_body paged_reply paged_record
@@ -27,7 +28,7 @@ PAGESIM_MODULES = pages_main pages pages_api pages_judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl zlib libbrotlidec libxxhash
-CLI_LIBS = libevent libcurl jansson libconfig smartcols
+CLI_LIBS = libevent libcurl jansson libconfig smartcols zlib libzstd libxxhash
 APISIM_LIBS = libevent zlib jansson
 LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
@@ -41,7 +42,7 @@ LDLIBS_fanoutctl = -ljq
 BUILD_PACKAGES = \
 	gcc libc6-dev make pkgconf \
 	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
-	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libxxhash-dev libcmocka-dev
+	libjq-dev uthash-dev zlib1g-dev libbrotli-dev libxxhash-dev libzstd-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug python3-aiohttp \
 	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace \

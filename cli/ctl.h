@@ -68,6 +68,10 @@ struct args {
 	struct opt_list rates;
 	const char *match, *since, *until;
 	bool pace;
+	/* pulls and items */
+	struct opt_list vars;
+	const char *max_pages, *overlap, *set, *page_body, *page_headers, *jq;
+	bool live, fresh, reset, unique;
 	/* what is left */
 	char **operands;
 	size_t operand_count;

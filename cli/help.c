@@ -93,16 +93,23 @@ static void complete_options(const struct verb *v)
 	printf("\" ;;\n");
 }
 
+static void complete_choices_of(const struct opt *o)
+{
+	for (; o->name; o++)
+		if (o->choices)
+			printf("\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", o->name, o->choices);
+}
+
 /* What may follow an option whose values are words. */
 static void complete_choices(void)
 {
 	printf("\t-f|--format) COMPREPLY=($(compgen -W 'table json ndjson csv' -- \"$word\")); return ;;\n"
 	       "\t--state) COMPREPLY=($(compgen -W 'blocked queued running done failed cancelled' -- \"$word\")); "
 	       "return ;;\n"
-	       "\t-i|--input|-o|--output|-S|--socket) COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n");
-	for (const struct opt *o = verb_find("submit")->options[0]; o->name; o++)
-		if (o->choices)
-			printf("\t--%s) COMPREPLY=($(compgen -W '%s' -- \"$word\")); return ;;\n", o->name, o->choices);
+	       "\t-i|--input|-o|--output|-S|--socket|--body|--headers) COMPREPLY=($(compgen -f -- \"$word\")); return "
+	       ";;\n");
+	complete_choices_of(verb_find("submit")->options[0]);
+	complete_choices_of(verb_find("pull run")->options[0]);
 }
 
 /* The words of one place in verbs: all first words, or the second ones behind `first`. */

@@ -84,6 +84,12 @@ static bool takes_batches(const struct verb *v)
 	return strstr(v->operands, "BATCH") || strstr(v->operands, "JOB");
 }
 
+/* What they make of "last" is their own affair (cli/pull.c). */
+static bool takes_runs(const struct verb *v)
+{
+	return strstr(v->operands, "RUN");
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, first_options};
@@ -105,7 +111,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	used += words - 1;
 	verb_groups(ctl->verb, groups);
 	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
-	if (takes_batches(ctl->verb))
+	if (takes_batches(ctl->verb) || takes_runs(ctl->verb))
 		last_spell(argc - used, argv + used);
 	if (options_parse(&ctl->args, groups, prefix, argc - used, argv + used, false, &used, &e) < 0)
 		return ctl_report(&e);
@@ -130,5 +136,6 @@ int main(int argc, char **argv)
 	free(ctl.args.headers.values);
 	free(ctl.args.data.values);
 	free(ctl.args.rates.values);
+	free(ctl.args.vars.values);
 	return close_stdout(status);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/jobid.h"
+#include "lib/recipe.h"
 
 const struct opt options_common[] = {
     VALUE('S', "socket", OPT_TEXT, socket, "PATH", "fanoutd's socket (else $FANOUT_SOCKET, your own, the system's)"),
@@ -125,6 +126,58 @@ static const struct opt audit_options[] = {
     {0},
 };
 
+/* What values of a recipe's vars are given. */
+static const struct opt var_options[] = {
+    VALUE(0, "var", OPT_LIST, vars, "NAME=VALUE", "instead of the recipe's own value; may be given again"),
+    {0},
+};
+
+static const struct opt pull_test_options[] = {
+    FLAG(0, "live", live, "ask for the first page now, and tell what is made of the answer"),
+    VALUE(0, "body", OPT_TEXT, page_body, "FILE", "tell what is made of this answer's body; nothing is sent"),
+    VALUE(0, "headers", OPT_TEXT, page_headers, "FILE", "the answer's header, as curl -D writes it (for --body)"),
+    {0},
+};
+
+static const struct opt pull_run_options[] = {
+    FLAG('p', "print-id", print_id, "print the run's number and nothing else"),
+    FLAG(0, "wait", wait, "wait until the run has ended, and tell whether it has everything"),
+    VALUE('o', "output", OPT_TEXT, output, "FILE",
+	  "wait, and write the items to FILE when all are there; .gz, .zst; {date} {name} {run}"),
+    FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
+    NUMBER(0, "max-pages", max_pages, "N", 1, RECIPE_PAGES_MAX, "ask for N pages at most"),
+    VALUE(0, "since", OPT_TEXT, since, "VALUE", "from there on, instead of where the last complete run ended"),
+    FLAG(0, "fresh", fresh, "everything: as if there had been no run before"),
+    CHOICE(0, "overlap", overlap, "skip queue replace", "skip|queue|replace",
+	   "where a run of it has not ended: start none (default), wait for it, cancel it"),
+    DURATION(0, "deadline", deadline, "TIME", 1000000, INT64_C(30) * 86400 * 1000000,
+	     "for all of it: what has not been fetched by then is missing"),
+    NUMBER(0, "priority", priority, "P", 0, 9, "0 to 9 (default 5): a larger share of busy hosts"),
+    {0},
+};
+
+static const struct opt pull_show_options[] = {
+    NUMBER(0, "limit", limit, "N", 1, 1000, "the N newest runs (default 10)"),
+    {0},
+};
+
+static const struct opt pull_state_options[] = {
+    VALUE(0, "set", OPT_TEXT, set, "VALUE", "the next run begins there"),
+    FLAG(0, "reset", reset, "forget it: the next run fetches everything"),
+    {0},
+};
+
+static const struct opt items_options[] = {
+    VALUE(0, "jq", OPT_JQ, jq, "EXPR", "what of each item: its outputs are written"),
+    FLAG(0, "unique", unique, "each item once, by the recipe's key, or by all of it"),
+    FLAG(0, "follow", follow, "go on until the run has ended"),
+    VALUE('o', "output", OPT_TEXT, output, "FILE",
+	  "to FILE, when all are there; .gz and .zst compress; {date} {name} {run}"),
+    FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
+    VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "these members, as id,owner.name"),
+    {0},
+};
+
 #define ANY ((size_t)-1)
 
 const struct verb verbs[] = {
@@ -220,6 +273,72 @@ const struct verb verbs[] = {
      1,
      ANY,
      {NULL}},
+    {"pull",
+     "",
+     "the recipes, and how their last runs ended",
+     "A recipe, pulls.d/NAME.conf, says how all pages of an API are asked for: fanout-pulls(5). A run of it is a "
+     "batch, "
+     "and its\npages are jobs: wait, results, cancel, retry and explain work on them.",
+     verb_pull_list,
+     0,
+     0,
+     {NULL}},
+    {"pull list", "", "the same", NULL, verb_pull_list, 0, 0, {NULL}},
+    {"pull check",
+     "[NAME|FILE...]",
+     "are the recipes sound?",
+     "A word with a slash, or one that ends in .conf, is a file, and no daemon is asked. Exits with 0 when all are, 2 "
+     "when one is not.",
+     verb_pull_check,
+     0,
+     ANY,
+     {NULL}},
+    {"pull test",
+     "NAME|FILE",
+     "what a recipe asks for, and what it makes of a page",
+     "Without --live or --body: the request for its first page. A run that --live makes is removed afterwards and "
+     "moves "
+     "no state.",
+     verb_pull_test,
+     1,
+     1,
+     {pull_test_options, var_options}},
+    {"pull run",
+     "NAME",
+     "fetch every page; prints the run's number",
+     "With --wait (or -o) exits with 0 when the run is complete, or one was under way and none was started; 1 when it "
+     "failed or\nsomething is missing; 7 when it was cancelled. With -q too, nothing is printed when all is well: the "
+     "form for cron.",
+     verb_pull_run,
+     1,
+     1,
+     {pull_run_options, var_options}},
+    {"pull show",
+     "NAME|RUN",
+     "a recipe and its runs; or a run: what it has, what is missing",
+     "RUN is a number, or last.",
+     verb_pull_show,
+     1,
+     1,
+     {pull_show_options}},
+    {"pull state",
+     "NAME",
+     "where the next run begins",
+     "It moves when a run is complete. It is kept for each set of vars.",
+     verb_pull_state,
+     1,
+     1,
+     {pull_state_options, var_options}},
+    {"items",
+     "RUN|NAME",
+     "the items of a run's pages, in order",
+     "As ndjson unless -f says csv or json. NAME: those of its newest run; last: of your newest. Pages that are "
+     "missing "
+     "are told, and the\nexit status is 1.",
+     verb_items,
+     1,
+     1,
+     {items_options}},
     {"audit",
      "HOST",
      "prove from the record that the limits were kept",

@@ -22,7 +22,7 @@ RESULT = (
 TIMINGS = "queued_us limited_us dns_us connect_us tls_us send_us wait_us receive_us total_us".split()
 VERBS = (
     "submit fetch status wait follow results show get cancel retry rm pause resume explain limits limits+set limits+rm limits+resume "
-    "audit stats doctor stop completion help version"
+    "pull pull+list pull+check pull+test pull+run pull+show pull+state items audit stats doctor stop completion help version"
 ).split()
 VERBS = [verb.replace("+", " ") for verb in VERBS]
 
@@ -628,7 +628,7 @@ def test_a_socket_path_that_no_system_takes_is_told(fanoutctl):
 
 
 def test_help_knows_every_verb_and_each_explains_itself(fanoutctl):
-    listed = re.findall(r"^  ([a-z]+(?: (?:set|rm|resume)\b)?)", fanoutctl("help").out, re.M)
+    listed = re.findall(r"^  ([a-z]+(?: (?:set|rm|resume|list|check|test|run|show|state)\b)?)", fanoutctl("help").out, re.M)
     assert listed == VERBS
     for verb in VERBS:
         out = fanoutctl("help", *verb.split()).out
@@ -691,3 +691,6 @@ def test_bash_completes_verbs_and_options(fanoutctl, scratch):
     assert complete("fanoutctl", "limits", "--ra") == []
     assert complete("fanoutctl", "limits", "h", "s") == []
     assert complete("fanoutctl", "audit", "--un") == ["--until"]
+    assert complete("fanoutctl", "pull", "") == ["list", "check", "test", "run", "show", "state"]
+    assert complete("fanoutctl", "pull", "run", "x", "--max") == ["--max-pages"]
+    assert complete("fanoutctl", "pull", "run", "x", "--overlap", "re") == ["replace"]

@@ -1,0 +1,186 @@
+/* Operands, vars, and the requests that several verbs make. */
+#include "cli/pull.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/lines.h"
+#include "cli/rows.h"
+#include "cli/verbs.h"
+#include "lib/jobid.h"
+#include "lib/recipe.h"
+
+const char *pull_text(const json_t *object, const char *path)
+{
+	const char *s = json_string_value(rows_member(object, path));
+
+	return s ? s : "";
+}
+
+json_int_t pull_number(const json_t *object, const char *path)
+{
+	const json_t *j = rows_member(object, path);
+
+	return json_is_integer(j) ? json_integer_value(j) : -1;
+}
+
+/* ---- operands ---- */
+
+int pull_check_name(const struct ctl *ctl, const char *name, struct err *e)
+{
+	if (recipe_name_ok(name))
+		return 0;
+	return err_set(e, ERR_USAGE, "fanoutctl pull list has them", " %s: \"%.60s\" is no name of a recipe",
+		       ctl->verb->name, name);
+}
+
+/* Administrators see everybody's: theirs is meant. */
+static bool is_own(struct ctl *ctl, json_int_t run)
+{
+	json_t *batch = client_get_json(ctl->client, NULL, "/v1/batches/%lld", (long long)run);
+	const json_t *uid = json_object_get(batch, "uid");
+	bool own = !uid || json_integer_value(uid) == (json_int_t)geteuid();
+
+	json_decref(batch);
+	return own;
+}
+
+static int find_last(struct ctl *ctl, uint32_t *run, struct err *e)
+{
+	json_t *answer = client_get_json(ctl->client, e, "/v1/runs?limit=100"), *row;
+	size_t i;
+
+	if (!answer)
+		return -1;
+	json_array_foreach (json_object_get(answer, "runs"), i, row) {
+		json_int_t number = pull_number(row, "run");
+
+		if (*run == 0 && number > 0 && is_own(ctl, number))
+			*run = (uint32_t)number;
+	}
+	json_decref(answer);
+	return *run ? 0 : err_set(e, ERR_NOT_FOUND, NULL, "there is no last run: you have none");
+}
+
+int pull_parse(struct ctl *ctl, const char *operand, struct pull_target *t, struct err *e)
+{
+	*t = (struct pull_target){.name = operand};
+	if (jobid_parse_batch(operand, &t->run) == 0)
+		return ctl_connect(ctl, e);
+	t->run = 0;
+	if (pull_check_name(ctl, operand, e) < 0 || ctl_connect(ctl, e) < 0)
+		return -1;
+	return strcmp(operand, "last") == 0 ? find_last(ctl, &t->run, e) : 0;
+}
+
+/* ---- vars ---- */
+
+json_t *pull_vars(const struct ctl *ctl, struct err *e)
+{
+	json_t *vars = json_object();
+
+	for (size_t i = 0; i < ctl->args.vars.count; i++) {
+		const char *text = ctl->args.vars.values[i].text, *is = strchr(text, '=');
+		json_t *value = is ? json_string(is + 1) : NULL;
+		char name[80];
+
+		snprintf(name, sizeof name, "%.*s", is ? (int)(is - text) : 0, text);
+		if (*name && value && !json_object_get(vars, name)) {
+			json_object_set_new(vars, name, value);
+			continue;
+		}
+		err_set(e, ERR_USAGE, "as in --var repo=curl/curl",
+			!is || !*name ? " %s: --var: \"%.60s\" is not NAME=VALUE"
+			: !value      ? " %s: --var: \"%.60s\" is not UTF-8"
+				      : " %s: --var: %.60s comes twice",
+			ctl->verb->name, is && *name && value ? name : text);
+		json_decref(value);
+		json_decref(vars);
+		return NULL;
+	}
+	return vars;
+}
+
+const char *pull_var(const struct ctl *ctl, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < ctl->args.vars.count; i++) {
+		const char *text = ctl->args.vars.values[i].text;
+
+		if (strncmp(text, name, n) == 0 && text[n] == '=')
+			return text + n + 1;
+	}
+	return NULL;
+}
+
+/* ---- requests ---- */
+
+json_t *pull_get(struct ctl *ctl, const char *name, struct err *e)
+{
+	return client_get_json(ctl->client, e, "/v1/pulls/%s", name);
+}
+
+json_t *run_get(struct ctl *ctl, uint32_t run, struct err *e)
+{
+	return client_get_json(ctl->client, e, "/v1/runs/%u", run);
+}
+
+json_t *run_newest(struct ctl *ctl, const char *name, struct err *e)
+{
+	json_t *answer = client_get_json(ctl->client, e, "/v1/pulls/%s/runs?limit=1", name), *run, *pull;
+
+	if (!answer)
+		return NULL;
+	run = json_incref(json_array_get(json_object_get(answer, "runs"), 0));
+	json_decref(answer);
+	if (run)
+		return run;
+	/* There may be no such recipe either: then the daemon knows the closest one. */
+	pull = pull_get(ctl, name, e);
+	if (pull)
+		err_set(e, ERR_NOT_FOUND, "fanoutctl pull run starts one", "%s has not been run", name);
+	json_decref(pull);
+	return NULL;
+}
+
+struct reading {
+	run_page_fn *on_page;
+	void *arg;
+};
+
+static int on_line(void *arg, const char *line, size_t len, struct err *e)
+{
+	const struct reading *r = arg;
+	json_t *page = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
+	int rc;
+
+	if (!page)
+		return err_set(e, ERR_SYSTEM, NULL, "what the daemon says of a page is no JSON");
+	rc = r->on_page(r->arg, page, e);
+	json_decref(page);
+	return rc;
+}
+
+int run_pages(struct client *c, uint32_t run, uint32_t after, unsigned limit, run_page_fn *on_page, void *arg,
+	      struct err *e)
+{
+	struct reading r = {.on_page = on_page, .arg = arg};
+	struct lines lines = {.on_line = on_line, .arg = &r};
+	char path[100];
+	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+	int rc;
+
+	if (limit)
+		snprintf(path, sizeof path, "/v1/runs/%u/pages?after=%u&limit=%u", run, after, limit);
+	else
+		snprintf(path, sizeof path, "/v1/runs/%u/pages?after=%u", run, after);
+	rc = client_call(c, &call, e);
+	if (rc == 0)
+		rc = lines_end(&lines, e);
+	lines_clear(&lines);
+	return rc;
+}

@@ -1,0 +1,43 @@
+/* What the verbs of pulls share: what an operand names, what --var gives, and asking the daemon for recipes, runs and
+ * pages. Knows the API; no recipe and no jq (cli/pull_recipe.h). */
+#ifndef FANOUT_CLI_PULL_H
+#define FANOUT_CLI_PULL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/ctl.h"
+#include "cli/text.h"
+
+/* NAME or RUN: `run` is 0 where it is a name. "last" asks the daemon for the caller's newest run. */
+struct pull_target {
+	uint32_t run;
+	const char *name;
+};
+int pull_parse(struct ctl *ctl, const char *operand, struct pull_target *t, struct err *e);
+/* The same where only a name is meant. */
+int pull_check_name(const struct ctl *ctl, const char *name, struct err *e);
+
+/* What --var gave, as an object (a new reference); NULL with ERR_USAGE. */
+json_t *pull_vars(const struct ctl *ctl, struct err *e);
+/* What it gave for one var; NULL: nothing. */
+const char *pull_var(const struct ctl *ctl, const char *name);
+
+/* GET /v1/pulls/NAME, and /v1/runs/RUN. New references; NULL with `e`. */
+json_t *pull_get(struct ctl *ctl, const char *name, struct err *e);
+json_t *run_get(struct ctl *ctl, uint32_t run, struct err *e);
+/* The newest run of a pull; ERR_NOT_FOUND where there is none. */
+json_t *run_newest(struct ctl *ctl, const char *name, struct err *e);
+
+/* Calls on_page for the pages behind `after`, in order, `limit` at most (0: all). -1 from it breaks off. */
+typedef int run_page_fn(void *arg, const json_t *page, struct err *e);
+struct client;
+int run_pages(struct client *c, uint32_t run, uint32_t after, unsigned limit, run_page_fn *on_page, void *arg,
+	      struct err *e);
+
+/* Members: a text, "" where there is none; a whole number, -1 where there is none. */
+const char *pull_text(const json_t *object, const char *path);
+json_int_t pull_number(const json_t *object, const char *path);
+
+#endif

@@ -1,0 +1,81 @@
+/* pull check: a line for each recipe that is sound, and a complaint with file and line for whatever is not. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/pull.h"
+#include "cli/pull_recipe.h"
+#include "cli/verbs.h"
+
+/* A complaint of a parser has its place in front, and needs no "fanoutctl:", so that editors find it. */
+static int complain(const struct err *e)
+{
+	if (e->code != ERR_INPUT)
+		return ctl_report(e);
+	fflush(stdout);
+	fprintf(stderr, "%s\n", e->what);
+	if (e->hint[0])
+		fprintf(stderr, "  %s\n", e->hint);
+	return STATUS_USAGE;
+}
+
+static int check_one(struct ctl *ctl, const char *operand)
+{
+	struct pull_recipe p;
+	struct err e;
+	int status = STATUS_FINE;
+
+	if (pull_recipe_open(ctl, operand, &p, &e) < 0) {
+		status = complain(&e);
+	} else {
+		fflush(stdout);
+		if (pull_recipe_check(&p, stderr))
+			status = STATUS_USAGE;
+		else if (!ctl->args.quiet)
+			printf("%s: ok\n", operand);
+	}
+	pull_recipe_clear(&p);
+	return status;
+}
+
+/* Usage before all: a recipe that is not sound is what the verb is for. */
+static int worse(int a, int b)
+{
+	if (a == STATUS_FINE || b == STATUS_FINE)
+		return a == STATUS_FINE ? b : a;
+	return a == STATUS_USAGE || b == STATUS_USAGE ? STATUS_USAGE : a;
+}
+
+static int check_all(struct ctl *ctl)
+{
+	json_t *answer, *pull;
+	struct err e;
+	size_t i;
+	int status = STATUS_FINE;
+
+	if (ctl_connect(ctl, &e) < 0 || !(answer = client_get_json(ctl->client, &e, "/v1/pulls")))
+		return ctl_report(&e);
+	json_array_foreach (json_object_get(answer, "pulls"), i, pull) {
+		status = worse(status, check_one(ctl, pull_text(pull, "name")));
+	}
+	if (json_array_size(json_object_get(answer, "pulls")) == 0)
+		ctl_note(ctl, "there are no recipes: NAME.conf in pulls_dir is one");
+	json_decref(answer);
+	return status;
+}
+
+int verb_pull_check(struct ctl *ctl)
+{
+	const struct args *a = &ctl->args;
+	struct err e;
+	int status = STATUS_FINE;
+
+	if (ctl_refuse_format(ctl, "complaints are lines", &e) < 0)
+		return ctl_report(&e);
+	if (a->operand_count == 0)
+		return check_all(ctl);
+	for (size_t i = 0; i < a->operand_count; i++)
+		status = worse(status, check_one(ctl, a->operands[i]));
+	return status;
+}

@@ -1,0 +1,335 @@
+/* pull show: a recipe with its states and its history of runs, or a run with its receipt and the pages that are not as
+ * they should be. */
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/pull.h"
+#include "cli/pull_layouts.h"
+#include "cli/receipt.h"
+#include "cli/verbs.h"
+
+#define RUNS_DEFAULT "10"
+#define PAGES_SHOWN  20
+
+static void set_text(json_t *object, const char *member, const struct text *t)
+{
+	if (t->len)
+		json_object_set_new(object, member, json_stringn(t->data, t->len));
+}
+
+static void set_since(json_t *object, const char *member, const json_t *since)
+{
+	struct text t = {0};
+
+	receipt_add_since(&t, since);
+	set_text(object, member, &t);
+	text_clear(&t);
+}
+
+/* "repo=curl/curl, kind=open" */
+static void add_vars(json_t *object)
+{
+	json_t *vars = json_object_get(object, "vars"), *value;
+	struct text t = {0};
+	const char *name;
+
+	json_object_foreach (vars, name, value) {
+		text_printf(&t, "%s%s=", t.len ? ", " : "", name);
+		text_add_str(&t, json_string_value(value) ? json_string_value(value) : "?");
+	}
+	set_text(object, "shown_vars", &t);
+	text_clear(&t);
+}
+
+static void set_us(json_t *object, const char *member, const json_t *seconds)
+{
+	if (json_is_number(seconds) && json_number_value(seconds) > 0)
+		json_object_set_new(object, member, json_integer((json_int_t)(json_number_value(seconds) * 1e6)));
+}
+
+/* ---- a run ---- */
+
+static void add_of(json_t *run, const char *member, const char *what, const char *expected)
+{
+	json_int_t n = pull_number(run, what), of = pull_number(run, expected);
+	struct text t = {0};
+
+	if (n >= 0)
+		text_printf(&t, of > n ? "%lld of %lld" : "%lld", (long long)n, (long long)of);
+	set_text(run, member, &t);
+	text_clear(&t);
+}
+
+static void add_gaps(json_t *run)
+{
+	const json_t *gaps = json_object_get(run, "gaps"), *gap;
+	struct text t = {0};
+	size_t i;
+
+	json_array_foreach (gaps, i, gap) {
+		if (i < PAGES_SHOWN)
+			text_printf(&t, "%s%lld", i ? " " : "", (long long)json_integer_value(gap));
+	}
+	if (json_array_size(gaps) > PAGES_SHOWN)
+		text_printf(&t, " and %zu more", json_array_size(gaps) - PAGES_SHOWN);
+	set_text(run, "shown_gaps", &t);
+	text_clear(&t);
+}
+
+/* What a table says beyond the API, or in other words. */
+static void add_shown(json_t *run)
+{
+	json_int_t same = pull_number(run, "not_modified");
+
+	add_vars(run);
+	add_of(run, "shown_pages", "pages", "expected.pages");
+	add_of(run, "shown_items", "items", "expected.items");
+	add_gaps(run);
+	set_us(run, "shown_us", json_object_get(run, "seconds"));
+	set_us(run, "shown_limited_us", json_object_get(run, "limited_seconds"));
+	set_since(run, "shown_from", rows_member(run, "since.from"));
+	set_since(run, "shown_to", rows_member(run, "since.to"));
+	if (same > 0)
+		json_object_set_new(run, "shown_not_modified", json_integer(same));
+}
+
+struct problems {
+	struct rows *rows;
+	unsigned count;
+};
+
+/* What has ended, and is not done. */
+static int on_page(void *arg, const json_t *page, struct err *e)
+{
+	struct problems *p = arg;
+
+	if (strcmp(pull_text(page, "state"), "failed") != 0)
+		return 0;
+	if (p->count == 0)
+		putchar('\n');
+	return p->count++ < PAGES_SHOWN ? rows_put(p->rows, page, e) : 0;
+}
+
+static int show_pages(struct ctl *ctl, uint32_t run, struct err *e)
+{
+	struct problems p = {.rows = rows_open(FORMAT_TABLE, &layout_pages, false)};
+	int rc = run_pages(ctl->client, run, 0, 0, on_page, &p, e);
+
+	rows_close(p.rows, rc == 0);
+	if (p.count > PAGES_SHOWN)
+		printf("and %u more pages that failed: fanoutctl results %u --state failed\n", p.count - PAGES_SHOWN,
+		       run);
+	return rc;
+}
+
+static int show_run(struct ctl *ctl, uint32_t number, struct err *e)
+{
+	json_t *run = run_get(ctl, number, e);
+	int rc;
+
+	if (!run)
+		return -1;
+	json_object_del(run, "recipe"); /* the receipt is what is shown */
+	if (ctl->args.format == FORMAT_TABLE)
+		add_shown(run);
+	rc = rows_object(ctl->args.format, run, &layout_run, e);
+	json_decref(run);
+	if (rc < 0 || ctl->args.format != FORMAT_TABLE)
+		return rc;
+	return show_pages(ctl, number, e);
+}
+
+/* ---- a pull ---- */
+
+static void add_secrets(json_t *pull)
+{
+	const json_t *secret, *host;
+	struct text t = {0};
+	size_t i, k;
+
+	json_array_foreach (json_object_get(pull, "secrets"), i, secret) {
+		text_printf(&t, "%s%s for", i ? "; " : "", pull_text(secret, "name"));
+		json_array_foreach (json_object_get(secret, "hosts"), k, host) {
+			text_printf(&t, "%s %s", k ? "," : "", json_string_value(host) ? json_string_value(host) : "?");
+		}
+		if (json_is_false(json_object_get(secret, "present")))
+			text_add_str(&t, " (missing)");
+	}
+	set_text(pull, "shown_secrets", &t);
+	text_clear(&t);
+}
+
+static void show_summary(json_t *pull, struct err *e)
+{
+	const json_t *live = json_object_get(pull, "live_run");
+	struct text t = {0};
+
+	add_vars(pull);
+	add_secrets(pull);
+	if (json_is_object(live))
+		text_printf(&t, "%lld (%s)", (long long)pull_number(live, "run"), pull_text(live, "state"));
+	set_text(pull, "shown_live", &t);
+	t.len = 0;
+	text_add_str(&t, pull_text(pull, "problem.detail"));
+	set_text(pull, "shown_problem", &t);
+	text_clear(&t);
+	rows_object(FORMAT_TABLE, pull, &layout_pull, e);
+}
+
+static int show_list(const json_t *list, enum format format, const struct layout *layout, struct err *e)
+{
+	struct rows *rows = rows_open(format, layout, false);
+	json_t *row;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (list, i, row) {
+		if (format == FORMAT_TABLE) {
+			add_vars(row);
+			set_us(row, "shown_us", json_object_get(row, "seconds"));
+			set_since(row, "shown_since", json_object_get(row, "since"));
+		}
+		if (rc == 0)
+			rc = rows_put(rows, row, e);
+	}
+	rows_close(rows, rc == 0);
+	return rc;
+}
+
+static int show_tables(json_t *pull, const json_t *runs, struct err *e)
+{
+	const json_t *states = json_object_get(pull, "states");
+
+	show_summary(pull, e);
+	if (json_array_size(states)) {
+		printf("\nBetween runs:\n");
+		show_list(states, FORMAT_TABLE, &layout_states, e);
+	}
+	if (json_array_size(runs) == 0)
+		return 0;
+	printf("\nRuns:\n");
+	return show_list(runs, FORMAT_TABLE, &layout_runs, e);
+}
+
+static int show_pull(struct ctl *ctl, const char *name, struct err *e)
+{
+	const char *limit = ctl->args.limit ? ctl->args.limit : RUNS_DEFAULT;
+	json_t *pull = pull_get(ctl, name, e), *answer, *runs;
+	int rc = -1;
+
+	answer = pull ? client_get_json(ctl->client, e, "/v1/pulls/%s/runs?limit=%s", name, limit) : NULL;
+	runs = json_object_get(answer, "runs");
+	if (answer && ctl->args.format == FORMAT_TABLE) {
+		rc = show_tables(pull, runs, e);
+	} else if (answer && ctl->args.format == FORMAT_JSON) {
+		json_object_set(pull, "runs", runs);
+		rc = rows_object(FORMAT_JSON, pull, &layout_pull, e);
+	} else if (answer) {
+		rc = show_list(runs, ctl->args.format, &layout_runs, e);
+	}
+	json_decref(answer);
+	json_decref(pull);
+	return rc;
+}
+
+int verb_pull_show(struct ctl *ctl)
+{
+	struct pull_target t;
+	struct err e;
+
+	if (pull_parse(ctl, ctl->args.operands[0], &t, &e) < 0)
+		return ctl_report(&e);
+	if ((t.run ? show_run(ctl, t.run, &e) : show_pull(ctl, t.name, &e)) < 0)
+		return ctl_report(&e);
+	return STATUS_FINE;
+}
+
+/* ---- pull state ---- */
+
+static int put_state(struct ctl *ctl, const char *name, struct err *e)
+{
+	json_t *vars = pull_vars(ctl, e), *body, *answer;
+	const char *set = ctl->args.set;
+	char *text;
+
+	if (!vars)
+		return -1;
+	body = json_pack("{s:o, s:s?}", "vars", vars, "since", set);
+	text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	json_decref(body);
+	if (!text)
+		return err_set(e, ERR_USAGE, NULL, " pull state: --set is not UTF-8");
+	answer = client_put_json(ctl->client, text, strlen(text), e, "/v1/pulls/%s/state", name);
+	free(text);
+	json_decref(answer);
+	if (!answer)
+		return -1;
+	if (set)
+		ctl_note(ctl, "%s: the next run begins at %s", name, set);
+	else
+		ctl_note(ctl, "%s: what was known between runs is forgotten; the next one fetches everything", name);
+	return 0;
+}
+
+/* All of them, or those of the vars given. */
+static json_t *chosen(struct ctl *ctl, const json_t *states, struct err *e)
+{
+	json_t *vars = pull_vars(ctl, e), *list = json_array(), *state, *value;
+	const char *name;
+	size_t i;
+
+	json_array_foreach (states, i, state) {
+		bool fits = true;
+
+		json_object_foreach (vars, name, value) {
+			fits = fits && json_equal(value, json_object_get(json_object_get(state, "vars"), name));
+		}
+		if (fits)
+			json_array_append(list, state);
+	}
+	if (vars)
+		json_decref(vars);
+	else
+		json_decref(list);
+	return vars ? list : NULL;
+}
+
+static int show_states(struct ctl *ctl, const char *name, struct err *e)
+{
+	json_t *answer = client_get_json(ctl->client, e, "/v1/pulls/%s/state", name), *list;
+	int rc;
+
+	if (!answer)
+		return -1;
+	list = chosen(ctl, json_object_get(answer, "states"), e);
+	json_decref(answer);
+	if (!list)
+		return -1;
+	if (json_array_size(list) == 0)
+		ctl_note(ctl, "%s: nothing is known between runs; the next one fetches everything", name);
+	rc = json_array_size(list) || ctl->args.format != FORMAT_TABLE
+		 ? show_list(list, ctl->args.format, &layout_states, e)
+		 : 0;
+	json_decref(list);
+	return rc;
+}
+
+int verb_pull_state(struct ctl *ctl)
+{
+	const struct args *a = &ctl->args;
+	const char *name = a->operands[0];
+	struct err e;
+	int rc;
+
+	if (a->set && a->reset) {
+		err_set(&e, ERR_USAGE, NULL, " pull state: --set and --reset exclude each other");
+		return ctl_report(&e);
+	}
+	if (pull_check_name(ctl, name, &e) < 0 || ctl_connect(ctl, &e) < 0)
+		return ctl_report(&e);
+	rc = a->set || a->reset ? put_state(ctl, name, &e) : show_states(ctl, name, &e);
+	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
+}

@@ -1,0 +1,197 @@
+/* The run's batch is waited for by long requests. Pages that have ended are counted once: only those behind the last
+ * one that all before have ended are asked for again. */
+#include "cli/pull_wait.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/explain.h"
+#include "cli/patience.h"
+#include "cli/pull.h"
+#include "cli/receipt.h"
+#include "cli/watch.h"
+#include "lib/clock.h"
+#include "lib/units.h"
+
+#define TICK_US      INT64_C(200000)   /* between looks, where progress moves */
+#define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
+#define EXPLAIN_US   INT64_C(1000000)
+#define LOOK_PAGES   200 /* at a time */
+
+/* ---- what is known ---- */
+
+static bool has_ended(const json_t *page)
+{
+	const char *state = pull_text(page, "state");
+
+	return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
+}
+
+int pull_progress_page(void *progress, const json_t *page, struct err *e)
+{
+	struct pull_progress *p = progress;
+	json_int_t items = pull_number(page, "items"), pages = pull_number(page, "total_pages");
+	json_int_t all = pull_number(page, "total_items");
+
+	(void)e;
+	p->gap = p->gap || !has_ended(page);
+	if (!p->gap)
+		p->settled = (uint32_t)pull_number(page, "page");
+	p->total_pages = pages > p->total_pages ? pages : p->total_pages;
+	p->total_items = all > p->total_items ? all : p->total_items;
+	if (items < 0)
+		return 0;
+	p->items_told = true;
+	*(p->gap ? &p->ahead_items : &p->settled_items) += items;
+	return 0;
+}
+
+static void add_pages(const struct pull_progress *p, struct text *said)
+{
+	int64_t ended = progress_ended(&p->p);
+
+	text_printf(said, "%s, run %u: ", p->name, p->p.batch);
+	if (p->total_pages >= ended)
+		text_printf(said, "%lld of ", (long long)ended);
+	receipt_add_count(said, p->total_pages >= ended ? p->total_pages : ended, "page", "pages");
+}
+
+static void add_items(const struct pull_progress *p, unsigned width, struct text *said)
+{
+	int64_t items = p->settled_items + p->ahead_items;
+	struct text part = {0};
+
+	if (!p->items_told)
+		return;
+	if (p->total_items >= items)
+		text_printf(&part, "%lld of ", (long long)items);
+	receipt_add_count(&part, p->total_items >= items ? p->total_items : items, "item", "items");
+	progress_add_part(said, width, part.data);
+	text_clear(&part);
+}
+
+static void add_speed(const struct pull_progress *p, unsigned width, struct text *said)
+{
+	double rate = progress_rate(&p->p), seconds = progress_seconds_left(&p->p);
+	char part[80], left[UNITS_TEXT_SIZE];
+
+	if (rate > 0) {
+		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
+		progress_add_part(said, width, part);
+	}
+	/* Where no total is known, the next page says nothing about how many follow. */
+	if (seconds > 0 && p->total_pages >= 0) {
+		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
+		progress_add_part(said, width, part);
+	}
+}
+
+void pull_progress_format(const struct progress *progress, unsigned width, struct text *line)
+{
+	const struct pull_progress *p = (const struct pull_progress *)progress;
+	int64_t failed = p->p.counts[JOB_FAILED], ended = progress_ended(progress);
+	struct text said = {0};
+	char part[40];
+
+	add_pages(p, &said);
+	add_items(p, width, &said);
+	if (failed) {
+		snprintf(part, sizeof part, "%lld failed", (long long)failed);
+		progress_add_part(&said, width, part);
+	}
+	if (strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
+		progress_add_part(&said, width, p->p.state);
+	add_speed(p, width, &said);
+	if (p->waits.len) {
+		text_add_str(&said, "; ");
+		text_add(&said, p->waits.data, p->waits.len);
+	}
+	if (p->total_pages > 0 && ended <= p->total_pages)
+		progress_add_bar((double)ended / (double)p->total_pages, width, &said, line);
+	text_add(line, said.data, width && said.len > width ? width : said.len);
+	text_clear(&said);
+}
+
+/* ---- waiting ---- */
+
+/* The limit that holds it up just now. */
+static void look_for_limits(struct ctl *ctl, struct pull_progress *p, uint32_t run, int64_t now)
+{
+	const json_t *wait;
+	json_t *answer;
+
+	if (now - p->explained_us < EXPLAIN_US)
+		return;
+	p->explained_us = now;
+	p->waits.len = 0;
+	if (!p->p.counts[JOB_QUEUED])
+		return;
+	answer = client_get_json(ctl->client, NULL, "/v1/batches/%u/explain", run);
+	wait = explain_limited(answer);
+	if (wait)
+		explain_wait(wait, clock_wall_us(), &p->waits);
+	json_decref(answer);
+}
+
+/* Shows how far it is, where it is time to, and says when to look again. */
+static int64_t show(struct ctl *ctl, struct pull_progress *p, const json_t *batch, uint32_t run)
+{
+	int64_t now = clock_boot_us();
+
+	progress_update(&p->p, batch, now);
+	if (ctl->args.quiet)
+		return TICK_SLOW_US;
+	if (progress_due_us(&p->p, now) == 0) {
+		p->gap = false;
+		p->ahead_items = 0;
+		run_pages(ctl->client, run, p->settled, LOOK_PAGES, pull_progress_page, p, NULL);
+		look_for_limits(ctl, p, run, now);
+	}
+	progress_draw(&p->p, now);
+	return progress_moves() ? TICK_US : progress_due_us(&p->p, now);
+}
+
+/* Until the batch has ended. 0, or -1 with `e`. */
+static int wait_batch(struct ctl *ctl, struct pull_progress *p, uint32_t run, struct patience *patience, struct err *e)
+{
+	int64_t tick = 0; /* the first answer comes at once */
+	json_t *batch;
+	bool ended;
+
+	for (;;) {
+		batch = client_get_json(ctl->client, e, "/v1/batches/%u/wait?timeout=%lldms", run,
+					(long long)(tick + 999) / 1000);
+		if (!batch && patience_again(patience, e))
+			continue;
+		progress_wipe(&p->p);
+		if (!batch)
+			return -1;
+		patience_heard(patience);
+		ended = progress_exit_status(batch) >= 0;
+		if (!ended)
+			tick = show(ctl, p, batch, run);
+		json_decref(batch);
+		if (ended)
+			return 0;
+	}
+}
+
+int pull_wait(struct ctl *ctl, uint32_t run, const char *name, json_t **ended, int *status)
+{
+	struct pull_progress p = {.p.format = pull_progress_format, .name = name, .total_pages = -1, .total_items = -1};
+	struct patience patience = {.heard = true}; /* it has just taken the run */
+	struct err e;
+	int rc = wait_batch(ctl, &p, run, &patience, &e);
+
+	*ended = NULL;
+	while (rc == 0 && !*ended) {
+		*ended = run_get(ctl, run, &e);
+		if (!*ended && !patience_again(&patience, &e))
+			rc = -1;
+	}
+	text_clear(&p.waits);
+	if (rc < 0)
+		*status = ctl_interrupted() ? watch_interrupted(ctl, run) : ctl_report(&e);
+	return rc;
+}

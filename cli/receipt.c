@@ -1,0 +1,215 @@
+/* The figures are the daemon's; here they become sentences. What went wrong with single pages is asked for only where
+ * something did. */
+#include "cli/receipt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/pull.h"
+#include "cli/rows.h"
+#include "lib/units.h"
+
+#define SHOWN_MAX 3
+
+static const struct {
+	const char *verdict;
+	int status;
+} statuses[] = {
+    {"complete", STATUS_FINE},
+    {"incomplete", STATUS_FAILED},
+    {"failed", STATUS_FAILED},
+    {"cancelled", STATUS_CANCELLED},
+};
+
+int receipt_status(const json_t *run)
+{
+	const char *verdict = pull_text(run, "verdict");
+
+	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
+		if (strcmp(verdict, statuses[i].verdict) == 0)
+			return statuses[i].status;
+	return STATUS_FAILED;
+}
+
+/* ---- the line ---- */
+
+void receipt_add_count(struct text *out, json_int_t n, const char *one, const char *many)
+{
+	text_printf(out, "%lld %s", (long long)n, n == 1 ? one : many);
+}
+
+/* "14 of 16 pages" */
+static void add_of(struct text *out, json_int_t n, json_int_t expected, const char *one, const char *many)
+{
+	if (expected > n)
+		text_printf(out, "%lld of ", (long long)n);
+	receipt_add_count(out, expected > n ? expected : n, one, many);
+}
+
+static void add_items(struct text *out, const json_t *run)
+{
+	json_int_t items = pull_number(run, "items"), unique = pull_number(run, "unique");
+
+	if (items < 0)
+		return;
+	text_add_str(out, ", ");
+	add_of(out, items, pull_number(run, "expected.items"), "item", "items");
+	if (unique >= 0)
+		text_printf(out, " (%lld unique)", (long long)unique);
+}
+
+static void add_seconds(struct text *out, const json_t *seconds, const char *before, const char *behind)
+{
+	int64_t us = (int64_t)(json_number_value(seconds) * 1e6);
+	char text[UNITS_TEXT_SIZE];
+
+	text_printf(out, ", %s%s%s", before, units_format_duration(text, us), behind);
+}
+
+static void add_figures(struct text *out, const json_t *run)
+{
+	json_int_t requests = pull_number(run, "requests"), retries = pull_number(run, "retries");
+	json_int_t same = pull_number(run, "not_modified");
+	const json_t *limited = json_object_get(run, "limited_seconds");
+
+	add_of(out, pull_number(run, "pages"), pull_number(run, "expected.pages"), "page", "pages");
+	add_items(out, run);
+	if (same > 0)
+		text_printf(out, ", %lld not modified", (long long)same);
+	if (requests >= 0) {
+		text_add_str(out, ", ");
+		receipt_add_count(out, requests, "request", "requests");
+	}
+	if (retries > 0) {
+		text_add_str(out, ", ");
+		receipt_add_count(out, retries, "retry", "retries");
+	}
+	add_seconds(out, json_object_get(run, "seconds"), "", "");
+	if (json_number_value(limited) >= 0.0005)
+		add_seconds(out, limited, "waited ", " for limits");
+}
+
+void receipt_add_line(struct text *out, const json_t *run)
+{
+	const char *verdict = pull_text(run, "verdict");
+
+	text_printf(out, "pull %s: %s", pull_text(run, "pull"), *verdict ? verdict : pull_text(run, "state"));
+	if (pull_number(run, "pages") < 0)
+		return;
+	text_add_str(out, ": ");
+	add_figures(out, run);
+}
+
+void receipt_add_since(struct text *out, const json_t *since)
+{
+	char *dumped;
+
+	if (json_is_string(since)) {
+		text_add_shown(out, json_string_value(since), 0);
+	} else if (since && !json_is_null(since)) {
+		dumped = json_dumps(since, JSON_ENCODE_ANY | JSON_COMPACT);
+		text_add_shown(out, dumped ? dumped : "?", 0);
+		free(dumped);
+	}
+}
+
+/* ---- what is wrong ---- */
+
+struct failures {
+	const json_t *gaps;
+	struct text said;
+	size_t count;
+};
+
+/* What failed behind the end is not missing. */
+static bool is_missing(const struct failures *f, const json_t *page)
+{
+	json_int_t number = pull_number(page, "page");
+	const json_t *gap;
+	size_t i;
+
+	if (strcmp(pull_text(page, "state"), "failed") != 0)
+		return false;
+	json_array_foreach (f->gaps, i, gap) {
+		if (json_integer_value(gap) == number)
+			return true;
+	}
+	return json_array_size(f->gaps) == 0;
+}
+
+static int on_page(void *arg, const json_t *page, struct err *e)
+{
+	struct failures *f = arg;
+	const char *error = pull_text(page, "error"), *reason = pull_text(page, "reason");
+	json_int_t attempts = pull_number(page, "attempts");
+
+	(void)e;
+	if (f->count >= SHOWN_MAX || !is_missing(f, page))
+		return 0;
+	f->count++;
+	text_printf(&f->said, "\n  page %lld ", (long long)pull_number(page, "page"));
+	text_add_shown(&f->said, pull_text(page, "url"), 0);
+	text_add_str(&f->said, ": ");
+	text_add_shown(&f->said, *error ? error : *reason ? reason : "failed", 0);
+	if (attempts > 1)
+		text_printf(&f->said, ", after %lld attempts", (long long)attempts);
+	return 0;
+}
+
+/* The first few of the failed pages, with their errors. Whether there are any. */
+static bool add_failed_pages(struct ctl *ctl, const json_t *run, struct text *out)
+{
+	struct failures f = {.gaps = json_object_get(run, "gaps")};
+	uint32_t number = (uint32_t)pull_number(run, "run");
+	size_t all = json_array_size(f.gaps);
+
+	run_pages(ctl->client, number, 0, 0, on_page, &f, NULL); /* what is not said is not said: the verdict stands */
+	text_add(out, f.said.len ? f.said.data : "", f.said.len);
+	if (f.count && all > f.count)
+		text_printf(out, "\n  and %zu more: fanoutctl pull show %u", all - f.count, number);
+	text_clear(&f.said);
+	return f.count > 0 || all > 0;
+}
+
+static void add_trouble(struct ctl *ctl, const json_t *run, struct text *out)
+{
+	unsigned number = (unsigned)pull_number(run, "run");
+	const char *error = pull_text(run, "error");
+	bool cancelled = receipt_status(run) == STATUS_CANCELLED, failed;
+
+	if (*error && !cancelled) {
+		text_add_str(out, "\n  ");
+		text_add_shown(out, error, 0);
+	}
+	failed = add_failed_pages(ctl, run, out);
+	if (cancelled)
+		text_printf(out, "\n  fanoutctl retry %u goes on from there", number);
+	else if (failed)
+		text_printf(out, "\n  fanoutctl retry %u fetches what is missing and goes on from there", number);
+	else
+		text_printf(out, "\n  fanoutctl pull show %u has its pages", number);
+}
+
+int receipt_tell(struct ctl *ctl, const json_t *run)
+{
+	const char *warning = pull_text(run, "warning");
+	int status = receipt_status(run);
+	struct text out = {0};
+
+	receipt_add_line(&out, run);
+	if (*warning) {
+		text_add_str(&out, "\n  warning: ");
+		text_add_shown(&out, warning, 0);
+	}
+	if (status != STATUS_FINE)
+		add_trouble(ctl, run, &out);
+	fflush(stdout);
+	if (status != STATUS_FINE || *warning)
+		fprintf(stderr, "fanoutctl: %s\n", out.data);
+	else
+		ctl_note(ctl, "%s", out.data);
+	text_clear(&out);
+	return status;
+}

@@ -1,0 +1,23 @@
+/* A run's receipt (docs/API.md, R) in words. */
+#ifndef FANOUT_CLI_RECEIPT_H
+#define FANOUT_CLI_RECEIPT_H
+
+#include <jansson.h>
+
+#include "cli/ctl.h"
+#include "cli/text.h"
+
+/* "pull species: complete: 16 pages, 1600 items (1600 unique), 17 requests, 1 retry, 4.20 s, waited 800 ms for limits".
+ */
+void receipt_add_line(struct text *out, const json_t *run);
+/* "1600 items": in the singular where it is one. */
+void receipt_add_count(struct text *out, json_int_t n, const char *one, const char *many);
+/* A value of since: a text as it is, anything else as JSON. */
+void receipt_add_since(struct text *out, const json_t *since);
+
+/* How a run that has ended did, on stderr: a line, or, where it has not everything, a paragraph with what is missing,
+ * why, and what to do. With --quiet nothing where all is well. Returns the exit status. */
+int receipt_tell(struct ctl *ctl, const json_t *run);
+int receipt_status(const json_t *run);
+
+#endif
