@@ -229,11 +229,6 @@ static void guard(struct page_ending *p, const char *why)
 	snprintf(p->guard, sizeof p->guard, "%s", why);
 }
 
-static bool public_before(const struct engine_job *j, const struct message_outcome *o)
-{
-	return j->from_public || !engine_known_inside(o->remote_ip);
-}
-
 /* What follows from a page that has ended. */
 static void follow(struct engine_job *j, const struct message_outcome *o, const struct plan_seen *seen,
 		   struct page_ending *p)
@@ -243,6 +238,7 @@ static void follow(struct engine_job *j, const struct message_outcome *o, const 
 	struct err e;
 	int rc = 0;
 
+	run->next_public = j->from_public || !engine_known_inside(o->remote_ip);
 	plan_ended(run->plan, jobid_seq(j->sched.id) - 1, seen, &p->step);
 	if (p->step.guard) {
 		guard(p, p->step.guard);
@@ -252,7 +248,7 @@ static void follow(struct engine_job *j, const struct message_outcome *o, const 
 		return;
 	engine_run_source(run, &from);
 	if (p->step.next)
-		rc = run_pages_add(&p->add, &from, p->step.next, seen->next_is_url && public_before(j, o), &e);
+		rc = run_pages_add(&p->add, &from, p->step.next, seen->next_is_url && run->next_public, &e);
 	else if (p->step.add)
 		rc = run_pages_number(&p->add, &from, run->plan, run->added, p->step.add, &e);
 	if (rc < 0)

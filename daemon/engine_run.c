@@ -53,6 +53,7 @@ static void on_page(struct store_pages *p, const struct store_page *row)
 
 	engine_run_tell(r->plan, row);
 	r->run->added++;
+	r->run->next_public = row->from_public || !engine_known_inside(row->remote_ip);
 }
 
 static void on_pages(struct store_op *op, const struct err *e)
@@ -202,25 +203,34 @@ static void on_added(struct store_op *op, const struct err *e)
 }
 
 /* What the plan still lacks: pages beyond one step's bound, or all that a crash has left undone. */
+static int add_pages(struct engine_run *run, struct adding *a, const struct plan_step *step, struct err *e)
+{
+	bool by_url = run->recipe->page.type == PAGE_LINK || run->recipe->page.type == PAGE_NEXT_URL;
+	struct run_source from;
+
+	engine_run_source(run, &from);
+	if (step->next)
+		return run_pages_add(&a->pages, &from, step->next, by_url && run->next_public, e);
+	return run_pages_number(&a->pages, &from, run->plan, run->added, step->add, e);
+}
+
 void engine_run_add_more(struct engine_run *run)
 {
 	struct plan_step step;
-	struct run_source from;
 	struct adding *a;
 	struct err e;
 
 	if (run->guarded || engine_batch_stopped_for_good(run->batch))
 		return;
 	plan_more(run->plan, &step);
-	if (step.add == 0)
+	if (step.add == 0 && !step.next)
 		return;
 	a = calloc(1, sizeof *a);
 	if (!a)
 		abort();
-	engine_run_source(run, &from);
 	a->en = run->batch->en;
 	a->run = run->batch->id;
-	if (run_pages_number(&a->pages, &from, run->plan, run->added, step.add, &e) < 0) {
+	if (add_pages(run, a, &step, &e) < 0) {
 		engine_batch_fail(run->batch, REASON_POLICY, e.what);
 		run_pages_clear(&a->pages);
 		free(a);

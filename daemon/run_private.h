@@ -69,6 +69,7 @@ struct engine_run {
 	struct secrets *secrets;
 	struct plan *plan;
 	uint32_t added; /* pages there are */
+	bool next_public; /* of a followed run: a server at a public address supplied the URL of the page to come */
 	bool ready;     /* the plan is as the store has it */
 	bool guarded;   /* it has to fail: nothing is added any more */
 };

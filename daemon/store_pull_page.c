@@ -334,6 +334,7 @@ static void page_read(struct store *st, struct store_page *out, const struct stm
 	    .reused_from = (uint64_t)col_int(q, 9),
 	    .attempts = (unsigned)col_int(q, 12),
 	    .said = col_int(q, 13),
+	    .remote_ip = col_text(q, 27),
 	};
 	if (job_state_final(out->state)) {
 		out->ended_us = col_int(q, 10);

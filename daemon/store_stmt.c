@@ -243,7 +243,7 @@ static const char *const texts[STMT_COUNT] = {
 	"SELECT j.id, p.token, j.url, g.state, g.reason, o.status, coalesce(o.final_error, o.error), p.past_end,"
 	" p.from_public, p.reused_from, o.ended_us, o.size_bytes, g.attempts, p.said, p.items, p.next, p.next_is_url,"
 	" p.has_more, p.stop, p.total_pages, p.total_items, p.since, p.etag, p.last_modified, p.hash_1, p.hash_2,"
-	" CASE WHEN ?1 THEN p.keys END FROM pages p CROSS JOIN jobs j ON j.id = p.job"
+	" CASE WHEN ?1 THEN p.keys END, o.remote_ip FROM pages p CROSS JOIN jobs j ON j.id = p.job"
 	" LEFT JOIN progress g ON g.job = p.job LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
 	" WHERE p.job > ? AND p.job <= ? ORDER BY p.job LIMIT ?",
     [STMT_PAGES_CUT] = "SELECT max(job) FROM (SELECT job FROM pages WHERE job BETWEEN ? AND ? ORDER BY job LIMIT ?)",
