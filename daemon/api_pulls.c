@@ -428,10 +428,13 @@ static json_t *read_object(struct http_request *r, struct err *e)
 	const char *text = http_body(r, &len);
 	json_t *o = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
 
-	if (o && json_is_object(o))
+	if (json_is_object(o))
 		return o;
+	if (o)
+		err_set(e, ERR_INPUT, "an empty one is {}", "an object is wanted");
+	else
+		err_set(e, ERR_INPUT, NULL, "this is no JSON: %s", error.text);
 	json_decref(o);
-	err_set(e, ERR_INPUT, NULL, o ? "an object is wanted" : "this is no JSON: %s", error.text);
 	return NULL;
 }
 
