@@ -13,30 +13,44 @@
 /* The windows of the rule, and behind them the learned one. */
 enum { LEARNED = LIMIT_RATES_MAX };
 
-/* Laid out so that a grant and an end touch few cache lines: a scheduler may have ten thousand of these. */
+/* A scheduler may have ten thousand of these, which no cache holds: what a plain rule needs for a grant and an end lies
+ * in two lines side by side. */
 struct limit {
-	struct window *windows; /* in the same memory; a pointer so that asking may forget what has expired */
-	unsigned window_count;  /* of the rule */
-	unsigned concurrency;
 	unsigned in_flight;
-	bool probing;   /* since the last pause nothing has recovered */
-	bool probe_out; /* and a request is in flight to find out */
-	int64_t pause_until_us;
-	int64_t learned_until_us;              /* 0: nothing learned */
-	int64_t pace_us;                       /* 0: not paced */
+	unsigned concurrency;
+	unsigned window_count;                 /* of the rule */
+	bool special;                          /* any of the members behind `windows` says something */
+	bool probing;                          /* since the last pause nothing has recovered */
+	bool probe_out;                        /* and a request is in flight to find out */
 	int64_t granted_us, granted_before_us; /* the last grants; INT64_MIN: none */
-	struct window memory[LIMIT_WINDOWS_MAX];
+	struct window windows[LIMIT_WINDOWS_MAX];
+	int64_t pause_until_us;
+	int64_t learned_until_us; /* 0: nothing learned */
+	int64_t pace_us;          /* 0: not paced */
 	struct limit_rule rule;
 	struct window *before; /* while the record is told anew: what was counted until then */
 };
-_Static_assert(offsetof(struct limit, memory) + offsetof(struct window, in_heap) < 128, "two cache lines");
+_Static_assert(offsetof(struct limit, windows) + offsetof(struct window, heap_room) <= 2 * LIMIT_LINE,
+	       "two cache lines");
+
+/* After a change of what makes it so. */
+static void limit_mark(struct limit *l)
+{
+	l->special = l->pause_until_us > 0 || l->learned_until_us > 0 || l->pace_us > 0;
+}
+
+/* Asking changes nothing that anybody sees, but may forget what has expired. (No limit is a constant object.) */
+static struct window *window_of(const struct limit *l, unsigned i)
+{
+	return (struct window *)(uintptr_t)&l->windows[i];
+}
 
 /* ---- the rule ---- */
 
 /* What was learned holds until it expires, and no longer. */
 static int64_t learned_ask(const struct limit *l, int64_t now_us)
 {
-	int64_t until_us = window_ask(&l->windows[LEARNED], l->in_flight, now_us);
+	int64_t until_us = window_ask(window_of(l, LEARNED), l->in_flight, now_us);
 
 	return until_us < l->learned_until_us ? until_us : l->learned_until_us;
 }
@@ -58,20 +72,31 @@ static inline void verdict_join(struct verdict *v, int64_t until_us, enum limit_
 		*v = (struct verdict){until_us, why};
 }
 
+/* On equal terms pause and probe come before the rates, and these before what was learned and pace. */
+static void special_ask(const struct limit *l, int64_t now_us, struct verdict *v)
+{
+	struct verdict rates = *v;
+
+	*v = (struct verdict){0, LIMIT_FREE};
+	if (l->pause_until_us > now_us)
+		verdict_join(v, l->pause_until_us, LIMIT_PAUSE);
+	if (l->probe_out)
+		verdict_join(v, CLOCK_NEVER, LIMIT_PROBE);
+	verdict_join(v, rates.until_us, rates.why);
+	if (l->learned_until_us > now_us)
+		verdict_join(v, learned_ask(l, now_us), LIMIT_LEARNED);
+	if (l->pace_us > 0 && paced_until_us(l) > now_us)
+		verdict_join(v, paced_until_us(l), LIMIT_PACE);
+}
+
 int64_t limit_ask_why(const struct limit *l, int64_t now_us, enum limit_hold *why)
 {
 	struct verdict v = {0, LIMIT_FREE};
 
-	if (l->pause_until_us > now_us)
-		verdict_join(&v, l->pause_until_us, LIMIT_PAUSE);
-	if (l->probe_out)
-		verdict_join(&v, CLOCK_NEVER, LIMIT_PROBE);
 	for (unsigned i = 0; i < l->window_count; i++)
-		verdict_join(&v, window_ask(&l->windows[i], l->in_flight, now_us), LIMIT_RATE);
-	if (l->learned_until_us > now_us)
-		verdict_join(&v, learned_ask(l, now_us), LIMIT_LEARNED);
-	if (l->pace_us > 0 && paced_until_us(l) > now_us)
-		verdict_join(&v, paced_until_us(l), LIMIT_PACE);
+		verdict_join(&v, window_ask(window_of(l, i), l->in_flight, now_us), LIMIT_RATE);
+	if (l->special)
+		special_ask(l, now_us, &v);
 	if (l->concurrency > 0 && l->in_flight >= l->concurrency)
 		verdict_join(&v, CLOCK_NEVER, LIMIT_CONCURRENCY);
 	if (why)
@@ -84,10 +109,23 @@ int64_t limit_ask(const struct limit *l, int64_t now_us)
 	return limit_ask_why(l, now_us, NULL);
 }
 
+void limit_prefetch_ask(const struct limit *l)
+{
+	for (unsigned i = 0; i < l->window_count; i++)
+		if (window_count(&l->windows[i]) + l->in_flight >= l->windows[i].rate.count)
+			window_prefetch_first(&l->windows[i]);
+}
+
+void limit_prefetch_end(const struct limit *l)
+{
+	for (unsigned i = 0; i < l->window_count; i++)
+		window_prefetch_end(&l->windows[i]);
+}
+
 void limit_grant(struct limit *l, int64_t now_us)
 {
 	l->in_flight++;
-	l->granted_before_us = l->granted_us;
+	l->granted_before_us = l->granted_us; /* also while nothing paces it: it may be changed */
 	l->granted_us = now_us;
 	l->probe_out = l->probing;
 }
@@ -98,14 +136,15 @@ static struct window *next_window(const struct limit *l, const struct window *pr
 	unsigned i = prev ? (unsigned)(prev - l->windows) + 1 : 0;
 
 	if (i >= l->window_count)
-		i = i > LEARNED || l->learned_until_us == 0 ? LIMIT_WINDOWS_MAX : LEARNED;
-	return i < LIMIT_WINDOWS_MAX ? &l->windows[i] : NULL;
+		i = i > LEARNED || !l->special || l->learned_until_us == 0 ? LIMIT_WINDOWS_MAX : LEARNED;
+	return i < LIMIT_WINDOWS_MAX ? window_of(l, i) : NULL;
 }
 
 static void unlearn(struct limit *l)
 {
 	window_clear(&l->windows[LEARNED]);
 	l->learned_until_us = 0;
+	limit_mark(l);
 }
 
 static void leave(struct limit *l, int64_t granted_us)
@@ -121,7 +160,7 @@ static void leave(struct limit *l, int64_t granted_us)
 void limit_end(struct limit *l, int64_t now_us, int64_t granted_us, int64_t counted_us)
 {
 	leave(l, granted_us);
-	if (l->learned_until_us <= now_us)
+	if (l->special && l->learned_until_us > 0 && l->learned_until_us <= now_us)
 		unlearn(l);
 	for (struct window *w = NULL; (w = next_window(l, w));)
 		window_end(w, counted_us, now_us);
@@ -150,10 +189,10 @@ void limit_recall_begin(struct limit *l)
 {
 	if (l->before)
 		BUG("the record is told twice at once");
-	l->before = malloc(sizeof(l->memory));
+	l->before = malloc(sizeof(l->windows));
 	if (!l->before)
 		BUG("out of memory for a limit");
-	memcpy(l->before, l->memory, sizeof(l->memory));
+	memcpy(l->before, l->windows, sizeof(l->windows));
 	for (unsigned i = 0; i < LIMIT_WINDOWS_MAX; i++)
 		l->windows[i] = (struct window){.rate = l->before[i].rate};
 }
@@ -177,6 +216,7 @@ void limit_pause(struct limit *l, int64_t until_us)
 		return;
 	l->pause_until_us = until_us;
 	l->probing = true;
+	limit_mark(l);
 	l->probe_out = false; /* granted before this pause's end: no answer to it */
 }
 
@@ -192,6 +232,7 @@ void limit_resume(struct limit *l)
 {
 	l->pause_until_us = 0;
 	l->probing = l->probe_out = false;
+	limit_mark(l);
 }
 
 /* ---- making and changing ---- */
@@ -230,6 +271,7 @@ void limit_learn_rate(struct limit *l, const struct rate *rate, int64_t now_us, 
 	unlearn(l);
 	l->windows[LEARNED] = learned;
 	l->learned_until_us = expires_us;
+	limit_mark(l);
 }
 
 /* The smallest distance that keeps every window when requests go out evenly. */
@@ -267,22 +309,22 @@ void limit_change(struct limit *l, const struct limit_rule *rule)
 		fresh[i] = window_knowing(&rule->rates[i], knows);
 	for (unsigned i = 0; i < LIMIT_RATES_MAX; i++)
 		window_clear(&l->windows[i]);
-	memcpy(l->windows, fresh, sizeof(fresh));
+	memcpy(l->windows, fresh, sizeof(fresh)); /* without the learned one */
 	l->rule = *rule;
 	l->window_count = rule->rate_count;
 	l->concurrency = rule->concurrency;
 	l->pace_us = pace_us(rule);
+	limit_mark(l);
 }
 
 struct limit *limit_create(const struct limit_rule *rule)
 {
-	size_t bytes = (sizeof(struct limit) + 63) & ~(size_t)63;
-	struct limit *l = aligned_alloc(64, bytes);
+	size_t bytes = (sizeof(struct limit) + 2 * LIMIT_LINE - 1) / (2 * LIMIT_LINE) * (2 * LIMIT_LINE);
+	struct limit *l = aligned_alloc(2 * LIMIT_LINE, bytes);
 
 	if (!l)
 		BUG("out of memory for a limit");
 	memset(l, 0, bytes);
-	l->windows = l->memory;
 	l->granted_us = l->granted_before_us = INT64_MIN;
 	limit_change(l, rule);
 	return l;

@@ -15,6 +15,7 @@
 
 #define LIMIT_RATES_MAX 4
 #define LIMIT_SEEN_MAX  100000
+#define LIMIT_LINE      64 /* bytes of a processor's cache line */
 /* A request that was given up without an answer may still arrive at the server: for this long it is taken to. */
 #define LIMIT_SAFETY_US 10000000
 
@@ -53,8 +54,12 @@ const char *limit_hold_name(enum limit_hold h); /* "free", "concurrency", "rate"
 static inline void limit_prefetch(const struct limit *l)
 {
 	__builtin_prefetch(l, 1);
-	__builtin_prefetch((const char *)l + 64, 1);
+	__builtin_prefetch((const char *)l + LIMIT_LINE, 1);
 }
+
+/* The same for what it remembers, where asking or ending will look at that; the limit itself has to be here. */
+void limit_prefetch_ask(const struct limit *l);
+void limit_prefetch_end(const struct limit *l);
 
 /* Takes one slot; only after limit_ask said 0 for the same `now_us`. */
 void limit_grant(struct limit *l, int64_t now_us);

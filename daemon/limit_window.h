@@ -13,14 +13,26 @@
 #include "daemon/limit.h"
 #include "lib/clock.h"
 
+/* What an end in order needs comes first: mostly the heap is empty. */
 struct window {
 	struct rate rate;
 	int64_t *ring;                      /* counted times in order */
 	int64_t last_us;                    /* the last that was appended to it */
-	int64_t *heap;                      /* those that came out of order, the earliest on top */
 	unsigned first, in_ring, ring_room; /* room: a power of two */
 	unsigned in_heap, heap_room;
+	int64_t *heap; /* those that came out of order, the earliest on top */
 };
+
+/* Has brought from memory where the earliest is, or where the next will be. */
+static inline void window_prefetch_first(const struct window *w)
+{
+	__builtin_prefetch(w->ring + w->first, 1);
+}
+
+static inline void window_prefetch_end(const struct window *w)
+{
+	__builtin_prefetch(w->ring + ((w->first + w->in_ring) & (w->ring_room - 1)), 1);
+}
 
 static inline int64_t add_us(int64_t a, int64_t b)
 {

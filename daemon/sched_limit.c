@@ -77,6 +77,8 @@ struct sched_limit *key_ask(const struct sched_key *k, int64_t now_us, int64_t *
 	if (!k->grants)
 		return NULL;
 	prefetch(k->grants);
+	for (unsigned i = 0; i < k->grants->count; i++)
+		limit_prefetch_ask(k->grants->limits[i]->limit);
 	for (unsigned i = 0; i < k->grants->count; i++) {
 		struct sched_limit *l = k->grants->limits[i];
 		enum limit_hold w;
@@ -113,6 +115,9 @@ void grants_end(struct sched *s, struct sched_job *j, int64_t now_us, int64_t co
 {
 	if (j->granted)
 		prefetch(j->granted);
+	for (unsigned i = 0; j->granted && i < j->granted->count; i++)
+		if (j->granted->limits[i]->limit)
+			limit_prefetch_end(j->granted->limits[i]->limit);
 	for (unsigned i = 0; j->granted && i < j->granted->count; i++) {
 		struct sched_limit *l = j->granted->limits[i];
 
@@ -278,8 +283,12 @@ void sched_key_limits(struct sched *s, const char *key, struct sched_limit *cons
 
 struct sched_limit *sched_limit_create(struct sched *s, const struct limit_rule *rule, void *user)
 {
-	struct sched_limit *l = sched_alloc(sizeof(*l));
+	size_t bytes = (sizeof(struct sched_limit) + LIMIT_LINE - 1) / LIMIT_LINE * LIMIT_LINE;
+	struct sched_limit *l = aligned_alloc(LIMIT_LINE, bytes);
 
+	if (!l)
+		BUG("out of memory for a limit");
+	memset(l, 0, bytes);
 	l->limit = limit_create(rule);
 	l->user = user;
 	line_init(&l->line, TURN_LIMIT);

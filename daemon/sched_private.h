@@ -86,13 +86,14 @@ struct attachment {
 	LIST_ENTRY(attachment) of_limit;
 };
 
+/* What every grant and every end looks at lies in the first cache line. */
 struct sched_limit {
-	struct limit *limit; /* NULL: freed by its owner, and only remembered by grants */
-	void *user;
-	struct line line;
-	int64_t wake_us;       /* what it said when it was last asked and said no */
+	struct limit *limit;   /* NULL: freed by its owner, and only remembered by grants */
 	struct heap_node node; /* in sched.waiting, by wake_us */
-	bool limited;          /* by rates, pace or pause: since limited_since_us, before that limited_us in total */
+	struct line line;
+	int64_t wake_us; /* what it said when it was last asked and said no */
+	void *user;
+	bool limited; /* by rates, pace or pause: since limited_since_us, before that limited_us in total */
 	int64_t limited_since_us, limited_us;
 	unsigned key_count, refs; /* refs: of grants */
 	LIST_HEAD(, attachment) keys;
