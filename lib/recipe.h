@@ -67,7 +67,7 @@ struct recipe {
 	const char *const *headers; /* "Name: value", with placeholders */
 	size_t header_count;
 	const char *body; /* text with placeholders; NULL: none. A group or list in the file is JSON here */
-	bool body_json;
+	bool body_json;   /* that, or a text that begins as JSON does: values in it are quoted for its strings */
 	const struct recipe_pair *vars;
 	size_t var_count;
 	const struct recipe_secret *secrets;

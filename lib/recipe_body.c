@@ -175,7 +175,7 @@ static enum quoting body_quoting(const struct recipe *r)
 {
 	static const char form[] = "application/x-www-form-urlencoded";
 
-	if (r->store->body_json_text)
+	if (r->body_json)
 		return QUOTE_JSON;
 	for (size_t i = 0; i < r->header_count; i++)
 		if (strncasecmp(r->headers[i], "Content-Type:", 13) == 0 && strcasestr(r->headers[i], form))
@@ -202,7 +202,7 @@ int recipe_fill_body(const struct fill *m)
 	    (r->page.in == PAGE_IN_JSON && (r->page.size_param || (r->page.param && !r->store->token_placed))) ||
 	    (r->since.in == PAGE_IN_JSON && r->since.param && !r->store->since_placed);
 
-	if (r->body && !r->body_json)
+	if (r->body && !r->store->body_made)
 		return make_text_body(m);
 	return r->body || added ? make_json_body(m) : 0;
 }

@@ -103,8 +103,10 @@ static int check_start(const struct recipe_reader *rd)
 	struct recipe *r = rd->r;
 	bool numbered = 1u << r->page.type & NUMBERED;
 
-	if (!numbered)
+	if (!numbered) {
+		r->page.start = 0;
 		return 0;
+	}
 	if (!r->page.start_text)
 		r->page.start = r->page.type == PAGE_NUMBER;
 	else if (!r->store->start_is_number || r->page.start < 0 || r->page.start > INT64_C(1) << 53)

@@ -99,7 +99,7 @@ static int read_body(struct recipe_reader *rd, const struct recipe_key *k, const
 		const char first = text[strspn(text, " \t\r\n")];
 
 		r->body = recipe_copy(r, text);
-		r->store->body_json_text = first == '{' || first == '[';
+		r->body_json = first == '{' || first == '[';
 		return 0;
 	}
 	if (!config_setting_is_aggregate(s))
@@ -110,7 +110,7 @@ static int read_body(struct recipe_reader *rd, const struct recipe_key *k, const
 	char *json = recipe_json_text(v);
 
 	r->body = recipe_copy(r, json);
-	r->body_json = true;
+	r->body_json = r->store->body_made = true;
 	free(json);
 	json_decref(v);
 	return 0;

@@ -228,7 +228,7 @@ static int check_param(const struct recipe_reader *rd, const char *group, const 
 	if (in == PAGE_IN_JSON && !is_path(param))
 		return recipe_refuse(rd, line, "write a path into the body, as in \"variables.after\"",
 				     "%s.%s = \"%.60s\" is no path", group, key, param);
-	if (in == PAGE_IN_JSON && rd->r->body && !rd->r->body_json)
+	if (in == PAGE_IN_JSON && rd->r->body && !rd->r->store->body_made)
 		return recipe_refuse(rd, recipe_line(rd, NULL, "body"), NULL,
 				     "%s.in = \"json\" needs a body that is written as a group, as in body = { ... }",
 				     group);

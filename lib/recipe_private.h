@@ -22,7 +22,7 @@ struct recipe_block;
 struct recipe_store {
 	struct recipe_block *blocks;
 	bool start_is_number, since_is_number; /* page.start and since.initial are written as numbers */
-	bool body_json_text;                   /* the body is a text that is JSON */
+	bool body_made;                        /* of a group or list in the file */
 	bool stop_empty_given;
 	bool token_placed, since_placed; /* by a placeholder: not to be added by its param */
 };

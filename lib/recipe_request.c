@@ -164,7 +164,7 @@ static int put_headers(const struct fill *m, FILE *f)
 		fprintf(f, "%s: %s\n", r->page.size_param, fill_size_text(r, size));
 	if (fill_adds_since(m, PAGE_IN_HEADER) && put_added_header(m, f, r->since.param, m->p->since, PLACE_SINCE))
 		return -1;
-	if (m->out->body && (!r->body || r->body_json || r->store->body_json_text) && !has_header(r, "Content-Type"))
+	if (m->out->body && (!r->body || r->body_json) && !has_header(r, "Content-Type"))
 		fputs("Content-Type: application/json\n", f);
 	return 0;
 }
@@ -191,12 +191,24 @@ static int check_token(const struct fill *m)
 	return 0;
 }
 
+/* One without a value of its own is each run's to give: a URL with nothing in its place would be another one. */
+static int check_vars(const struct fill *m)
+{
+	for (size_t i = 0; i < m->r->var_count; i++)
+		if (!m->r->vars[i].value[0] && !(m->p->vars && m->p->vars[i][0]))
+			return err_set(m->e, ERR_INPUT, "give it with the run, as in --var name=value",
+				       "the var \"%s\" has no value", m->r->vars[i].name);
+	return 0;
+}
+
 int recipe_request(const struct recipe *r, const struct recipe_page *p, struct recipe_request *out, struct err *e)
 {
+	/* cppcheck-suppress ctuuninitvar; they are written, not read */
 	const struct fill m = {r, p, out, e};
 
 	*out = (struct recipe_request){0};
-	if (check_token(&m) == 0 && make_url(&m) == 0 && recipe_fill_body(&m) == 0 && make_headers(&m) == 0)
+	if (check_vars(&m) == 0 && check_token(&m) == 0 && make_url(&m) == 0 && recipe_fill_body(&m) == 0 &&
+	    make_headers(&m) == 0)
 		return 0;
 	recipe_request_clear(out);
 	return -1;

@@ -205,6 +205,9 @@ static void a_body_means_post(void **arg)
 		  "\".n\"; };");
 	assert_string_equal(r->method, "POST");
 	recipe_free(r);
+	r = parse("url = \"http://a.example/\"; body = \" [1]\";");
+	assert_true(r->body_json);
+	recipe_free(r);
 	r = parse("url = \"http://a.example/\"; body = ( ); method = \"GET\";");
 	assert_string_equal(r->method, "GET");
 	assert_string_equal(r->body, "[]");

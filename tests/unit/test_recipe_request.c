@@ -514,6 +514,19 @@ static void vars_are_the_runs_or_the_recipes_own(void **arg)
 	check_all(all, sizeof all / sizeof *all);
 }
 
+static void a_var_without_a_value_has_to_be_given(void **arg)
+{
+	static const char need[] = "url = \"https://a.example/{var:a}/x\"; vars = { a = \"\"; b = \"2\"; };";
+	static const struct wanted all[] = {
+	    {need, "", NULL, {0}, NULL, "the var \"a\" has no value", NULL},
+	    {need, "", NULL, {"", "2"}, NULL, "the var \"a\" has no value", NULL},
+	    {need, "", NULL, {"1", ""}, "https://a.example/1/x", NULL, NULL},
+	};
+
+	(void)arg;
+	check_all(all, sizeof all / sizeof *all);
+}
+
 static void secrets_stay_names_and_no_value_brings_one_in(void **arg)
 {
 	static const char own[] =
@@ -564,7 +577,7 @@ static void headers_go_out_as_lines(void **arg)
 	     "https://a.example/v1",
 	     "A: b\nC: d\nAccept:\nE: f\n",
 	     NULL},
-	    {U "headers = [\"E: {var:e}\"]; vars = { e = \"\"; };", "", NULL, {0}, "https://a.example/v1", "", NULL},
+	    {U "headers = [\"E: {var:e}\"]; vars = { e = \" \"; };", "", NULL, {0}, "https://a.example/v1", "", NULL},
 	    {U "headers = [\"Content-Type: application/ld+json\"]; body = { };",
 	     "",
 	     NULL,
@@ -654,6 +667,7 @@ int main(void)
 	    cmocka_unit_test(a_url_as_token_is_asked_for_as_it_is),
 	    cmocka_unit_test(since_goes_where_it_is_told),
 	    cmocka_unit_test(vars_are_the_runs_or_the_recipes_own),
+	    cmocka_unit_test(a_var_without_a_value_has_to_be_given),
 	    cmocka_unit_test(secrets_stay_names_and_no_value_brings_one_in),
 	    cmocka_unit_test(headers_go_out_as_lines),
 	    cmocka_unit_test(secrets_are_found_by_name),
