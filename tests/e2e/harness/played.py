@@ -65,7 +65,13 @@ class Workers:
                 control, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.play, args=(control,), daemon=True).start()
+            threading.Thread(target=self.try_to_play, args=(control,), daemon=True).start()
+
+    def try_to_play(self, control):
+        try:
+            self.play(control)
+        except OSError:
+            pass  # its daemon died, and had not read all
 
     def play(self, control):
         """One worker, until it is told to stop or its daemon is gone."""
@@ -76,10 +82,7 @@ class Workers:
                 if not select.select([channel], [], [], 1)[0]:
                     channel.sendall(frame(ALIVE))
                     continue
-                try:
-                    got = channel.recv(1 << 20)
-                except ConnectionResetError:  # it died, and had not read all
-                    got = b""
+                got = channel.recv(1 << 20)
                 if not got:
                     return
                 buffer += got
