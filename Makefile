@@ -53,6 +53,7 @@ BINDIR = $(PREFIX)/bin
 SBINDIR = $(PREFIX)/sbin
 LIBEXECDIR = $(PREFIX)/libexec/fanout
 MANDIR = $(PREFIX)/share/man
+DOCDIR = $(PREFIX)/share/doc/fanout
 SYSCONFDIR ?= /etc/fanout
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -243,7 +244,7 @@ demo: PACKAGES = $(BUILD_PACKAGES)
 # ---- Running ----
 
 # The flags of missing libraries were read before they were installed: build in a make of its own.
-demo: ensure-deps ## build, start a private daemon and an API simulator, and fan out 100 jobs
+demo: ensure-deps ## build, start a private daemon and API simulators, fan out 100 jobs, pull all pages of an API
 	@$(MAKE) --no-print-directory --output-sync=target all
 	@FANOUT_BUILD=$(BUILD) tests/demo.sh
 
@@ -311,9 +312,12 @@ lint-tidy:
 
 # ---- Installing ----
 
+# What is shipped names programs and configuration where Debian's packages have them; what is installed, where they are.
+INSTALL_PATHS = umask 022 && sed 's,/usr/sbin/fanoutd,$(SBINDIR)/fanoutd,g; s,/usr/bin/fanoutctl,$(BINDIR)/fanoutctl,g; s,/etc/fanout/,$(SYSCONFDIR)/,g'
+
 install: all ## install below PREFIX (and DESTDIR); an existing fanout.conf is kept
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(SBINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/pulls.d \
-		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR)
+		$(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(TMPFILESDIR) $(DESTDIR)$(DOCDIR)
 	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/secrets
 	install -m 0755 $(BUILD)/fanoutctl $(DESTDIR)$(BINDIR)/
 	install -m 0755 $(BUILD)/fanoutd $(DESTDIR)$(SBINDIR)/
@@ -321,18 +325,19 @@ install: all ## install below PREFIX (and DESTDIR); an existing fanout.conf is k
 	for page in $(MAN_PAGES); do \
 		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page) || exit 1; done
 	for unit in $(UNIT_FILES); do \
-		sed 's,/usr/sbin/fanoutd,$(SBINDIR)/fanoutd,; s,/usr/bin/fanoutctl,$(BINDIR)/fanoutctl,; s,/etc/fanout,$(SYSCONFDIR),' \
-			$$unit >$(DESTDIR)$(UNITDIR)/$$(basename $$unit) || exit 1; done
+		$(INSTALL_PATHS) $$unit >$(DESTDIR)$(UNITDIR)/$$(basename $$unit) || exit 1; done
 	install -m 0644 systemd/fanout.sysusers $(DESTDIR)$(SYSUSERSDIR)/fanout.conf
-	install -m 0644 systemd/fanout.tmpfiles $(DESTDIR)$(TMPFILESDIR)/fanout.conf
+	$(INSTALL_PATHS) systemd/fanout.tmpfiles >$(DESTDIR)$(TMPFILESDIR)/fanout.conf
 	for example in $(EXAMPLES); do \
 		install -m 0644 $$example $(DESTDIR)$(SYSCONFDIR)/pulls.d/$$(basename $$example).example || exit 1; done
-	[ -e $(DESTDIR)$(SYSCONFDIR)/fanout.conf ] || install -m 0644 etc/fanout.conf $(DESTDIR)$(SYSCONFDIR)/fanout.conf
+	$(INSTALL_PATHS) etc/cron.d/fanout >$(DESTDIR)$(DOCDIR)/fanout.cron
+	if [ ! -e $(DESTDIR)$(SYSCONFDIR)/fanout.conf ]; then \
+		$(INSTALL_PATHS) etc/fanout.conf >$(DESTDIR)$(SYSCONFDIR)/fanout.conf; fi
 
 uninstall: ## remove what install installed; configuration and data stay
 	rm -f $(DESTDIR)$(BINDIR)/fanoutctl $(DESTDIR)$(SBINDIR)/fanoutd $(DESTDIR)$(SYSUSERSDIR)/fanout.conf \
 		$(DESTDIR)$(TMPFILESDIR)/fanout.conf $(UNIT_FILES:systemd/%=$(DESTDIR)$(UNITDIR)/%)
-	rm -rf $(DESTDIR)$(LIBEXECDIR)
+	rm -rf $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(DOCDIR)
 	rm -f $(EXAMPLES:etc/%=$(DESTDIR)$(SYSCONFDIR)/%.example)
 	for page in $(MAN_PAGES); do rm -f $(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page); done
 
