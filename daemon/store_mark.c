@@ -118,8 +118,6 @@ void store_batch_remove(struct store *st, struct batch_entry *b)
 	for (enum job_state s = 0; s < JOB_STATES; s++)
 		st->totals.counts[s] -= b->counts[s];
 	st->totals.batches--;
-	if (b->run)
-		store_run_gone(st, b->id);
 	stmt_begin(&q, st, STMT_BATCH_FORGET_KEY);
 	stmt_int(&q, b->id);
 	stmt_run(&q);

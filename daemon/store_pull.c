@@ -197,15 +197,6 @@ void store_run_create(struct store *st, struct store_run_create *c)
 
 /* ---- marks ---- */
 
-static int run_change(struct store *st, enum stmt_id id, uint32_t run)
-{
-	struct stmt q;
-
-	stmt_begin(&q, st, id);
-	stmt_int(&q, run);
-	return stmt_run(&q);
-}
-
 int store_run_cut(struct store *st, uint32_t run, const char *error)
 {
 	struct stmt q;
@@ -219,14 +210,13 @@ int store_run_cut(struct store *st, uint32_t run, const char *error)
 /* Its batch is open as that of any live run: it ends with the run. */
 int store_run_again(struct store *st, struct batch_entry *b)
 {
+	struct stmt q;
+
 	b->closed = false;
 	store_batch_dirty(st, b, true);
-	return run_change(st, STMT_RUN_AGAIN, b->id);
-}
-
-int store_run_gone(struct store *st, uint32_t run)
-{
-	return run_change(st, STMT_RUN_GONE, run);
+	stmt_begin(&q, st, STMT_RUN_AGAIN);
+	stmt_int(&q, b->id);
+	return stmt_run(&q);
 }
 
 /* Column `i` of STMT_RUN_BRIEF; -1: an error. */

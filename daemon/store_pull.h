@@ -4,12 +4,15 @@
  *
  * What the marks of a batch mean for a run:
  *
- *   CLOSE         ERR_CONFLICT while it is live: its batch stays open until store_run_end, and ends with it
- *   CANCEL, FAIL  close the batch, which ends with its last page; no pages are added any more; the run is live, and
- *                 `cancelled`, until store_run_end gives it its receipt
- *   RETRY         of what has ended and is not complete (also of one page): the run is RUNNING again, its batch open,
- * its verdict, guard and receipt are void; also where no page is queued again after all REMOVE        the run and its
- * pages are gone with the batch; it blocks no other run, also without a receipt
+ *   CLOSE    ERR_CONFLICT while it is live: its batch stays open until store_run_end, and ends with it
+ *
+ *   CANCEL   (and FAIL) close the batch; no pages are added any more; the run is live, and `cancelled`, until
+ *            store_run_end, with which it and its batch end
+ *
+ *   RETRY    of what has ended and is not complete (also of one page): the run is RUNNING again, its batch open, its
+ *            verdict, guard and receipt are void; also where no page is queued again after all
+ *
+ *   REMOVE   the run and its pages are gone with the batch; the state of the pull stays
  *
  * store_jobs_add is for batches only (ERR_CONFLICT). */
 #ifndef FANOUT_DAEMON_STORE_PULL_H
@@ -187,8 +190,8 @@ struct store_run_end {
 	bool moves; /* the pull's state: only with RUN_COMPLETE, and never for a test. A later run's word stands */
 	const char *since; /* the new value as JSON text; NULL: as it was */
 };
-/* Ends run and batch; of a run that was cancelled only the run, for its batch has ended. ERR_CONFLICT while pages have
- * not ended (the owner's retry may have come in between), or when the run has. */
+/* Ends run and batch. ERR_CONFLICT while pages have not ended (the owner's retry of one may have come in between), or
+ * when the run has. */
 void store_run_end(struct store *st, struct store_run_end *e);
 
 struct store_pull_state {

@@ -364,8 +364,6 @@ int store_run_again(struct store *st, struct batch_entry *b);
 bool store_run_is_complete(struct store *st, uint32_t run);
 bool store_run_waits(struct store *st, uint32_t run);
 bool store_run_has_ended(struct store *st, uint32_t run);
-/* It goes with its batch: from now on it is no live run. */
-int store_run_gone(struct store *st, uint32_t run);
 /* For an operation: refused where it is a batch, but no run. */
 struct batch_entry *store_run_of(struct store *st, struct store_op *op, uint32_t run);
 

@@ -206,7 +206,6 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RUN_AGAIN] = "UPDATE runs SET state = 1, verdict = 0, cancelled = 0, ended_us = 0, guard = NULL,"
 		       " error = NULL, receipt = NULL WHERE batch = ?",
     [STMT_RUN_END] = "UPDATE runs SET state = 2, verdict = ?, receipt = ?, ended_us = ? WHERE batch = ?",
-    [STMT_RUN_GONE] = "UPDATE runs SET state = 2 WHERE batch = ?",
     [STMT_RUN_DELETE] = "DELETE FROM runs WHERE batch = ?",
     [STMT_RUN_GET] = "SELECT " RUN_COLUMNS " FROM runs r JOIN batches b ON b.id = r.batch"
 		     " WHERE r.batch = ? AND b.sweep <> 3",

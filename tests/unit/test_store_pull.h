@@ -306,6 +306,8 @@ struct asked {
 	char token[32], etag[32], last_modified[48];
 	bool from_public;
 	uint64_t base_job;
+	int64_t base_items; /* what that page said; -2: nothing is told of it */
+	char base_next[32];
 };
 
 static inline bool copy_request(struct store_attempt_open *o, const struct store_request *req)
@@ -320,6 +322,9 @@ static inline bool copy_request(struct store_attempt_open *o, const struct store
 	snprintf(a->last_modified, sizeof a->last_modified, "%s", req->page->last_modified);
 	a->from_public = req->page->from_public;
 	a->base_job = req->page->base_job;
+	a->base_items = req->page->base ? req->page->base->items : -2;
+	if (req->page->base)
+		snprintf(a->base_next, sizeof a->base_next, "%s", req->page->base->next);
 	return true;
 }
 

@@ -38,6 +38,8 @@ static void a_page_is_told_what_to_compare_with(void **state)
 	assert_string_equal(a.etag, "\"one\"");
 	assert_string_equal(a.last_modified, "yesterday");
 	assert_int_equal(a.base_job, jobid_make(base, 1));
+	assert_int_equal(a.base_items, 5);
+	assert_string_equal(a.base_next, "2");
 	a = ask_page(r, run, 2);
 	assert_string_equal(a.etag, "\"e\"");
 	assert_int_equal(a.base_job, jobid_make(base, 2));
@@ -219,6 +221,7 @@ static void a_stored_page_whose_file_is_gone_is_not_compared_with(void **state)
 	end_page(r, jobid_make(run, 1), a.open.n, (struct page_how){.goes_on = true, .status = 304});
 	a = ask_page(r, run, 1);
 	assert_int_equal(a.base_job, 0);
+	assert_int_equal(a.base_items, -2);
 	assert_string_equal(a.etag, "");
 	assert_string_equal(a.token, "2");
 }

@@ -331,7 +331,7 @@ static void the_check_finds_runs_and_pages_that_do_not_add_up(void **state)
 	     "a page that is no job"},
 	    {"UPDATE pages SET said = 1", "said something"},
 	    {"UPDATE batches SET closed = 1", "nobody cancelled it"},
-	    {"UPDATE runs SET state = 2", "its batch has not"},
+	    {"UPDATE runs SET state = 2", "do not end together"},
 	    {"UPDATE runs SET state = 0", "a run that waits has pages"},
 	    {"UPDATE runs SET verdict = 1", "verdict"},
 	    {"INSERT INTO runs SELECT 77, uid, state, verdict, apart, conditional, base, cancelled, created_us, "
