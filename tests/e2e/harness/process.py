@@ -54,7 +54,9 @@ class Child(subprocess.Popen):
 
 
 def spawn(argv, env=None, **options):
-    """Starts a child that gets SIGKILL when the tests end, however they end."""
+    """Starts a child that gets SIGKILL when the tests end, however they end. Its pipes have no buffers here: communicate() would
+    not see what a readline() before it has read ahead."""
+    options.setdefault("bufsize", 0)
 
     def die_with_parent():
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
