@@ -4,18 +4,18 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = closest jq address err base64 log clock units jobid reason url wire message heap paths since hostglob \
+LIB_MODULES = closest syncer jq address err base64 log clock units jobid reason url wire message heap paths since hostglob \
 	recipe recipe_keys recipe_read recipe_scan recipe_json recipe_check recipe_places recipe_place recipe_value recipe_fill recipe_body recipe_request \
 	recipe_program recipe_load printable head link totals verdict verdict_body judge programs envelope complaint
 DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_rules engine_refuse engine_host engine_explain engine_start engine_end \
 	plan plan_index plan_end plan_guard plan_conclude secrets secrets_hide unique \
 	engine_page engine_run engine_run_begin engine_run_end run_ask run_pages receipt api_pulls api_runs \
-	pool peer spawn watch store_sqlite store_sync store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
+	pool peer spawn watch store_sqlite store_schema store_stmt store_tx store_cache store_group store_submit store_chain store_run store_mark \
 	store_end store_pull store_pull_page store_pull_state store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_query http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt attempt_judge request response sink lookup capacity policy outcome outcome_text \
-	fields httpdate ratelimit syncer decode
+	fields httpdate ratelimit decode
 CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch get glob headers help hosts \
 	input items items_columns items_form items_json items_name items_numbers items_read items_sink items_view last layouts limits limits_show lines local options \
 	output password patience progress pull pull_check pull_layouts pull_list pull_live pull_page pull_recipe pull_run pull_show pull_test pull_wait receipt record \

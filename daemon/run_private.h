@@ -68,10 +68,10 @@ struct engine_run {
 	char *program;
 	struct secrets *secrets;
 	struct plan *plan;
-	uint32_t added; /* pages there are */
+	uint32_t added;   /* pages there are */
 	bool next_public; /* of a followed run: a server at a public address supplied the URL of the page to come */
-	bool ready;     /* the plan is as the store has it */
-	bool guarded;   /* it has to fail: nothing is added any more */
+	bool ready;       /* the plan is as the store has it */
+	bool guarded;     /* it has to fail: nothing is added any more */
 };
 
 /* What the opening of a page's attempt leaves for its outcome. */

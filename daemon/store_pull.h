@@ -141,7 +141,7 @@ struct store_page {
 	uint64_t reused_from; /* the job whose body it has again; 0 */
 	int64_t ended_us, size_bytes;
 	unsigned attempts;
-	const char *remote_ip; /* of the last attempt; "" none */
+	const char *remote_ip;    /* of the last attempt; "" none */
 	bool said;                /* then: */
 	struct message_page page; /* without keys, unless asked for */
 };

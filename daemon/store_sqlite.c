@@ -102,9 +102,8 @@ static int lock_take(struct store *st, struct err *e)
 /* ---- the database ---- */
 
 /* auto_vacuum and page_size hold only for a database that is made now. Journal mode after locking mode: that order is
- * what keeps the shared memory file away. NORMAL, because the sync of a
- * commit is made by store_sync, and waited for. secure_delete is on by default in Debian's build: our directory is
- * ours. */
+ * what keeps the shared memory file away. NORMAL, because the sync of a commit is made by wal_sync, and waited for.
+ * secure_delete is on by default in Debian's build: our directory is ours. */
 static const char *const pragmas[] = {
     "PRAGMA locking_mode = EXCLUSIVE",  "PRAGMA page_size = " STORE_PAGE_SIZE,
     "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
@@ -218,7 +217,7 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!store_sync_busy(st->sync) && !store_tx_can_wait(st))
+	if (!syncer_busy(st->sync) && !store_tx_can_wait(st))
 		store_tx_commit(st);
 }
 
@@ -233,12 +232,26 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 		on_commit(fd, what, arg);
 }
 
+/* In the thread. SQLite writes a commit to its log without syncing it (synchronous=NORMAL); then it is synced here, and
+ * only when that is done is anybody told. That is what synchronous=FULL does, in the same order, but while it is under
+ * way the loop goes on. Everything else that SQLite syncs (checkpoints, a log that starts anew) it goes on to sync
+ * itself. */
+static int wal_sync(const void *fd)
+{
+	int rc;
+
+	do
+		rc = fdatasync(*(const int *)fd);
+	while (rc < 0 && errno == EINTR);
+	return rc < 0 ? errno : 0;
+}
+
 static void on_synced(void *arg)
 {
 	struct store *st = arg;
 
 	store_tx_deliver(st);
-	if (st->tx && !store_sync_busy(st->sync))
+	if (st->tx && !syncer_busy(st->sync))
 		event_active(st->commit_event, EV_TIMEOUT, 1);
 }
 
@@ -252,7 +265,9 @@ static void on_deliver(evutil_socket_t fd, short what, void *arg)
 /* The commit waits until the turn has nothing else; what is committed, and what has waited too long, does not. */
 static int events_open(struct store *st, struct err *e)
 {
-	st->sync = store_sync_create(st->base, on_synced, st, e);
+	struct syncer_settings sync = {.base = st->base, .sync = wal_sync, .on_done = on_synced, .arg = st};
+
+	st->sync = syncer_create(&sync, e);
 	if (!st->sync)
 		return -1;
 	st->commit_event = event_new(st->base, -1, 0, on_commit, st);
@@ -277,7 +292,7 @@ static void store_free(struct store *st)
 		if (*events[i])
 			event_free(*events[i]);
 	}
-	store_sync_free(st->sync);
+	syncer_free(st->sync);
 	while ((tx = st->delivered)) {
 		st->delivered = tx->next;
 		store_tx_free(tx);
@@ -334,11 +349,11 @@ void store_close(struct store *st)
 	/* Callbacks may hand in more. */
 	for (int i = 0; i < CLOSE_ROUNDS_MAX && (st->tx || st->delivered); i++) {
 		store_tx_commit(st);
-		store_sync_wait(st->sync);
+		syncer_wait(st->sync);
 		store_tx_deliver(st);
 	}
 	store_tx_commit(st);
-	store_sync_wait(st->sync);
+	syncer_wait(st->sync);
 	if (!st->dead && !st->trouble)
 		store_schema_close(st);
 	store_free(st);

@@ -4,7 +4,6 @@
  *   store_schema   migrations and checks of what is opened
  *   store_stmt     the statements
  *   store_tx       the transaction of the loop's turn, its errors, telling who waits
- *   store_sync     the thread that syncs
  *   store_cache    batches and open attempts in memory        store_group  lanes and chains
  *   store_submit   new batches and jobs          store_run    attempts: opening, taking back
  *   store_end      attempts: their ends          store_pull   runs of pulls
@@ -28,7 +27,7 @@
 #include "daemon/job.h"
 #include "daemon/store_pull.h"
 #include "daemon/store_stmt.h"
-#include "daemon/store_sync.h"
+#include "lib/syncer.h"
 
 #define STORE_PAGE_SIZE     "8192"
 #define STORE_CACHE_KIB     "16384"
@@ -174,13 +173,13 @@ struct store {
 
 	/* the transaction of this turn */
 	struct store_tx *tx, *delivered, **delivered_end, *spare;
-	struct store_sync *sync;
-	uint64_t ticket; /* the last one asked for */
-	bool begun;      /* BEGIN was executed */
-	bool failed;     /* an SQL error: all of it will be rolled back */
-	bool dead;       /* the disk cannot be trusted any more */
-	bool trouble;    /* no space */
-	bool inherits;   /* reading what the daemon before left */
+	struct syncer *sync; /* of the log: see database_open */
+	uint64_t ticket;     /* the last one asked for */
+	bool begun;          /* BEGIN was executed */
+	bool failed;         /* an SQL error: all of it will be rolled back */
+	bool dead;           /* the disk cannot be trusted any more */
+	bool trouble;        /* no space */
+	bool inherits;       /* reading what the daemon before left */
 	bool delivering;
 	bool awaited; /* somebody waits for it */
 	size_t weight;

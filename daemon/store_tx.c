@@ -333,7 +333,7 @@ static int tx_write(struct store *st, struct store_tx *tx)
 	    wal_open(st) < 0)
 		return -1;
 	st->totals.commits++;
-	st->ticket = store_sync_ask(st->sync, st->wal_fd);
+	st->ticket = syncer_ask(st->sync, &st->wal_fd);
 	return 0;
 }
 
@@ -428,7 +428,7 @@ static void tx_synced(struct store *st, struct store_tx *tx)
 static struct store_tx *tx_ready(struct store *st)
 {
 	int error;
-	uint64_t done = store_sync_done(st->sync, &error);
+	uint64_t done = syncer_done(st->sync, &error);
 
 	if (!st->delivered)
 		return NULL;

@@ -19,9 +19,9 @@
 
 #include "lib/clock.h"
 #include "lib/judge.h"
+#include "lib/syncer.h"
 #include "worker/attempt.h"
 #include "worker/multi.h"
-#include "worker/syncer.h"
 
 #define JUDGE_TURN_US 10000 /* of judging in a turn of the loop, so that other transfers go on meanwhile */
 
@@ -47,8 +47,10 @@ struct xfers {
 	struct xfer_list pool;
 	struct xfer_list unsynced, syncing, unjudged;
 	size_t unsynced_count;
-	struct sink **sinks; /* of syncing: the syncer's while it is busy */
-	size_t sinks_cap;
+	struct sinks {
+		struct sink **of;
+		size_t count, cap;
+	} sinks; /* of syncing: the syncer's while there are any */
 	struct syncer *syncer;
 	struct judge *judge;
 	struct event *again; /* makes another turn */
@@ -141,6 +143,15 @@ static void on_done(CURL *easy, CURLcode rc, void *arg)
 	ended(all, x);
 }
 
+/* In the thread. What fails, fails for its own sink alone. */
+static int sinks_sync(const void *group)
+{
+	const struct sinks *s = group;
+
+	sink_sync(s->of, s->count);
+	return 0;
+}
+
 static void on_synced(void *arg)
 {
 	struct xfers *all = arg;
@@ -191,7 +202,8 @@ struct xfers *xfers_create(const struct xfer_settings *settings, struct err *e)
 	all->again = event_new(settings->base, -1, 0, on_again, NULL);
 	if (!all->again)
 		BUG("out of memory");
-	all->syncer = syncer_create(settings->base, on_synced, all, e);
+	all->syncer = syncer_create(
+	    &(struct syncer_settings){.base = settings->base, .sync = sinks_sync, .on_done = on_synced, .arg = all}, e);
 	if (!all->syncer)
 		goto bad;
 	all->multi = multi_create(settings->base, (long)settings->connections, on_done, all, e);
@@ -231,7 +243,7 @@ void xfers_free(struct xfers *all)
 	judge_free(all->judge);
 	event_free(all->again);
 	free(all->context.agent);
-	free(all->sinks);
+	free(all->sinks.of);
 	free(all);
 }
 
@@ -287,27 +299,28 @@ size_t xfers_count(const struct xfers *all)
 
 static void gather_sinks(struct xfers *all)
 {
+	struct sinks *s = &all->sinks;
 	struct xfer *x;
-	size_t n = 0;
 
-	if (all->sinks_cap < all->unsynced_count) {
-		free(all->sinks);
-		all->sinks_cap = all->unsynced_count * 2;
-		all->sinks = calloc(all->sinks_cap, sizeof(struct sink *));
-		if (!all->sinks)
-			BUG("out of memory for %zu bodies", all->sinks_cap);
+	if (s->cap < all->unsynced_count) {
+		free(s->of);
+		s->cap = all->unsynced_count * 2;
+		s->of = calloc(s->cap, sizeof(struct sink *));
+		if (!s->of)
+			BUG("out of memory for %zu bodies", s->cap);
 	}
+	s->count = 0;
 	STAILQ_FOREACH (x, &all->unsynced, entry)
-		all->sinks[n++] = &x->attempt.sink;
+		s->of[s->count++] = &x->attempt.sink;
 }
 
 static void sync_bodies(struct xfers *all)
 {
-	if (all->unsynced_count == 0 || syncer_busy(all->syncer))
+	if (all->unsynced_count == 0 || !STAILQ_EMPTY(&all->syncing))
 		return;
 	gather_sinks(all);
 	STAILQ_CONCAT(&all->syncing, &all->unsynced);
-	syncer_start(all->syncer, all->sinks, all->unsynced_count);
+	syncer_ask(all->syncer, &all->sinks);
 	all->unsynced_count = 0;
 }
 

@@ -1,4 +1,5 @@
-#include "daemon/store_sync.h"
+/* Two counters under a lock, and an eventfd that wakes the loop; nothing else is shared. */
+#include "lib/syncer.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -9,30 +10,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-struct store_sync {
-	pthread_t thread;
+struct syncer {
+	struct syncer_settings set;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t asked_more, done_more;
 	uint64_t asked, done;
-	int fd, error;
+	const void *what;
+	int error;
 	bool stop;
 
+	/* The loop's. */
+	pthread_t thread;
 	bool started;
 	int wake_fd;
 	struct event *wake;
-	void (*on_done)(void *arg);
-	void *arg;
 };
-
-static int sync_file(int fd)
-{
-	int rc;
-
-	do
-		rc = fdatasync(fd);
-	while (rc < 0 && errno == EINTR);
-	return rc < 0 ? errno : 0;
-}
 
 static void wake_loop(int fd)
 {
@@ -42,20 +34,25 @@ static void wake_loop(int fd)
 	(void)!write(fd, &one, sizeof one);
 }
 
+static bool is_busy(const struct syncer *s)
+{
+	return s->asked != s->done && !s->error;
+}
+
 static void *run(void *arg)
 {
-	struct store_sync *s = arg;
+	struct syncer *s = arg;
 
 	pthread_mutex_lock(&s->lock);
 	for (;;) {
-		while (!s->stop && (s->asked == s->done || s->error))
+		while (!s->stop && !is_busy(s))
 			pthread_cond_wait(&s->asked_more, &s->lock);
-		if (s->asked == s->done || s->error)
+		if (!is_busy(s))
 			break;
 		uint64_t target = s->asked;
-		int fd = s->fd;
+		const void *what = s->what;
 		pthread_mutex_unlock(&s->lock);
-		int error = sync_file(fd);
+		int error = s->set.sync(what);
 		pthread_mutex_lock(&s->lock);
 		if (error)
 			s->error = error;
@@ -68,53 +65,62 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+static void on_wake(evutil_socket_t fd, short events, void *arg)
 {
-	struct store_sync *s = arg;
+	struct syncer *s = arg;
 	uint64_t count;
-	(void)what;
 
+	(void)events;
 	(void)!read(fd, &count, sizeof count);
-	s->on_done(s->arg);
+	s->set.on_done(s->set.arg);
 }
 
-/* Signals are the loop's. */
-static int thread_start(struct store_sync *s)
+/* Signals are the loop's. Returns an errno. */
+static int thread_start(struct syncer *s)
 {
 	sigset_t all, before;
+	int rc;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int rc = pthread_create(&s->thread, NULL, run, s);
+	rc = pthread_create(&s->thread, NULL, run, s);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	s->started = rc == 0;
 	return rc;
 }
 
-struct store_sync *store_sync_create(struct event_base *base, void (*on_done)(void *arg), void *arg, struct err *e)
+static int start(struct syncer *s)
 {
-	struct store_sync *s = calloc(1, sizeof *s);
+	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (s->wake_fd < 0)
+		return errno;
+	s->wake = event_new(s->set.base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
+	if (!s->wake || event_priority_set(s->wake, 0) < 0 || event_add(s->wake, NULL) < 0)
+		return ENOMEM;
+	return thread_start(s);
+}
+
+struct syncer *syncer_create(const struct syncer_settings *set, struct err *e)
+{
+	struct syncer *s = calloc(1, sizeof *s);
+	int error;
 
 	if (!s)
-		abort();
+		BUG("out of memory");
+	s->set = *set;
+	s->wake_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->asked_more, NULL);
 	pthread_cond_init(&s->done_more, NULL);
-	s->fd = -1;
-	s->on_done = on_done;
-	s->arg = arg;
-	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (s->wake_fd >= 0)
-		s->wake = event_new(base, s->wake_fd, EV_READ | EV_PERSIST, on_wake, s);
-	if (!s->wake || event_priority_set(s->wake, 0) < 0 || event_add(s->wake, NULL) < 0 || thread_start(s) != 0) {
-		err_set(e, ERR_SYSTEM, NULL, "cannot start the thread that syncs: %s", strerror(errno));
-		store_sync_free(s);
-		return NULL;
-	}
-	return s;
+	error = start(s);
+	if (!error)
+		return s;
+	err_set(e, ERR_SYSTEM, NULL, "cannot start the thread that syncs: %s", strerror(error));
+	syncer_free(s);
+	return NULL;
 }
 
-void store_sync_free(struct store_sync *s)
+void syncer_free(struct syncer *s)
 {
 	if (!s)
 		return;
@@ -135,37 +141,43 @@ void store_sync_free(struct store_sync *s)
 	free(s);
 }
 
-uint64_t store_sync_ask(struct store_sync *s, int fd)
+uint64_t syncer_ask(struct syncer *s, const void *what)
 {
+	uint64_t ticket;
+
 	pthread_mutex_lock(&s->lock);
-	uint64_t ticket = ++s->asked;
-	s->fd = fd;
+	ticket = ++s->asked;
+	s->what = what;
 	pthread_cond_signal(&s->asked_more);
 	pthread_mutex_unlock(&s->lock);
 	return ticket;
 }
 
-uint64_t store_sync_done(struct store_sync *s, int *error)
+uint64_t syncer_done(struct syncer *s, int *error)
 {
+	uint64_t done;
+
 	pthread_mutex_lock(&s->lock);
-	uint64_t done = s->done;
+	done = s->done;
 	*error = s->error;
 	pthread_mutex_unlock(&s->lock);
 	return done;
 }
 
-bool store_sync_busy(struct store_sync *s)
+bool syncer_busy(struct syncer *s)
 {
+	bool busy;
+
 	pthread_mutex_lock(&s->lock);
-	bool busy = s->asked != s->done && !s->error;
+	busy = is_busy(s);
 	pthread_mutex_unlock(&s->lock);
 	return busy;
 }
 
-void store_sync_wait(struct store_sync *s)
+void syncer_wait(struct syncer *s)
 {
 	pthread_mutex_lock(&s->lock);
-	while (s->asked != s->done && !s->error)
+	while (is_busy(s))
 		pthread_cond_wait(&s->done_more, &s->lock);
 	pthread_mutex_unlock(&s->lock);
 }
