@@ -20,8 +20,10 @@
 
 #define TOLD_MAX 10
 
+/* A page of which nothing came. */
 struct failed {
 	uint32_t page;
+	bool gone; /* its body was there once */
 	char *why;
 };
 
@@ -173,7 +175,7 @@ static int take_failed(struct writing *w, struct items_page *p, struct err *e)
 	if (!grown)
 		BUG("out of memory");
 	w->failed = grown;
-	w->failed[w->failed_count++] = (struct failed){.page = p->page, .why = p->why};
+	w->failed[w->failed_count++] = (struct failed){.page = p->page, .gone = p->kind == ITEMS_GONE, .why = p->why};
 	p->why = NULL;
 	return 0;
 }
@@ -195,10 +197,8 @@ static int take_quiet(struct writing *w, struct items_page *p, struct err *e)
 static int read_pages(struct writing *w, struct items_reader *r, struct err *e)
 {
 	static int (*const take[])(struct writing * w, struct items_page * p, struct err * e) = {
-	    [ITEMS_PAGE] = take_page,
-	    [ITEMS_FAILED] = take_failed,
-	    [ITEMS_PENDING] = take_pending,
-	    [ITEMS_QUIET] = take_quiet,
+	    [ITEMS_PAGE] = take_page,       [ITEMS_FAILED] = take_failed, [ITEMS_GONE] = take_failed,
+	    [ITEMS_PENDING] = take_pending, [ITEMS_QUIET] = take_quiet,
 	};
 	struct items_page p;
 	bool end;
@@ -252,33 +252,43 @@ static void tell_missing(uint32_t page, const char *why)
 	text_clear(&t);
 }
 
-/* Of a run that has ended, what its receipt says; else what was met. */
-static size_t tell_pages(const struct writing *w)
+/* Of a run that has ended, its receipt says what is missing: a page that failed behind the end is not. */
+static size_t tell_gaps(const struct writing *w)
 {
-	const json_t *gaps = json_object_get(w->run, "gaps");
-	size_t count = has_ended(w->run) ? json_array_size(gaps) : w->failed_count;
+	const json_t *gaps = json_object_get(w->run, "gaps"), *gap;
+	size_t i;
 
-	for (size_t i = 0; i < count && i < TOLD_MAX; i++) {
-		uint32_t page =
-		    has_ended(w->run) ? (uint32_t)json_integer_value(json_array_get(gaps, i)) : w->failed[i].page;
+	json_array_foreach (gaps, i, gap) {
+		uint32_t page = (uint32_t)json_integer_value(gap);
 
-		tell_missing(page, why_of(w, page));
+		if (i < TOLD_MAX)
+			tell_missing(page, why_of(w, page));
 	}
-	if (count > TOLD_MAX)
-		fprintf(stderr, "fanoutctl: and %zu more pages are missing\n", count - TOLD_MAX);
+	return json_array_size(gaps);
+}
+
+/* What was met: bodies that are gone, and, while the run goes on, pages that failed. */
+static size_t tell_met(const struct writing *w, size_t told)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < w->failed_count; i++) {
+		if (!w->failed[i].gone && has_ended(w->run))
+			continue;
+		if (told + count++ < TOLD_MAX)
+			tell_missing(w->failed[i].page, w->failed[i].why);
+	}
 	return count;
 }
 
-/* A body that is gone (removed by retention) of a run that was complete. */
-static size_t tell_gone(const struct writing *w)
+static size_t tell_pages(const struct writing *w)
 {
-	size_t i = 0;
+	size_t count = tell_gaps(w);
 
-	if (receipt_status(w->run) != STATUS_FINE || !has_ended(w->run))
-		return 0;
-	for (; i < w->failed_count && i < TOLD_MAX; i++)
-		tell_missing(w->failed[i].page, w->failed[i].why);
-	return i;
+	count += tell_met(w, count);
+	if (count > TOLD_MAX)
+		fprintf(stderr, "fanoutctl: and %zu more pages are missing\n", count - TOLD_MAX);
+	return count;
 }
 
 static int tell_rest(const struct writing *w)
@@ -307,7 +317,7 @@ static int tell_end(const struct writing *w)
 	size_t missing;
 
 	fflush(stdout);
-	missing = tell_pages(w) + tell_gone(w);
+	missing = tell_pages(w);
 	if (!has_ended(w->run) || receipt_status(w->run) != STATUS_FINE)
 		return tell_rest(w);
 	return missing ? STATUS_FAILED : STATUS_FINE;

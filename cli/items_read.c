@@ -147,12 +147,13 @@ static int read_headers(struct items_reader *r, struct items_page *p, struct err
 }
 
 /* 1: it has none (any more), which `why` tells. */
-static int read_body(struct items_reader *r, struct items_page *p, struct err *e)
+static int read_body(struct items_reader *r, struct items_page *p, const char *token, struct err *e)
 {
 	const char *number;
 	char path[80];
 	size_t n;
 
+	p->token = copy(token, strlen(token));
 	if (r->what.headers && read_headers(r, p, e) < 0)
 		return -1;
 	snprintf(path, sizeof path, "/v1/jobs/%s/body", p->job);
@@ -213,13 +214,12 @@ static int take(struct items_reader *r, const json_t *row, struct err *e)
 	}
 	if (!is_state(row, "done"))
 		return r->what.follow ? WAIT : give(r, &p, ITEMS_PENDING) ? NEXT : STOP;
-	rc = read_body(r, &p, e);
+	rc = read_body(r, &p, pull_text(row, "token"), e);
 	if (rc < 0) {
 		items_page_clear(&p);
 		return -1;
 	}
-	p.token = copy(pull_text(row, "token"), strlen(pull_text(row, "token")));
-	return give(r, &p, rc ? ITEMS_FAILED : ITEMS_PAGE) ? NEXT : STOP;
+	return give(r, &p, rc ? ITEMS_GONE : ITEMS_PAGE) ? NEXT : STOP;
 }
 
 static int on_row(void *arg, const json_t *row, struct err *e)

@@ -15,6 +15,7 @@ struct items_reader;
 enum items_kind {
 	ITEMS_PAGE,    /* `body` is there */
 	ITEMS_FAILED,  /* it ended without one; `why` */
+	ITEMS_GONE,    /* it had one, which is not there any more; `why` */
 	ITEMS_PENDING, /* it has not ended (only without follow); there may be more of them, told once each */
 	ITEMS_QUIET,   /* nothing comes just now: whoever holds something back may give it out */
 	ITEMS_END,
@@ -27,7 +28,7 @@ struct items_page {
 	char job[24];
 	char *token;   /* what it was asked with */
 	jv body;       /* of ITEMS_PAGE; the receiver's */
-	char *why;     /* of ITEMS_FAILED */
+	char *why;     /* of ITEMS_FAILED and ITEMS_GONE */
 	char *inexact; /* a number of the body that jq's doubles do not hold; NULL */
 	char *headers; /* of the response, where they are wanted; NULL */
 };

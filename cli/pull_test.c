@@ -162,18 +162,19 @@ static int find_items(struct trial *t, struct pull_said *s, jv *first, struct er
 	return rc;
 }
 
-int trial_tell(struct trial *t, struct pull_said *s)
+int trial_tell(struct trial *t, const struct pull_said *said)
 {
+	struct pull_said s = *said;
 	jv first = jv_invalid();
 	struct text out = {0};
 	struct err e;
 
-	if (!s->error && t->body.len && find_items(t, s, &first, &e) < 0)
-		s->error = e.what;
-	pull_add_said(&out, t->p.recipe, &t->page, s, first);
+	if (!s.error && t->body.len && find_items(t, &s, &first, &e) < 0)
+		s.error = e.what;
+	pull_add_said(&out, t->p.recipe, &t->page, &s, first);
 	print(&out);
 	text_clear(&out);
-	return s->error ? STATUS_FAILED : STATUS_FINE;
+	return s.error ? STATUS_FAILED : STATUS_FINE;
 }
 
 /* ---- a stored answer ---- */
@@ -200,7 +201,7 @@ static int read_file(const char *path, struct text *out, struct err *e)
 /* The last one, where curl -D wrote several (redirects); lines ended by \n, status line first. */
 static void take_head(struct trial *t, const struct text *file)
 {
-	const char *from = file->data, *next;
+	const char *from = file->len ? file->data : "\n", *next;
 
 	while ((next = strstr(from + 1, "\nHTTP/")))
 		from = next + 1;

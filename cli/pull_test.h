@@ -25,7 +25,7 @@ struct trial {
 };
 
 /* Tells what was made of the answer. Returns the exit status: 1 where it is an error. */
-int trial_tell(struct trial *t, struct pull_said *s);
+int trial_tell(struct trial *t, const struct pull_said *said);
 /* Has the daemon fetch the page, tells, and removes what that left. Returns the exit status, or -1 with `e`. */
 int trial_live(struct trial *t, struct err *e);
 

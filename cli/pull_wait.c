@@ -100,7 +100,7 @@ void pull_progress_format(const struct progress *progress, unsigned width, struc
 		snprintf(part, sizeof part, "%lld failed", (long long)failed);
 		progress_add_part(&said, width, part);
 	}
-	if (strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
+	if (*p->p.state && strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
 		progress_add_part(&said, width, p->p.state);
 	add_speed(p, width, &said);
 	if (p->waits.len) {
