@@ -5,8 +5,8 @@ All fetch the same list of small URLs from one nginx on loopback, which shares t
 to its end: by then every job was submitted, stored, fetched, and its result stored, each durably. The others keep nothing.
 
 Then: how close many slow answers at a time come to the time of one; fanout and others against a strict limit (limits.py);
-how fast jobs can be submitted, what a million of them cost in memory, and how soon the daemon answers again after SIGKILL
-with that many stored. Prints tables; writes build/bench.json.
+pulls, of many pages and of large ones (pulls.py); how fast jobs can be submitted, what a million of them cost in memory,
+and how soon the daemon answers again after SIGKILL with that many stored. Prints tables; writes build/bench.json.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from harness.http import UnixConnection  # noqa: E402
 from harness.process import BUILD, ROOT, environment, memory_kib, wait_until  # noqa: E402
 from harness.servers import Apisim, Nginx  # noqa: E402
 from limits import limits, print_limits  # noqa: E402
+from pulls import print_pulls, pulls  # noqa: E402
 
 PARALLEL = 64
 SLOW_ROUNDS = 5
@@ -273,6 +274,7 @@ def print_bulk(r, client):
 
 def disk_daemon(directory):
     """A daemon whose state is on the disk of the build directory, not on what may be a tmpfs."""
+    directory.mkdir(mode=0o700)
     daemon = Daemon({"state_dir": directory, "workers": os.cpu_count()})
     daemon.state = directory
     return daemon.start()
@@ -283,6 +285,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--urls", type=int, default=40_000)
     parser.add_argument("--jobs", type=int, default=1_000_000)
+    parser.add_argument("--pages", type=int, default=500, help="large ones")
     options = parser.parse_args()
 
     BUILD.mkdir(exist_ok=True)
@@ -293,7 +296,6 @@ def main():
         say(f"{about['processors']} × {about['cpu']}, {about['memory_gib']} GiB, Linux {about['kernel']}, {about['system']}; {about['disk']}")
         say("; ".join(about["versions"].values()) + "\n")
         servers.append(nginx := Nginx(workers=1))
-        (directory / "state").mkdir(mode=0o700)
         servers.append(daemon := disk_daemon(directory / "state"))
         fetch = Fetch(directory, [f"{nginx.url}/{i}" for i in range(options.urls)], daemon)
         rows = summarize(fetch_in_turns(fetch, options.rounds), options.urls)
@@ -303,13 +305,15 @@ def main():
         print_slow(slowly := slow(daemon, apisim))
         print_limits(limited := limits(apisim, daemon, say), say)
 
-        (directory / "state-2").mkdir(mode=0o700)
-        servers.append(holder := disk_daemon(directory / "state-2"))
+        servers.append(puller := disk_daemon(directory / "state-pulls"))
+        print_pulls(pulled := pulls(puller, apisim, options.pages), say)
+
+        servers.append(holder := disk_daemon(directory / "state-bulk"))
         held = bulk(holder, apisim.url + "/delay/0.01?", options.jobs)
         client = bulk_by_client(holder, directory, apisim.url + "/delay/0.01?", options.jobs // 4)
         print_bulk(held, client)
         report = BUILD / "bench.json"
-        report_of = {"machine": about, "fetch": rows, "slow": slowly, "limits": limited, "bulk": held, "bulk_by_client": client}
+        report_of = {"machine": about, "fetch": rows, "slow": slowly, "limits": limited, "pulls": pulled, "bulk": held, "bulk_by_client": client}
         report.write_text(json.dumps(report_of, indent=1) + "\n")
         say(f"\nwritten to {report.relative_to(ROOT)}")
     finally:
