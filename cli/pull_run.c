@@ -82,7 +82,7 @@ static int check_recipe(struct ctl *ctl, const char *name)
 
 	if (pull_recipe_open(ctl, name, &p, &e) < 0)
 		status = ctl_report(&e);
-	else if (pull_recipe_check(&p, stderr))
+	else if (pull_recipe_check_quickly(&p, stderr))
 		status = STATUS_USAGE;
 	pull_recipe_clear(&p);
 	return status;
