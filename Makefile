@@ -331,6 +331,7 @@ install: all ## install below PREFIX (and DESTDIR); an existing fanout.conf is k
 	for example in $(EXAMPLES); do \
 		install -m 0644 $$example $(DESTDIR)$(SYSCONFDIR)/pulls.d/$$(basename $$example).example || exit 1; done
 	$(INSTALL_PATHS) etc/cron.d/fanout >$(DESTDIR)$(DOCDIR)/fanout.cron
+	install -m 0644 docs/OPERATIONS.md $(DESTDIR)$(DOCDIR)/
 	if [ ! -e $(DESTDIR)$(SYSCONFDIR)/fanout.conf ]; then \
 		$(INSTALL_PATHS) etc/fanout.conf >$(DESTDIR)$(SYSCONFDIR)/fanout.conf; fi
 
