@@ -327,7 +327,7 @@ static const char *settle_text(enum cause cause)
 	}
 }
 
-void engine_settle(struct engine_job *j, enum cause cause, bool sent)
+void engine_settle_as(struct engine_job *j, enum cause cause, bool sent, bool counts, const char *why)
 {
 	int64_t now = clock_boot_us();
 	struct message_outcome o = {
@@ -341,15 +341,19 @@ void engine_settle(struct engine_job *j, enum cause cause, bool sent)
 	    .remote_ip = "",
 	    .redirect_url = "",
 	    .headers = "",
-	    .error = settle_text(cause),
+	    .error = why,
 	    MESSAGE_LIMITS_UNTOLD,
 	};
-	struct verdict v = {.counts = false};
+	struct verdict v = {.counts = counts};
 
 	o.timings.total_us = o.timings.wait_us = o.ended_us - o.started_us;
-	/* A lost worker costs no attempt of the job's own: RETRY_DEATHS_MAX bounds it. */
-	v.counts = cause == CAUSE_STORAGE;
 	job_end(j, &o, &v, now + LIMIT_SAFETY_US);
+}
+
+/* A lost worker costs no attempt of the job's own: RETRY_DEATHS_MAX bounds it. */
+void engine_settle(struct engine_job *j, enum cause cause, bool sent)
+{
+	engine_settle_as(j, cause, sent, cause == CAUSE_STORAGE, settle_text(cause));
 }
 
 void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed)

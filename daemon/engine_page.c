@@ -196,11 +196,11 @@ static bool is_stop_status(const struct recipe *r, int status)
 /* A page behind the last, and a page that has not changed, are what was asked for. */
 void engine_page_judge(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
 {
-	const struct engine_run *run = j->lane->batch->run;
+	struct engine_run *run = j->lane->batch->run;
 
 	if (o->cause != CAUSE_RESPONSE || v->event == JOB_EV_CANCEL)
 		return;
-	if (!run->ready) {
+	if (!engine_run_ready(run)) {
 		v->event = JOB_EV_AGAIN;
 		v->counts = false;
 		v->due_us = clock_wall_us() + 1000000;
@@ -297,7 +297,8 @@ static void on_page_ended(struct store_op *op, const struct err *e)
 			free(why);
 			engine_page_free(j->page);
 			j->page = NULL;
-			engine_settle(j, CAUSE_STORAGE, true);
+			engine_settle_as(j, CAUSE_STORAGE, true, false,
+					 "304 Not Modified, and the page of the earlier run was removed meanwhile");
 			j->en->ending--;
 			return;
 		}
@@ -329,7 +330,7 @@ void engine_page_end(struct engine_job *j, const struct message_outcome *o, cons
 	end->add = NULL;
 	end->add_count = 0;
 	j->cancel_from = UINT32_MAX;
-	if (final && end->end.next != JOB_CANCELLED && j->lane->batch->run->ready) {
+	if (final && end->end.next != JOB_CANCELLED && engine_run_ready(j->lane->batch->run)) {
 		struct plan_seen seen = seen_of(j, o, v, reuse);
 
 		follow(j, o, &seen, &p);

@@ -362,6 +362,8 @@ void engine_on_outcome(void *arg, const struct message_outcome *o);
 void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
 /* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */
 void engine_settle(struct engine_job *j, enum cause cause, bool sent);
+/* The same in other words; `counts` as one of the job's tries. */
+void engine_settle_as(struct engine_job *j, enum cause cause, bool sent, bool counts, const char *why);
 /* The disk is full: what is to be committed for it waits for room. */
 void engine_job_unsettled(struct engine_job *j, bool undo);
 void engine_settle_unsettled(struct engine *en);

@@ -66,13 +66,14 @@ static void on_pages(struct store_op *op, const struct err *e)
 	log_error("pages not read", "run=%u why=\"%s\"", r->pages.run, e->what);
 }
 
-/* Reads call back at once: a run's plan is there before any of its jobs is. */
+/* Reads call back at once: a run's plan is there before any of its jobs is. Where a commit failed, pages that the plan
+ * has are not there; that is seen before anybody is told. */
 bool engine_run_ready(struct engine_run *run)
 {
 	struct plan_rules rules;
 	struct reading r;
 
-	if (run->ready)
+	if (run->ready && run->added == store_run_pages(run->batch->en->store, run->batch->id))
 		return true;
 	rules = run_rules(run->recipe, &run->ask);
 	plan_free(run->plan);
@@ -220,7 +221,7 @@ void engine_run_add_more(struct engine_run *run)
 	struct adding *a;
 	struct err e;
 
-	if (run->guarded || engine_batch_stopped_for_good(run->batch))
+	if (run->guarded || engine_batch_stopped_for_good(run->batch) || !engine_run_ready(run))
 		return;
 	plan_more(run->plan, &step);
 	if (step.add == 0 && !step.next)

@@ -128,6 +128,10 @@ struct store_pages_add {
 };
 void store_pages_add(struct store *st, struct store_pages_add *a);
 
+/* How many pages there are, by all that was done so far, also what is not committed yet; 0 where there is no such run.
+ */
+uint32_t store_run_pages(struct store *st, uint32_t run);
+
 /* One page as it stands. */
 struct store_page {
 	uint64_t job;

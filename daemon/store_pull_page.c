@@ -318,6 +318,13 @@ void store_page_end(struct store *st, struct store_page_end *p)
 
 /* ---- reading ---- */
 
+uint32_t store_run_pages(struct store *st, uint32_t run)
+{
+	const struct batch_entry *b = store_batch_find(st, run);
+
+	return b && b->run ? (uint32_t)(b->next_seq - 1) : 0;
+}
+
 /* From STMT_PAGE_LIST. */
 static void page_read(struct store *st, struct store_page *out, const struct stmt *q)
 {
