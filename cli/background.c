@@ -65,7 +65,7 @@ struct background *background_submit(struct ctl *ctl, uint32_t *batch, struct er
 	if (!b)
 		BUG("out of memory");
 	b->ctl = *ctl;
-	b->ctl.client = client_create(client_socket(ctl->client));
+	b->ctl.client = client_again(ctl->client);
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_cond_init(&b->news, NULL);
 	sigaction(SIGUSR1, &wake, NULL);

@@ -22,6 +22,7 @@ struct client {
 	const char *socket;
 	const struct call *call;
 	struct err *e;
+	bool private;    /* the daemon is the user's own */
 	bool broken_off; /* by on_data */
 	int requests;    /* on the wire, in this call */
 	long status;
@@ -70,6 +71,24 @@ struct client *client_create(const char *socket)
 		BUG("out of memory");
 	c->socket = socket;
 	return c;
+}
+
+struct client *client_again(const struct client *c)
+{
+	struct client *again = client_create(c->socket);
+
+	again->private = c->private;
+	return again;
+}
+
+void client_set_private(struct client *c)
+{
+	c->private = true;
+}
+
+bool client_is_private(const struct client *c)
+{
+	return c->private;
 }
 
 void client_free(struct client *c)

@@ -33,6 +33,11 @@ struct call {
 
 /* `socket` is kept by reference. Nothing is sent yet. */
 struct client *client_create(const char *socket);
+/* One more, for another thread. */
+struct client *client_again(const struct client *c);
+/* It speaks with the user's private daemon, which whoever needs it starts (cli/patience.h). */
+void client_set_private(struct client *c);
+bool client_is_private(const struct client *c);
 void client_free(struct client *c);
 const char *client_socket(const struct client *c);
 

@@ -89,6 +89,8 @@ int ctl_connect(struct ctl *ctl, struct err *e)
 	if (strlen(socket) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
 		return client_unreachable(socket, ENAMETOOLONG, e);
 	ctl->client = client_create(socket);
+	if (ctl->place == PLACE_PRIVATE || ctl->place == PLACE_ASLEEP)
+		client_set_private(ctl->client);
 	return 0;
 }
 

@@ -167,7 +167,7 @@ int verb_fetch(struct ctl *ctl)
 
 	if (check(ctl, &f.bodies, &e) < 0 || ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
-	f.bodies.client = client_create(client_socket(ctl->client));
+	f.bodies.client = client_again(ctl->client);
 	f.bodies.patient = true;
 	if (request_is_stream(&ctl->args)) {
 		status = submit_and_follow(&f, &e);

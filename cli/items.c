@@ -217,7 +217,7 @@ static int read_pages(struct writing *w, struct items_reader *r, struct err *e)
 static int write_items(struct writing *w, struct err *e)
 {
 	const struct args *a = &w->ctl->args;
-	struct items_reading reading = {.socket = client_socket(w->ctl->client),
+	struct items_reading reading = {.client = w->ctl->client,
 					.run = w->number,
 					.follow = a->follow && !has_ended(w->run),
 					.headers = items_view_wants_headers(w->recipe, a->unique)};

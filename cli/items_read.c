@@ -112,7 +112,7 @@ static int call(struct items_reader *r, const char *path, struct err *e)
 			patience_heard(&r->patience);
 			return 0;
 		}
-	} while (patience_again(&r->patience, e));
+	} while (patience_again(&r->patience, r->client, e));
 	return -1;
 }
 
@@ -239,7 +239,7 @@ static int list(struct items_reader *r, struct err *e)
 			patience_heard(&r->patience);
 			return 0;
 		}
-	} while (patience_again(&r->patience, e));
+	} while (patience_again(&r->patience, r->client, e));
 	return -1;
 }
 
@@ -268,7 +268,7 @@ static int wait_for_more(struct items_reader *r, struct err *e)
 		return 0;
 	do {
 		batch = client_get_json(r->client, e, "/v1/batches/%u/wait?timeout=%dms", r->what.run, WAIT_MS);
-	} while (!batch && patience_again(&r->patience, e));
+	} while (!batch && patience_again(&r->patience, r->client, e));
 	if (!batch)
 		return -1;
 	patience_heard(&r->patience);
@@ -307,6 +307,8 @@ static void *run(void *arg)
 
 	if (rc == 0 && ctl_interrupted())
 		rc = err_set(&e, ERR_NONE, NULL, "interrupted");
+	if (rc < 0 && r->what.follow)
+		patience_lost(&r->patience, r->client, "run", r->what.run, &e);
 	if (rc == 0)
 		hand_over(r, &end);
 	pthread_mutex_lock(&r->lock);
@@ -333,7 +335,7 @@ struct items_reader *items_reader_start(const struct items_reading *what)
 	if (!r)
 		BUG("out of memory");
 	r->what = *what;
-	r->client = client_create(what->socket);
+	r->client = client_again(what->client);
 	r->patience.heard = true; /* whoever starts this has spoken with it */
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->news, NULL);

@@ -35,7 +35,7 @@ struct items_page {
 void items_page_clear(struct items_page *p);
 
 struct items_reading {
-	const char *socket;
+	const struct client *client; /* the thread has one of its own like it */
 	uint32_t run;
 	bool follow;  /* until the run has ended */
 	bool headers; /* wanted, too: a request more for each page */

@@ -1,4 +1,5 @@
-/* How long a daemon is waited for that was there before: it is being restarted, and what it had is on its disk. */
+/* How long a daemon is waited for that was there before: it is being restarted, and what it had is on its disk. One
+ * that is the user's own nobody restarts: that is done here. */
 #ifndef FANOUT_CLI_PATIENCE_H
 #define FANOUT_CLI_PATIENCE_H
 
@@ -14,7 +15,10 @@ struct patience {
 };
 void patience_heard(struct patience *p);
 /* Whether to try again after `e`, a moment later: it sleeps for that. A daemon that was never there is not waited for.
- */
-bool patience_again(struct patience *p, const struct err *e);
+ * A private daemon that died is started again; where that fails, `e` says why. */
+struct client;
+bool patience_again(struct patience *p, const struct client *c, struct err *e);
+/* Patience has ended by `e`: its hint becomes that the "run" or "batch" is safe, and how to go on. */
+void patience_lost(const struct patience *p, const struct client *c, const char *what, uint32_t number, struct err *e);
 
 #endif

@@ -217,13 +217,19 @@ void progress_summary(const json_t *batch, struct text *out)
 
 int progress_exit_status(const json_t *batch)
 {
-	const char *state = json_string_value(json_object_get(batch, "state"));
+	static const struct {
+		const char *word;
+		int status;
+	} ends[] = {{"done", STATUS_FINE},
+		    {"failed", STATUS_FAILED},
+		    {"cancelled", STATUS_CANCELLED},
+		    {"complete", STATUS_FINE},
+		    {"incomplete", STATUS_FAILED}};
+	const char *verdict = json_string_value(json_object_get(batch, "verdict"));
+	const char *word = verdict ? verdict : json_string_value(json_object_get(batch, "state"));
 
-	if (!state)
-		return -1;
-	if (strcmp(state, "done") == 0)
-		return STATUS_FINE;
-	if (strcmp(state, "failed") == 0)
-		return STATUS_FAILED;
-	return strcmp(state, "cancelled") == 0 ? STATUS_CANCELLED : -1;
+	for (size_t i = 0; word && i < sizeof ends / sizeof ends[0]; i++)
+		if (strcmp(word, ends[i].word) == 0)
+			return ends[i].status;
+	return -1;
 }

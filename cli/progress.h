@@ -50,7 +50,8 @@ bool progress_moves(void);
 
 /* "98 done, 2 failed in 3.210 s", of an ended batch. */
 void progress_summary(const json_t *batch, struct text *out);
-/* The exit status that goes with a batch's final state; -1 while it has not ended. */
+/* The exit status that goes with a batch's final state, or the verdict of one that is a run; -1 while it has not ended.
+ */
 int progress_exit_status(const json_t *batch);
 
 #endif

@@ -162,7 +162,7 @@ static int wait_batch(struct ctl *ctl, struct pull_progress *p, uint32_t run, st
 	for (;;) {
 		batch = client_get_json(ctl->client, e, "/v1/batches/%u/wait?timeout=%lldms", run,
 					(long long)(tick + 999) / 1000);
-		if (!batch && patience_again(patience, e))
+		if (!batch && patience_again(patience, ctl->client, e))
 			continue;
 		progress_wipe(&p->p);
 		if (!batch)
@@ -187,11 +187,13 @@ int pull_wait(struct ctl *ctl, uint32_t run, const char *name, json_t **ended, i
 	*ended = NULL;
 	while (rc == 0 && !*ended) {
 		*ended = run_get(ctl, run, &e);
-		if (!*ended && !patience_again(&patience, &e))
+		if (!*ended && !patience_again(&patience, ctl->client, &e))
 			rc = -1;
 	}
 	text_clear(&p.waits);
-	if (rc < 0)
-		*status = ctl_interrupted() ? watch_interrupted(ctl, run) : ctl_report(&e);
-	return rc;
+	if (rc == 0)
+		return 0;
+	patience_lost(&patience, ctl->client, "run", run, &e);
+	*status = ctl_interrupted() ? watch_interrupted(ctl, run) : ctl_report(&e);
+	return -1;
 }

@@ -14,6 +14,8 @@
 #include "cli/lines.h"
 #include "cli/patience.h"
 #include "cli/progress.h"
+#include "cli/pull.h"
+#include "cli/receipt.h"
 #include "cli/sse.h"
 #include "cli/verbs.h"
 #include "lib/clock.h"
@@ -31,11 +33,29 @@ int watch_interrupted(const struct ctl *ctl, uint32_t batch)
 	return STATUS_INTERRUPTED;
 }
 
-int watch_ended(const struct ctl *ctl, const struct json_t *batch)
+static bool is_run(const struct json_t *batch)
+{
+	return json_is_true(json_object_get(batch, "run"));
+}
+
+/* Of a run, its receipt: pages that were asked for in vain behind the end say nothing of it. */
+static int run_ended(struct ctl *ctl, const struct json_t *batch)
+{
+	json_t *run = run_get(ctl, (uint32_t)pull_number(batch, "batch"), NULL);
+	int status = run ? receipt_tell(ctl, run) : -1;
+
+	json_decref(run);
+	return status;
+}
+
+int watch_ended(struct ctl *ctl, const struct json_t *batch)
 {
 	struct text line = {0};
-	int status = progress_exit_status(batch);
+	int status = is_run(batch) ? run_ended(ctl, batch) : -1;
 
+	if (status >= 0)
+		return status;
+	status = progress_exit_status(batch);
 	progress_summary(batch, &line);
 	ctl_note(ctl, "batch %lld: %s", (long long)json_integer_value(json_object_get(batch, "batch")), line.data);
 	text_clear(&line);
@@ -129,11 +149,13 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		left = left < 0 ? 0 : left;
 		j = client_get_json(ctl->client, &e, "/v1/batches/%u/wait?timeout=%lldms", batch,
 				    (long long)((left < tick ? left : tick) + 999) / 1000);
-		if (!j && patience_again(&patience, &e))
+		if (!j && patience_again(&patience, ctl->client, &e))
 			continue;
 		progress_wipe(&progress);
-		if (!j)
+		if (!j) {
+			patience_lost(&patience, ctl->client, "batch", batch, &e);
 			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
+		}
 		patience_heard(&patience);
 		if (progress_exit_status(j) >= 0)
 			break;
@@ -148,9 +170,9 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 	    rows_object(ctl->args.format, j, &layout_batch, &e) < 0)
 		ctl_report(&e);
 	status = watch_ended(ctl, j);
-	json_decref(j);
-	if (status == STATUS_FAILED)
+	if (status == STATUS_FAILED && !is_run(j))
 		tell_limited(ctl, batch);
+	json_decref(j);
 	return status;
 }
 
@@ -208,8 +230,10 @@ int watch_events(struct client *c, uint32_t batch, const struct watcher *w, stru
 			patience_heard(&f.patience);
 		if (rc == 0) /* the stream ended before the batch did: the daemon is going down */
 			err_set(e, ERR_UNREACHABLE, NULL, "the daemon ended the stream of events too early");
-		if (!patience_again(&f.patience, e))
+		if (!patience_again(&f.patience, c, e)) {
+			patience_lost(&f.patience, c, "batch", batch, e);
 			break;
+		}
 		sse_restart(&f.sse);
 		if (f.sse.id.len) {
 			last.len = 0;

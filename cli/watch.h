@@ -26,7 +26,7 @@ int watch_follow(struct ctl *ctl, uint32_t batch);
 
 /* What an interrupted wait says. Returns STATUS_INTERRUPTED. */
 int watch_interrupted(const struct ctl *ctl, uint32_t batch);
-/* The closing line: "batch 7: 98 done, 2 failed in 3.21 s". Returns the exit status. */
-int watch_ended(const struct ctl *ctl, const struct json_t *batch);
+/* The closing line: "batch 7: 98 done, 2 failed in 3.21 s"; of a run, its receipt. Returns the exit status. */
+int watch_ended(struct ctl *ctl, const struct json_t *batch);
 
 #endif

@@ -1,0 +1,89 @@
+"""Waiting for runs: a private daemon that dies meanwhile, and what wait and follow make of a verdict."""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness.daemon import run
+from harness.process import BUILD, alive, environment, spawn, wait_until
+from test_ctl_local import daemons, home  # noqa: F401
+
+
+@pytest.fixture
+def private(home):  # noqa: F811
+    """private(*args) → a client that was started in the user's environment, and has a private daemon."""
+
+    def call(*args):
+        return spawn([BUILD / "fanoutctl", *args], env=environment(**home), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    return call
+
+
+def put_recipe(home, name, url, more=""):  # noqa: F811
+    where = os.path.join(home["HOME"], ".config/fanout/pulls.d")
+    os.makedirs(where, mode=0o700, exist_ok=True)
+    with open(os.path.join(where, f"{name}.conf"), "w") as f:
+        f.write(f'url = "{url}";\npage = {{ type = "cursor"; param = "cursor"; next = ".next_cursor"; }};\nitems = ".result[]";\n{more}')
+
+
+def kill_daemon(home):  # noqa: F811
+    (pid,) = daemons(home)
+    os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        wait_until(lambda: not alive(pid), 20, "the private daemon is gone")
+
+
+@pytest.mark.parametrize("verb", ["run", "wait", "follow", "items"])
+def test_a_private_daemon_that_is_killed_is_started_again_by_who_waits(home, private, apisim, verb, scratch):  # noqa: F811
+    api = apisim.pages("cursor", "a", items=30, size=1, latency=0.1)
+    put_recipe(home, "r", api)
+    first = private("--local", "pull", "run", "r", *(["--wait"] if verb == "run" else []))
+    number = first.stdout.readline().decode().strip()
+    waits = {
+        "run": lambda: first,
+        "wait": lambda: private("wait", number),
+        "follow": lambda: private("follow", number),
+        "items": lambda: private("items", number, "--follow", "-o", scratch / "out.ndjson"),
+    }
+    child = waits[verb]()
+    wait_until(lambda: len(apisim.page_log("a")) > 5, 30, "some pages are asked for")
+    kill_daemon(home)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, (out, err)
+    assert len(daemons(home)) == 1
+    if verb == "items":
+        assert len((scratch / "out.ndjson").read_text().splitlines()) == 30
+    if verb == "run":
+        assert b"pull r: complete: 30 pages, 30 items" in err
+
+
+def test_where_it_cannot_be_started_again_the_run_is_said_to_be_safe(home, private, apisim):  # noqa: F811
+    api = apisim.pages("cursor", "a", items=30, size=1, latency=0.1)
+    put_recipe(home, "r", api)
+    child = private("--local", "pull", "run", "r", "--wait")
+    number = child.stdout.readline().decode().strip()
+    conf = os.path.join(home["HOME"], ".config/fanout/fanout.conf")
+    with open(conf, "w") as f:
+        f.write("this is no setting\n")
+    kill_daemon(home)
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 3, (out, err)
+    assert f"run {number} is on its disk: fanoutctl wait {number} goes on".encode() in err
+    os.remove(conf)
+    assert run([BUILD / "fanoutctl", "wait", number], env=environment(**home)).code == 0
+
+
+def test_a_private_daemon_that_was_stopped_on_purpose_stays_so(home, private, apisim):  # noqa: F811
+    """Until somebody else starts it: then the wait goes on."""
+    api = apisim.pages("cursor", "a", items=30, size=1, latency=0.1)
+    put_recipe(home, "r", api)
+    child = private("--local", "pull", "run", "r", "--wait")
+    child.stdout.readline()
+    run([BUILD / "fanoutctl", "stop"], env=environment(**home))
+    assert daemons(home) == []
+    run([BUILD / "fanoutctl", "status"], env=environment(**home))
+    out, err = child.communicate(timeout=120)
+    assert child.returncode == 0, (out, err)
