@@ -11,7 +11,8 @@
  *   api_explain.c  why something waits
  *   api_audit.c    the record of one host
  *   api_show.c     batches and results as they are shown, forecasts
- *   api_pulls.c    recipes, starting runs, the state between them
+ *   api_pulls.c    recipes
+ *   api_pull_run.c starting runs, the state between them
  *   api_runs.c     runs and their pages
  *   api_daemon.c   health, stats, metrics */
 #ifndef FANOUT_DAEMON_API_H
@@ -103,6 +104,8 @@ int api_query_number(struct http_request *r, const char *name, int64_t min, int6
 		     struct err *e);
 void *api_alloc(size_t n);
 struct store_run;
+struct store_pull_state;
+json_t *api_render_pull_state(const struct store_pull_state *row);
 json_t *api_render_run(const struct api *a, const struct store_run *row);
 
 /* ---- handlers ---- */

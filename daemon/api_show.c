@@ -145,6 +145,8 @@ int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struc
 	bool rated = false, one_host = true;
 	unsigned n;
 
+	if (b->run && past == 0)
+		return 0;
 	if (b->ended_us || b->paused || (b->held && !b->closed) || !(b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED]))
 		return past;
 	n = engine_explain_batch(api_engine(a), b, waits, WAITS_LOOKED_AT);

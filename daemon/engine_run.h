@@ -27,6 +27,12 @@ struct engine_run_ask {
  * May call back before it returns. */
 void engine_run_submit(struct engine *en, struct engine_run_ask *ask);
 
+/* What state is kept under for these vars (NULL: none) of a pull; malloc'd. NULL with ERR_NOT_FOUND (no such recipe) or
+ * ERR_INPUT: it does not parse, has no such var, or could not begin at `since` (a JSON text or number; NULL: not
+ * asked). */
+char *engine_pull_scope(const struct engine *en, const char *pull, const struct json_t *vars,
+			const struct json_t *since, struct err *e);
+
 /* Where recipes and secrets are. */
 const char *engine_pulls_dir(const struct engine *en);
 const char *engine_secrets_dir(const struct engine *en);

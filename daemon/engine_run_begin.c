@@ -311,6 +311,42 @@ static char *scope_of(const json_t *vars)
 	return text;
 }
 
+/* A value that no run could begin at is refused when it is set, not when it is needed. */
+static int since_fits(const struct recipe *r, const json_t *since, struct err *e)
+{
+	char *text, *from;
+	struct run_ask none = {0};
+
+	if (!since)
+		return 0;
+	if (!r->since.used)
+		return err_set(e, ERR_INPUT, "fanout-pulls(5) has the group `since`",
+			       "the pull %s asks for nothing by since", r->name);
+	text = json_dumps(since, JSON_ENCODE_ANY | JSON_COMPACT);
+	from = run_since(r, &none, text, e);
+	free(text);
+	free(from);
+	return from ? 0 : -1;
+}
+
+char *engine_pull_scope(const struct engine *en, const char *pull, const json_t *vars, const json_t *since,
+			struct err *e)
+{
+	struct recipe *r = recipe_load(engine_pulls_dir(en), pull, NULL, e);
+	const char **values = r ? run_vars(r, vars, e) : NULL;
+	char *scope = NULL;
+
+	if (values && since_fits(r, since, e) == 0) {
+		json_t *changed = run_vars_object(r, vars);
+
+		scope = scope_of(changed);
+		json_decref(changed);
+	}
+	free(values);
+	recipe_free(r);
+	return scope;
+}
+
 void engine_run_submit(struct engine *en, struct engine_run_ask *asked)
 {
 	struct beginning *b = beginning_create(en);
@@ -324,7 +360,7 @@ void engine_run_submit(struct engine *en, struct engine_run_ask *asked)
 		return;
 	}
 	b->ask = (struct run_ask){
-	    .vars = run_vars_changed(b->recipe, asked->vars),
+	    .vars = run_vars_object(b->recipe, asked->vars),
 	    .since = asked->since ? strdup(asked->since) : NULL,
 	    .fresh = asked->fresh,
 	    .test = asked->test,

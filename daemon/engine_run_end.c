@@ -392,6 +392,8 @@ static void write_end(struct engine_conclusion *c)
 	/* Pages wait side by side: the run as a whole has waited no longer than it took. */
 	if (c->receipt.limited_us > c->receipt.ended_us - c->receipt.started_us)
 		c->receipt.limited_us = c->receipt.ended_us - c->receipt.started_us;
+	c->receipt.since_wanted = c->recipe && c->recipe->since.used;
+	c->receipt.since_seen = c->since != NULL;
 	c->receipt.since_from = c->ask.sent_since;
 	c->receipt.since_to = moves ? (since ? since : c->state_since) : NULL;
 	c->receipt.error = error_of(c, &p, verdict);

@@ -34,18 +34,25 @@ static json_t *since(const struct receipt *r)
 	return json_pack("{s:o,s:o}", "from", text(r->since_from), "to", to ? to : json_null());
 }
 
-/* A pull that brings less than half of what it brought before is worth a look, unless it asks for news only. */
+/* What is no error, and yet is hardly what was meant. A run that asked for news only may bring little. */
 static json_t *warning(const struct receipt *r)
 {
 	const struct plan_conclusion *c = r->conclusion;
-	char line[160];
+	char line[200] = "";
 
-	if (r->verdict != RUN_COMPLETE || r->since_from || r->items_before < 0 || c->items < 0 ||
-	    c->items * 2 >= r->items_before)
+	if (r->verdict != RUN_COMPLETE || c->items < 0)
 		return json_null();
-	snprintf(line, sizeof line, "%lld items, where the last complete run had %lld", (long long)c->items,
-		 (long long)r->items_before);
-	return json_string(line);
+	if (!r->since_from && r->items_before >= 0 && c->items * 2 < r->items_before)
+		snprintf(line, sizeof line, "%lld items, where the last complete run had %lld", (long long)c->items,
+			 (long long)r->items_before);
+	else if (r->unique >= 0 && c->items > 1 && r->unique * 2 <= c->items)
+		snprintf(line, sizeof line, "%lld items have only %lld keys: does `key` name what sets them apart?",
+			 (long long)c->items, (long long)r->unique);
+	else if (r->since_wanted && !r->since_seen && c->items > 0)
+		snprintf(line, sizeof line,
+			 "since.from found nothing in %lld item%s: the next run will fetch them again",
+			 (long long)c->items, c->items == 1 ? "" : "s");
+	return line[0] ? json_string(line) : json_null();
 }
 
 char *receipt_write(const struct receipt *r)

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 
 #include "daemon/render_private.h"
+#include "daemon/store_pull.h"
 
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -56,6 +57,22 @@ json_t *render_text(const char *s)
 
 /* ---- batches ---- */
 
+/* Of a run the verdict counts: pages behind its end may have been cancelled or have failed, and all may have ended well
+ * and one be missing. */
+static const char *run_batch_state(const struct store_batch *b)
+{
+	static const char *const by_verdict[RUN_VERDICTS] = {
+	    [RUN_OPEN] = "running",  [RUN_COMPLETE] = "done",       [RUN_INCOMPLETE] = "failed",
+	    [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled",
+	};
+
+	if (b->paused && !b->ended_us)
+		return "paused";
+	if (b->run_state == RUN_WAITING && !b->ended_us)
+		return run_state_name(RUN_WAITING);
+	return by_verdict[b->run_verdict];
+}
+
 const char *render_batch_state(const struct store_batch *b)
 {
 	static const char *const sweeping[] = {
@@ -67,6 +84,8 @@ const char *render_batch_state(const struct store_batch *b)
 
 	if (b->sweep != STORE_SWEEP_NONE)
 		return sweeping[b->sweep];
+	if (b->run)
+		return run_batch_state(b);
 	if (b->ended_us)
 		return b->counts[JOB_FAILED] ? "failed" : b->counts[JOB_CANCELLED] ? "cancelled" : "done";
 	if (b->paused)
@@ -82,6 +101,9 @@ int64_t render_eta_us(const struct store_batch *b, int64_t now_us)
 	int64_t ended = b->counts[JOB_DONE] + b->counts[JOB_FAILED];
 	int64_t elapsed = now_us - b->submitted_us;
 
+	/* Of a run that is followed page by page nobody knows how many are to come. */
+	if (b->run && left <= 1)
+		return 0;
 	if (b->ended_us || b->paused || (b->held && !b->closed) || ended == 0 || left == 0 || elapsed <= 0)
 		return 0;
 	return now_us + (int64_t)((double)elapsed / (double)ended * (double)left);
@@ -107,6 +129,9 @@ json_t *render_batch(const struct store_batch *b, int64_t eta_us)
 	render_set(o, "uid", json_integer(b->uid));
 	render_set(o, "priority", json_integer(b->priority));
 	render_set(o, "concurrency", number_or_null(b->concurrency));
+	render_set(o, "run", json_boolean(b->run));
+	render_set(o, "verdict",
+		   b->run ? render_text(run_verdict_name((enum run_verdict)b->run_verdict)) : json_null());
 	render_set(o, "paused", json_boolean(b->paused));
 	render_set(o, "closed", json_boolean(b->closed));
 	render_set(o, "counts", counts(b->counts));

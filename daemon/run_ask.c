@@ -104,22 +104,27 @@ const char **run_vars(const struct recipe *r, const json_t *asked, struct err *e
 	for (size_t i = 0; i < r->var_count; i++) {
 		const char *own = json_string_value(json_object_get(asked, r->vars[i].name));
 		values[i] = own ? own : r->vars[i].value;
+		if (*values[i])
+			continue;
+		err_set(e, ERR_INPUT, "give it: --var NAME=VALUE", "the pull %s needs a value for its var \"%s\"",
+			r->name, r->vars[i].name);
+		free(values);
+		return NULL;
 	}
 	return values;
 }
 
-json_t *run_vars_changed(const struct recipe *r, const json_t *asked)
+json_t *run_vars_object(const struct recipe *r, const json_t *asked)
 {
-	json_t *changed = json_object();
-	const char *name;
-	const json_t *value;
+	json_t *all = json_object();
 
-	json_object_foreach ((json_t *)(uintptr_t)asked, name, value) {
-		const struct recipe_pair *var = var_find(r, name);
-		if (var && strcmp(var->value, json_string_value(value)) != 0)
-			json_object_set(changed, name, (json_t *)(uintptr_t)value);
+	for (size_t i = 0; i < r->var_count; i++) {
+		const json_t *own = json_object_get(asked, r->vars[i].name);
+		const char *value = json_is_string(own) ? json_string_value(own) : r->vars[i].value;
+
+		json_object_set_new(all, r->vars[i].name, json_string(value));
 	}
-	return changed;
+	return all;
 }
 
 /* ---- since ---- */

@@ -27,8 +27,9 @@ void run_ask_clear(struct run_ask *a);
 /* The recipe's vars with those asked for: malloc'd array of borrowed strings, in the recipe's order. NULL with
  * ERR_INPUT. */
 const char **run_vars(const struct recipe *r, const json_t *asked, struct err *e);
-/* Those of `asked` that differ from the recipe's, sorted; compact JSON of it is the run's scope. */
-json_t *run_vars_changed(const struct recipe *r, const json_t *asked);
+/* All of them with their values; sorted, compact JSON of it is the run's scope: a recipe whose own values change begins
+ * anew. */
+json_t *run_vars_object(const struct recipe *r, const json_t *asked);
 /* What to send, given what the state has (JSON text; NULL or "": nothing). NULL with e->code 0: nothing is sent. */
 char *run_since(const struct recipe *r, const struct run_ask *a, const char *state, struct err *e);
 struct plan_rules run_rules(const struct recipe *r, const struct run_ask *a);
@@ -105,9 +106,10 @@ struct receipt {
 	const struct plan_conclusion *conclusion;
 	enum run_verdict verdict;
 	int64_t unique, not_modified, requests, retries, limited_us, bytes, started_us, ended_us;
-	int64_t items_before;   /* of the last complete run; -1 */
-	const char *since_from; /* as sent; NULL */
-	const char *since_to;   /* JSON text; NULL */
+	int64_t items_before;          /* of the last complete run; -1 */
+	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */
+	const char *since_from;        /* as sent; NULL */
+	const char *since_to;          /* JSON text; NULL */
 	const char *error;
 };
 char *receipt_write(const struct receipt *r);

@@ -51,6 +51,7 @@ struct store_batch {
 	bool closed;          /* no more jobs will come */
 	bool paused;
 	bool run;                       /* its jobs are pages (daemon/store_pull.h) */
+	int run_state, run_verdict;     /* then: of enum run_state, enum run_verdict */
 	enum store_sweep sweep;         /* still under way */
 	int64_t submitted_us, ended_us; /* ended_us 0: not yet */
 	int64_t counts[JOB_STATES];

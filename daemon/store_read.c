@@ -40,7 +40,9 @@ static void batch_read(struct store *st, struct store_batch *out, const struct s
 	    .ended_us = col_int(q, 12),
 	};
 	store_counts_read(st, out->counts, out->id, q, 13);
-	out->run = col_int(q, 18);
+	out->run = !col_null(q, 18);
+	out->run_state = (int)col_int(q, 18) / 8;
+	out->run_verdict = (int)col_int(q, 18) % 8;
 }
 
 static void no_batch(struct store_op *op, uint32_t batch)
