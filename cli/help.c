@@ -26,6 +26,25 @@ void help_list(FILE *out)
 	    "5 not permitted, 6 wait timed out, 7 cancelled, 75 try again, 130 interrupted.\n");
 }
 
+/* Those that begin with it. */
+static void list_seconds(const struct verb *v)
+{
+	size_t n = strlen(v->name);
+	bool any = false;
+
+	for (const struct verb *w = verbs; w->name; w++) {
+		char head[60];
+
+		if (strncmp(w->name, v->name, n) != 0 || w->name[n] != ' ')
+			continue;
+		snprintf(head, sizeof head, "%s %s", w->name, w->operands);
+		printf("%s  %-32s %s\n", any ? "" : "\nVerbs:\n", head, w->line);
+		any = true;
+	}
+	if (any)
+		printf("fanoutctl help %s VERB tells more.\n", v->name);
+}
+
 static void explain(const struct verb *v)
 {
 	const struct opt *common[] = {options_common, NULL};
@@ -34,6 +53,7 @@ static void explain(const struct verb *v)
 	       v->operands[0] ? " " : "", v->operands, v->line);
 	if (v->more)
 		printf("\n%s\n", v->more);
+	list_seconds(v);
 	if (v->options[0]) {
 		printf("\nOptions:\n");
 		options_print(v->options, stdout);

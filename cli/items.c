@@ -10,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/items_form.h"
 #include "cli/items_name.h"
+#include "cli/items_place.h"
 #include "cli/items_read.h"
 #include "cli/items_sink.h"
 #include "cli/items_view.h"
@@ -45,31 +46,6 @@ struct writing {
 
 /* ---- before ---- */
 
-static enum format format_of(const struct ctl *ctl)
-{
-	return ctl->args.format_name ? ctl->args.format : FORMAT_NDJSON;
-}
-
-static bool to_file(const struct ctl *ctl)
-{
-	return ctl->args.output && strcmp(ctl->args.output, "-") != 0;
-}
-
-int items_check_output(const struct ctl *ctl, struct err *e)
-{
-	const struct args *a = &ctl->args;
-
-	if (format_of(ctl) == FORMAT_TABLE)
-		return err_set(e, ERR_USAGE, NULL, " %s: items are ndjson, csv or json, and no table", ctl->verb->name);
-	if (!to_file(ctl))
-		return a->create_dirs
-			   ? err_set(e, ERR_USAGE, NULL, " %s: --create-dirs is for -o FILE", ctl->verb->name)
-			   : 0;
-	if (items_name_check(a->output, e) < 0)
-		return -1;
-	return output_check_place(a->output, a->create_dirs, e);
-}
-
 static bool has_ended(const json_t *run)
 {
 	return *pull_text(run, "verdict");
@@ -78,16 +54,19 @@ static bool has_ended(const json_t *run)
 /* A file is whole or not there: what cannot become whole is not begun. */
 static int check_whole(const struct writing *w, struct err *e)
 {
-	char hint[80];
+	struct text hint = {0};
+	bool ended = has_ended(w->run);
 
-	if (!to_file(w->ctl) || (has_ended(w->run) ? receipt_status(w->run) == STATUS_FINE : w->ctl->args.follow))
+	if (!items_to_file(w->ctl) || (ended ? receipt_status(w->run) == STATUS_FINE : w->ctl->args.follow))
 		return 0;
-	if (!has_ended(w->run))
+	if (!ended)
 		return err_set(e, ERR_CONFLICT, "--follow waits until it has",
 			       "run %" PRIu32 " has not ended: %s was not written", w->number, w->ctl->args.output);
-	snprintf(hint, sizeof hint, "fanoutctl retry %" PRIu32 " fetches what is missing", w->number);
-	return err_set(e, ERR_CONFLICT, hint, "run %" PRIu32 " is %s (%.200s): %.100s was not written", w->number,
-		       pull_text(w->run, "verdict"), pull_text(w->run, "error"), w->ctl->args.output);
+	items_add_later(w->ctl, w->number, true, &hint);
+	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s (%.200s): %.100s was not written", w->number,
+		pull_text(w->run, "verdict"), pull_text(w->run, "error"), w->ctl->args.output);
+	text_clear(&hint);
+	return -1;
 }
 
 /* As it was when the run was started. */
@@ -112,7 +91,7 @@ static int open_output(struct writing *w, struct err *e)
 {
 	const struct args *a = &w->ctl->args;
 
-	if (to_file(w->ctl)) {
+	if (items_to_file(w->ctl)) {
 		items_name_expand(a->output, pull_text(w->run, "pull"), w->number,
 				  when_parse_us(pull_text(w->run, "created_at")), &w->path);
 		if (a->create_dirs && output_make_directories(w->path.data, e) < 0)
@@ -225,7 +204,7 @@ static int write_items(struct writing *w, struct err *e)
 	struct err ignored;
 	int rc;
 
-	if (items_form_open(&w->form, format_of(w->ctl), a->fields, &w->sink, e) < 0)
+	if (items_form_open(&w->form, items_format(w->ctl), a->fields, a->raw, &w->sink, e) < 0)
 		return -1;
 	r = items_reader_start(&reading);
 	rc = read_pages(w, r, e);
@@ -291,10 +270,11 @@ static size_t tell_pages(const struct writing *w)
 	return count;
 }
 
-static int tell_rest(const struct writing *w)
+/* `told`: why pages are missing. */
+static int tell_rest(const struct writing *w, bool told)
 {
 	const char *error = pull_text(w->run, "error");
-	struct text t = {0};
+	struct text t = {0}, short_error = {0};
 
 	if (!has_ended(w->run)) {
 		fprintf(stderr, "fanoutctl: run %" PRIu32 " has not ended", w->number);
@@ -304,7 +284,9 @@ static int tell_rest(const struct writing *w)
 			fprintf(stderr, ", nor are %" PRIu32 " others", w->pending - 1);
 		fprintf(stderr, "\n  --follow waits until it has\n");
 	} else {
-		text_add_shown(&t, error, 0);
+		text_add(&short_error, error, told ? receipt_error_len(error) : strlen(error));
+		text_add_shown(&t, short_error.data, 0);
+		text_clear(&short_error);
 		fprintf(stderr, "fanoutctl: run %" PRIu32 " is %s%s%s\n", w->number, pull_text(w->run, "verdict"),
 			*error ? ": " : "", *error ? t.data : "");
 	}
@@ -319,7 +301,7 @@ static int tell_end(const struct writing *w)
 	fflush(stdout);
 	missing = tell_pages(w);
 	if (!has_ended(w->run) || receipt_status(w->run) != STATUS_FINE)
-		return tell_rest(w);
+		return tell_rest(w, missing > 0);
 	return missing ? STATUS_FAILED : STATUS_FINE;
 }
 
@@ -344,14 +326,14 @@ static int finish(struct writing *w)
 	int status = tell_end(w);
 	struct err e;
 
-	if (status != STATUS_FINE && to_file(w->ctl)) {
+	if (status != STATUS_FINE && items_to_file(w->ctl)) {
 		items_sink_discard(&w->sink);
-		fprintf(stderr, "  %s was not written\n", w->path.data);
+		items_tell_unwritten(w->ctl, w->number, has_ended(w->run));
 		return status;
 	}
 	if (items_sink_commit(&w->sink, &e) < 0)
 		return ctl_report(&e);
-	if (to_file(w->ctl))
+	if (items_to_file(w->ctl))
 		ctl_note(w->ctl, "%" PRIu64 " item%s written to %s", w->form.count, w->form.count == 1 ? "" : "s",
 			 w->path.data);
 	return status;
@@ -372,20 +354,27 @@ int items_write(struct ctl *ctl, const json_t *run)
 {
 	struct writing w = {.ctl = ctl, .run = json_incref((json_t *)(uintptr_t)run)};
 	struct err e;
+	bool begun = false;
 	int status = -1;
 
 	w.number = (uint32_t)pull_number(run, "run");
 	if (check_whole(&w, &e) == 0 && open_view(&w, &e) == 0 && open_output(&w, &e) == 0) {
+		begun = true;
 		if (write_items(&w, &e) == 0 && refresh(&w, &e) == 0) {
 			status = finish(&w);
-		} else if (to_file(ctl)) {
+		} else if (items_to_file(ctl)) {
 			items_sink_discard(&w.sink);
 		} else {
 			items_sink_commit(&w.sink, NULL); /* what came so far is shown */
 		}
 	}
 	clear(&w);
-	return status < 0 ? ctl_report(&e) : status;
+	if (status >= 0)
+		return status;
+	status = ctl_report(&e);
+	if (begun)
+		items_tell_unwritten(ctl, w.number, false);
+	return status;
 }
 
 int verb_items(struct ctl *ctl)

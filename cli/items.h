@@ -6,8 +6,6 @@
 
 #include "cli/ctl.h"
 
-/* Whether -f and -o make sense, before anything is asked for. ERR_USAGE, ERR_SYSTEM. */
-int items_check_output(const struct ctl *ctl, struct err *e);
 /* Writes the items of `run` (docs/API.md, R, with its recipe) as the options say. Returns the exit status; what is
  * wrong was told. */
 int items_write(struct ctl *ctl, const json_t *run);

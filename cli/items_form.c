@@ -17,7 +17,12 @@ static jv chosen(const struct items_form *f, jv item)
 
 static int put_ndjson(struct items_form *f, jv item, struct err *e)
 {
-	items_json_add(&f->sink->held, chosen(f, item));
+	if (f->raw && jv_get_kind(item) == JV_KIND_STRING) {
+		text_add(&f->sink->held, jv_string_value(item), (size_t)jv_string_length_bytes(jv_copy(item)));
+		jv_free(item);
+	} else {
+		items_json_add(&f->sink->held, chosen(f, item));
+	}
 	text_add_char(&f->sink->held, '\n');
 	return items_sink_added(f->sink, e);
 }
@@ -86,10 +91,10 @@ static const struct {
     [FORMAT_CSV] = {put_csv, decide},
 };
 
-int items_form_open(struct items_form *f, enum format format, const char *fields, struct items_sink *sink,
+int items_form_open(struct items_form *f, enum format format, const char *fields, bool raw, struct items_sink *sink,
 		    struct err *e)
 {
-	*f = (struct items_form){.format = format, .sink = sink, .first = jv_array()};
+	*f = (struct items_form){.format = format, .raw = raw, .sink = sink, .first = jv_array()};
 	f->deciding = format == FORMAT_CSV && !fields;
 	if (fields && !(f->columns = items_columns_parse(fields, e)))
 		return -1;

@@ -14,6 +14,7 @@ struct items_columns;
 
 struct items_form {
 	enum format format; /* ndjson, json or csv */
+	bool raw;
 	struct items_sink *sink;
 	struct items_columns *columns; /* of csv, and of --fields; NULL: whole items */
 	uint64_t count;
@@ -24,8 +25,8 @@ struct items_form {
 	bool deciding;
 };
 
-/* `fields` ("id,owner.name") may be NULL. */
-int items_form_open(struct items_form *f, enum format format, const char *fields, struct items_sink *sink,
+/* `fields` ("id,owner.name") may be NULL; `raw`: in ndjson, strings are lines without quotes. */
+int items_form_open(struct items_form *f, enum format format, const char *fields, bool raw, struct items_sink *sink,
 		    struct err *e);
 /* Consumes the item. */
 int items_form_put(struct items_form *f, jv item, struct err *e);

@@ -7,6 +7,7 @@
 
 #include "cli/client.h"
 #include "cli/last.h"
+#include "cli/text.h"
 #include "cli/verbs.h"
 #include "lib/closest.h"
 
@@ -34,15 +35,18 @@ static int unknown_verb(const char *word)
 static int too_much(const struct ctl *ctl, struct err *e)
 {
 	const struct verb *v = ctl->verb;
-	size_t n = strlen(v->name);
 	struct closest near = {.word = ctl->args.operands[0]};
+	struct text seconds = {0};
+	char hint[160] = "";
 
-	for (const struct verb *w = verbs; w->name; w++)
-		if (strncmp(w->name, v->name, n) == 0 && w->name[n] == ' ')
-			closest_offer(&near, w->name + n + 1);
-	if (near.name)
-		return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is unknown; did you mean %s %s?", v->name, near.word,
-			       v->name, near.name);
+	if (verb_seconds(v, &seconds, &near))
+		snprintf(hint, sizeof hint, "there are fanoutctl %s %s", v->name, seconds.data);
+	text_clear(&seconds);
+	/* Without operands of its own, nothing but a verb can have been meant. */
+	if (near.name || (*hint && v->most == 0))
+		return err_set(e, ERR_USAGE, hint, ": no verb %s %.60s%s%s%s%s%s", v->name, near.word,
+			       near.name ? "; did you mean " : "", near.name ? v->name : "", near.name ? " " : "",
+			       near.name ? near.name : "", near.name ? "?" : "");
 	return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is too much (usage: fanoutctl %s%s%s)", v->name,
 		       ctl->args.operands[v->most], v->name, v->operands[0] ? " " : "", v->operands);
 }

@@ -67,10 +67,15 @@ static int find_last(struct ctl *ctl, uint32_t *run, struct err *e)
 
 int pull_parse(struct ctl *ctl, const char *operand, struct pull_target *t, struct err *e)
 {
+	uint64_t job;
+
 	*t = (struct pull_target){.name = operand};
 	if (jobid_parse_batch(operand, &t->run) == 0)
 		return ctl_connect(ctl, e);
 	t->run = 0;
+	if (jobid_parse(operand, &job) == 0)
+		return err_set(e, ERR_USAGE, NULL, " %s: %s is a job; fanoutctl get %s has its body", ctl->verb->name,
+			       operand, operand);
 	if (pull_check_name(ctl, operand, e) < 0 || ctl_connect(ctl, e) < 0)
 		return -1;
 	return strcmp(operand, "last") == 0 ? find_last(ctl, &t->run, e) : 0;
@@ -124,9 +129,25 @@ json_t *pull_get(struct ctl *ctl, const char *name, struct err *e)
 	return client_get_json(ctl->client, e, "/v1/pulls/%s", name);
 }
 
+/* Batches and runs share their numbers. */
+static void tell_no_run(struct ctl *ctl, uint32_t number, struct err *e)
+{
+	json_t *batch = client_get_json(ctl->client, NULL, "/v1/batches/%u", number);
+	char hint[60];
+
+	snprintf(hint, sizeof hint, "fanoutctl results %u lists its jobs", number);
+	if (batch)
+		err_set(e, ERR_NOT_FOUND, hint, "batch %u is no run of a pull", number);
+	json_decref(batch);
+}
+
 json_t *run_get(struct ctl *ctl, uint32_t run, struct err *e)
 {
-	return client_get_json(ctl->client, e, "/v1/runs/%u", run);
+	json_t *answer = client_get_json(ctl->client, e, "/v1/runs/%u", run);
+
+	if (!answer && e && e->code == ERR_NOT_FOUND)
+		tell_no_run(ctl, run, e);
+	return answer;
 }
 
 json_t *run_newest(struct ctl *ctl, const char *name, struct err *e)
@@ -145,6 +166,13 @@ json_t *run_newest(struct ctl *ctl, const char *name, struct err *e)
 		err_set(e, ERR_NOT_FOUND, "fanoutctl pull run starts one", "%s has not been run", name);
 	json_decref(pull);
 	return NULL;
+}
+
+void pull_note_none(const struct ctl *ctl, const json_t *answer)
+{
+	const char *dir = pull_text(answer, "dir");
+
+	ctl_note(ctl, "no recipes yet: put NAME.conf into %s (fanout-pulls(5) says how)", *dir ? dir : "pulls_dir");
 }
 
 struct reading {

@@ -36,6 +36,11 @@ struct client;
 int run_pages(struct client *c, uint32_t run, uint32_t after, unsigned limit, run_page_fn *on_page, void *arg,
 	      struct err *e);
 
+/* A run's receipt in the chosen form; what it has only for tables is added to it. */
+int pull_print_run(const struct ctl *ctl, json_t *run, struct err *e);
+/* What is said where GET /v1/pulls has no recipes. */
+void pull_note_none(const struct ctl *ctl, const json_t *answer);
+
 /* Members: a text, "" where there is none; a whole number, -1 where there is none. */
 const char *pull_text(const json_t *object, const char *path);
 json_int_t pull_number(const json_t *object, const char *path);

@@ -60,7 +60,7 @@ static int check_all(struct ctl *ctl)
 		status = worse(status, check_one(ctl, pull_text(pull, "name")));
 	}
 	if (json_array_size(json_object_get(answer, "pulls")) == 0)
-		ctl_note(ctl, "there are no recipes: NAME.conf in pulls_dir is one");
+		pull_note_none(ctl, answer);
 	json_decref(answer);
 	return status;
 }

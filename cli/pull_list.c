@@ -57,6 +57,8 @@ int verb_pull_list(struct ctl *ctl)
 
 	if (ctl_connect(ctl, &e) < 0 || !(answer = client_get_json(ctl->client, &e, "/v1/pulls")))
 		return ctl_report(&e);
+	if (json_array_size(json_object_get(answer, "pulls")) == 0)
+		pull_note_none(ctl, answer);
 	rows = rows_open(ctl->args.format, &layout_pulls, false);
 	json_array_foreach (json_object_get(answer, "pulls"), i, row) {
 		if (ctl->args.format == FORMAT_TABLE)

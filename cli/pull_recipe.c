@@ -132,7 +132,7 @@ static unsigned check_secrets(const struct pull_recipe *p, FILE *out)
 	size_t i;
 
 	json_array_foreach (json_object_get(p->pull, "secrets"), i, secret) {
-		const char *name = pull_text(secret, "name");
+		const char *name = pull_text(secret, "name"), *why = pull_text(secret, "problem");
 		unsigned line = r->url_line;
 
 		if (!json_is_false(json_object_get(secret, "present")))
@@ -140,9 +140,11 @@ static unsigned check_secrets(const struct pull_recipe *p, FILE *out)
 		for (size_t k = 0; k < r->secret_count; k++)
 			if (strcmp(r->secrets[k].name, name) == 0)
 				line = r->secrets[k].line;
-		fprintf(out,
-			"%s:%u: secrets.%s has no value: there is no file %s in secrets_dir, or it cannot be read\n",
-			r->file, line, name, name);
+		fprintf(out, "%s:%u: secrets.%s has no value: ", r->file, line, name);
+		if (*why)
+			fprintf(out, "%s\n", why);
+		else
+			fprintf(out, "there is no file %s in secrets_dir, or it cannot be read\n", name);
 		count++;
 	}
 	return count;

@@ -7,8 +7,8 @@
 
 #include "cli/client.h"
 #include "cli/items.h"
+#include "cli/items_place.h"
 #include "cli/pull.h"
-#include "cli/pull_layouts.h"
 #include "cli/pull_recipe.h"
 #include "cli/pull_wait.h"
 #include "cli/receipt.h"
@@ -139,10 +139,19 @@ static void note_start(const struct ctl *ctl, const struct started *s, const cha
 			 s->waiting_for);
 }
 
-static int print_receipt(const struct ctl *ctl, json_t *run, struct err *e)
+/* Another one's items would be taken for those of this run. */
+static void tell_skipped(const struct ctl *ctl, uint32_t run)
 {
-	json_object_del(run, "recipe");
-	return rows_object(ctl->args.format, run, &layout_run, e);
+	struct text later = {0};
+
+	if (!items_to_file(ctl))
+		return;
+	items_add_later(ctl, run, false, &later);
+	fflush(stdout);
+	fprintf(stderr,
+		"fanoutctl: %s was not written: run %" PRIu32 " has not ended, and no other was started\n  %s\n",
+		ctl->args.output, run, later.data);
+	text_clear(&later);
 }
 
 static int finish(struct ctl *ctl, const struct started *s, const char *name)
@@ -151,10 +160,14 @@ static int finish(struct ctl *ctl, const struct started *s, const char *name)
 	json_t *run;
 	int status;
 
-	if (pull_wait(ctl, s->run, name, &run, &status) < 0)
+	if (pull_wait(ctl, s->run, name, &run, &status) < 0) {
+		items_tell_unwritten(ctl, s->run, false);
 		return status;
+	}
 	status = receipt_tell(ctl, run);
-	if (ctl->args.format_name && !ctl->args.output && !ctl->args.print_id && print_receipt(ctl, run, &e) < 0)
+	if (status != STATUS_FINE)
+		items_tell_unwritten(ctl, s->run, true);
+	if (ctl->args.format_name && !ctl->args.output && !ctl->args.print_id && pull_print_run(ctl, run, &e) < 0)
 		status = ctl_report(&e);
 	if (status == STATUS_FINE && ctl->args.output)
 		status = items_write(ctl, run);
@@ -180,5 +193,7 @@ int verb_pull_run(struct ctl *ctl)
 	tell_number(ctl, &s, name);
 	ctl->args.quiet = ctl->args.quiet || ctl->args.print_id;
 	note_start(ctl, &s, name);
+	if (s.skipped)
+		tell_skipped(ctl, s.run);
 	return ctl->args.wait && !s.skipped ? finish(ctl, &s, name) : STATUS_FINE;
 }

@@ -125,6 +125,26 @@ static int show_pages(struct ctl *ctl, uint32_t run, struct err *e)
 	return rc;
 }
 
+/* Once, where pages that failed are told one by one. */
+static void shorten_error(json_t *run)
+{
+	const char *error = pull_text(run, "error");
+	size_t n = receipt_error_len(error);
+
+	if (error[n] && pull_number(run, "counts.failed") > 0)
+		json_object_set_new(run, "error", json_stringn(error, n));
+}
+
+int pull_print_run(const struct ctl *ctl, json_t *run, struct err *e)
+{
+	json_object_del(run, "recipe"); /* the receipt is what is shown */
+	if (ctl->args.format == FORMAT_TABLE) {
+		add_shown(run);
+		shorten_error(run);
+	}
+	return rows_object(ctl->args.format, run, &layout_run, e);
+}
+
 static int show_run(struct ctl *ctl, uint32_t number, struct err *e)
 {
 	json_t *run = run_get(ctl, number, e);
@@ -132,10 +152,7 @@ static int show_run(struct ctl *ctl, uint32_t number, struct err *e)
 
 	if (!run)
 		return -1;
-	json_object_del(run, "recipe"); /* the receipt is what is shown */
-	if (ctl->args.format == FORMAT_TABLE)
-		add_shown(run);
-	rc = rows_object(ctl->args.format, run, &layout_run, e);
+	rc = pull_print_run(ctl, run, e);
 	json_decref(run);
 	if (rc < 0 || ctl->args.format != FORMAT_TABLE)
 		return rc;

@@ -117,9 +117,16 @@ void receipt_add_since(struct text *out, const json_t *since)
 
 /* ---- what is wrong ---- */
 
+size_t receipt_error_len(const char *error)
+{
+	const char *first = strstr(error, " (page ");
+
+	return first ? (size_t)(first - error) : strlen(error);
+}
+
 struct failures {
 	const json_t *gaps;
-	struct text said;
+	struct text said, last; /* the error of the page before */
 	size_t count;
 };
 
@@ -143,6 +150,7 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 {
 	struct failures *f = arg;
 	const char *error = pull_text(page, "error"), *reason = pull_text(page, "reason");
+	const char *why = *error ? error : *reason ? reason : "failed";
 	json_int_t attempts = pull_number(page, "attempts");
 
 	(void)e;
@@ -152,7 +160,9 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 	text_printf(&f->said, "\n  page %lld ", (long long)pull_number(page, "page"));
 	text_add_shown(&f->said, pull_text(page, "url"), 0);
 	text_add_str(&f->said, ": ");
-	text_add_shown(&f->said, *error ? error : *reason ? reason : "failed", 0);
+	text_add_shown(&f->said, f->last.len && strcmp(f->last.data, why) == 0 ? "the same" : why, 0);
+	f->last.len = 0;
+	text_add_str(&f->last, why);
 	if (attempts > 1)
 		text_printf(&f->said, ", after %lld attempts", (long long)attempts);
 	return 0;
@@ -170,6 +180,7 @@ static bool add_failed_pages(struct ctl *ctl, const json_t *run, struct text *ou
 	if (f.count && all > f.count)
 		text_printf(out, "\n  and %zu more: fanoutctl pull show %u", all - f.count, number);
 	text_clear(&f.said);
+	text_clear(&f.last);
 	return f.count > 0 || all > 0;
 }
 
@@ -178,12 +189,17 @@ static void add_trouble(struct ctl *ctl, const json_t *run, struct text *out)
 	unsigned number = (unsigned)pull_number(run, "run");
 	const char *error = pull_text(run, "error");
 	bool cancelled = receipt_status(run) == STATUS_CANCELLED, failed;
+	struct text pages = {0}, said = {0};
 
+	failed = add_failed_pages(ctl, run, &pages);
 	if (*error && !cancelled) {
 		text_add_str(out, "\n  ");
-		text_add_shown(out, error, 0);
+		text_add(&said, error, pages.len ? receipt_error_len(error) : strlen(error));
+		text_add_shown(out, said.data, 0);
 	}
-	failed = add_failed_pages(ctl, run, out);
+	text_clear(&said);
+	text_add(out, pages.len ? pages.data : "", pages.len);
+	text_clear(&pages);
 	if (cancelled)
 		text_printf(out, "\n  fanoutctl retry %u goes on from there", number);
 	else if (failed)

@@ -20,4 +20,7 @@ void receipt_add_since(struct text *out, const json_t *since);
 int receipt_tell(struct ctl *ctl, const json_t *run);
 int receipt_status(const json_t *run);
 
+/* Of a run's error, what comes in front of the first page's own, which stands elsewhere too. */
+size_t receipt_error_len(const char *error);
+
 #endif

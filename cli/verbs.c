@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "cli/text.h"
+#include "lib/closest.h"
 #include "lib/jobid.h"
 #include "lib/recipe.h"
 
@@ -169,10 +171,11 @@ static const struct opt pull_state_options[] = {
 
 static const struct opt items_options[] = {
     VALUE(0, "jq", OPT_JQ, jq, "EXPR", "what of each item: its outputs are written"),
+    FLAG('r', "raw-output", raw, "items that are strings without quotes, as jq -r"),
     FLAG(0, "unique", unique, "each item once, by the recipe's key, or by all of it"),
     FLAG(0, "follow", follow, "go on until the run has ended"),
     VALUE('o', "output", OPT_TEXT, output, "FILE",
-	  "to FILE, when all are there; .gz and .zst compress; {date} {name} {run}"),
+	  "to FILE, when all are there; .csv and .json are forms, .gz and .zst compress; {date} {name} {run}"),
     FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
     VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "these members, as id,owner.name"),
     {0},
@@ -388,6 +391,19 @@ const struct verb *verb_match(int count, char **words, int *used)
 		return v;
 	*used = 1;
 	return verb_find(words[0]);
+}
+
+bool verb_seconds(const struct verb *v, struct text *list, struct closest *near)
+{
+	size_t n = strlen(v->name);
+
+	for (const struct verb *w = verbs; w->name; w++) {
+		if (strncmp(w->name, v->name, n) != 0 || w->name[n] != ' ')
+			continue;
+		text_printf(list, "%s%s", list->len ? ", " : "", w->name + n + 1);
+		closest_offer(near, w->name + n + 1);
+	}
+	return list->len > 0;
 }
 
 void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2])

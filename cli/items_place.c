@@ -1,0 +1,141 @@
+/* Suffixes in a table: those that are meant, and those that promise what is not there. */
+#include "cli/items_place.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/items_name.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/verbs.h"
+
+static const char *const packers[] = {".gz", ".zst"};
+
+static const struct {
+	const char *suffix;
+	enum format format;
+} forms[] = {{".csv", FORMAT_CSV}, {".json", FORMAT_JSON}, {".ndjson", FORMAT_NDJSON}, {".jsonl", FORMAT_NDJSON}};
+
+static const char *const absent[] = {".gzip", ".zstd", ".bz2", ".bzip2", ".xz",  ".lzma", ".lz4",  ".br",     ".zip",
+				     ".7z",   ".tgz",  ".tar", ".Z",     ".tsv", ".xls",  ".xlsx", ".parquet"};
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* Whether the first `n` bytes of the name end with it. */
+static bool ends_with(const char *name, size_t n, const char *suffix)
+{
+	size_t m = strlen(suffix);
+
+	return n > m && memcmp(name + n - m, suffix, m) == 0;
+}
+
+/* The name's length without the suffix of a packer. */
+static size_t unpacked(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < COUNT(packers); i++)
+		if (ends_with(name, n, packers[i]))
+			return n - strlen(packers[i]);
+	return n;
+}
+
+enum format items_format(const struct ctl *ctl)
+{
+	const char *name = ctl->args.output;
+	size_t n = name ? unpacked(name) : 0;
+
+	if (ctl->args.format_name)
+		return ctl->args.format;
+	for (size_t i = 0; n && i < COUNT(forms); i++)
+		if (ends_with(name, n, forms[i].suffix))
+			return forms[i].format;
+	return FORMAT_NDJSON;
+}
+
+bool items_to_file(const struct ctl *ctl)
+{
+	return ctl->args.output && strcmp(ctl->args.output, "-") != 0;
+}
+
+/* ---- before ---- */
+
+static int check_form(const struct ctl *ctl, struct err *e)
+{
+	const struct args *a = &ctl->args;
+
+	if (items_format(ctl) == FORMAT_TABLE)
+		return err_set(e, ERR_USAGE, NULL, " %s: items are ndjson, csv or json, and no table", ctl->verb->name);
+	if (a->raw && (items_format(ctl) != FORMAT_NDJSON || a->fields))
+		return err_set(e, ERR_USAGE, "without it, strings have quotes",
+			       " %s: -r is for items as lines, not for %s", ctl->verb->name,
+			       a->fields ? "--fields" : format_name(items_format(ctl)));
+	return 0;
+}
+
+static int check_suffix(const struct ctl *ctl, struct err *e)
+{
+	const char *name = ctl->args.output;
+	size_t n = unpacked(name);
+
+	for (size_t i = 0; i < COUNT(absent); i++)
+		if (ends_with(name, n, absent[i]))
+			return err_set(e, ERR_USAGE, ".gz and .zst compress; .ndjson, .json and .csv are forms",
+				       " %s: -o: %s is no suffix that is known here", ctl->verb->name, absent[i]);
+	return 0;
+}
+
+static int check_directory(const struct ctl *ctl, struct err *e)
+{
+	const char *name = ctl->args.output;
+	size_t n = strlen(name);
+	struct stat st;
+
+	if (!n)
+		return err_set(e, ERR_USAGE, NULL, " %s: -o: the name is empty", ctl->verb->name);
+	if (name[n - 1] != '/' && (stat(name, &st) < 0 || !S_ISDIR(st.st_mode)))
+		return 0;
+	return err_set(e, ERR_USAGE, "name a file in it, as in {name}-{date}.ndjson", " %s: -o: %.200s is a directory",
+		       ctl->verb->name, name);
+}
+
+int items_check_output(const struct ctl *ctl, struct err *e)
+{
+	const struct args *a = &ctl->args;
+
+	if (check_form(ctl, e) < 0)
+		return -1;
+	if (!items_to_file(ctl))
+		return a->create_dirs
+			   ? err_set(e, ERR_USAGE, NULL, " %s: --create-dirs is for -o FILE", ctl->verb->name)
+			   : 0;
+	if (items_name_check(a->output, e) < 0 || check_suffix(ctl, e) < 0 || check_directory(ctl, e) < 0)
+		return -1;
+	return output_check_place(a->output, a->create_dirs, e);
+}
+
+/* ---- where nothing was written ---- */
+
+void items_add_later(const struct ctl *ctl, uint32_t run, bool retry, struct text *out)
+{
+	const struct args *a = &ctl->args;
+
+	if (retry)
+		text_printf(out, "fanoutctl retry %u; ", run);
+	text_printf(out, "fanoutctl wait %u; fanoutctl items %u -o '%s'", run, run, a->output);
+	if (a->format_name)
+		text_printf(out, " -f %s", a->format_name);
+}
+
+void items_tell_unwritten(const struct ctl *ctl, uint32_t run, bool retry)
+{
+	struct text later = {0};
+
+	if (!items_to_file(ctl))
+		return;
+	items_add_later(ctl, run, retry, &later);
+	fflush(stdout);
+	fprintf(stderr, "  %s was not written; to have it: %s\n", ctl->args.output, later.data);
+	text_clear(&later);
+}

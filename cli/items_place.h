@@ -1,0 +1,24 @@
+/* Where items go: what the name of a file says of their form, and what is told where the file was not written. Knows
+ * options and names; no items. */
+#ifndef FANOUT_CLI_ITEMS_PLACE_H
+#define FANOUT_CLI_ITEMS_PLACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cli/ctl.h"
+
+/* -f, or what the suffix of -o says (.csv, .json, also in front of .gz and .zst), or ndjson. */
+enum format items_format(const struct ctl *ctl);
+/* Whether they go to a file: -o, and not "-". */
+bool items_to_file(const struct ctl *ctl);
+/* Whether -f, -o and what goes with them make sense, before anything is asked for. ERR_USAGE, ERR_SYSTEM. */
+int items_check_output(const struct ctl *ctl, struct err *e);
+
+/* How the items of a run are had when it has ended, with `retry` when what is missing was fetched. */
+struct text;
+void items_add_later(const struct ctl *ctl, uint32_t run, bool retry, struct text *out);
+/* On stderr, also with -q: FILE was not written, and that. Nothing where they go to no file. */
+void items_tell_unwritten(const struct ctl *ctl, uint32_t run, bool retry);
+
+#endif

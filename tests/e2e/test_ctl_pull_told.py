@@ -1,0 +1,177 @@
+"""What fanoutctl pull and items tell who does not know them yet: names that are no verbs, files that were not written,
+numbers that are no runs."""
+
+import gzip
+import json
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness.process import BUILD, spawn
+from harness.pulls import Raw, pull, start, write_recipe
+from test_ctl_pull import PAGED, broken, files, ids, silent, species  # noqa: F401
+
+
+@pytest.fixture
+def slow(daemon, gate):
+    """The number of a run that does not end before the test does."""
+    write_recipe(daemon, "slow", url=gate.url + "/x", items=".[]")
+    run = start(daemon, "slow")
+    yield str(run.number)
+    daemon.api.post(f"/v1/batches/{run.number}/cancel")
+
+
+@pytest.fixture
+def done(daemon, species):  # noqa: F811
+    run, receipt = pull(daemon, "species")
+    assert receipt["complete"], receipt
+    return str(run.number)
+
+
+# ---- verbs ----
+
+
+def test_without_recipes_the_list_says_where_they_go(ctl):
+    for verb in (["pull"], ["pull", "list"], ["pull", "check"]):
+        r = ctl(*verb)
+        assert re.search(r"^no recipes yet: put NAME\.conf into \S+ \(fanout-pulls\(5\) says how\)$", r.err, re.M), verb
+    assert ctl("pull", "list", "-f", "json").json() == []
+    silent(ctl("pull", "check", "-q"))
+
+
+def test_help_of_pull_lists_its_verbs(fanoutctl):
+    text = fanoutctl("help", "pull").out
+    for verb in ("list", "check", "test", "run", "show", "state"):
+        assert re.search(rf"^  pull {verb}\b.*  \w", text, re.M), verb
+    assert fanoutctl("pull", "-h").out == text
+    assert "limits set" in fanoutctl("help", "limits").out
+
+
+def test_a_verb_of_pull_that_is_none_is_told_with_those_that_are(fanoutctl):
+    err = fanoutctl("pull", "bogus", check=2).err
+    assert "no verb pull bogus" in err and "list, check, test, run, show, state" in err
+    err = fanoutctl("pull", "chek", check=2).err
+    assert "no verb pull chek; did you mean pull check?" in err
+
+
+# ---- numbers ----
+
+
+def test_a_batch_that_is_no_run_is_told_so(ctl, apisim):
+    number = ctl("submit", "--wait", apisim.url + "/uuid").out.strip()
+    for verb in (["items"], ["pull", "show"]):
+        err = ctl(*verb, number, check=4).err
+        assert f"batch {number} is no run of a pull" in err, verb
+    assert "there is no run 999" in ctl("items", "999", check=4).err
+
+
+def test_a_job_is_not_taken_for_a_pull(ctl, done):
+    assert f"{done}.1 is a job; fanoutctl get {done}.1" in ctl("items", f"{done}.1", check=2).err
+
+
+# ---- files that are not written ----
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+def test_a_file_that_a_skipped_run_does_not_write_is_told(ctl, slow, scratch, quiet):
+    path = scratch / "out.ndjson"
+    r = ctl("pull", "run", "slow", *quiet, "-o", path)
+    assert f"{path} was not written: run {slow} has not ended" in r.err
+    assert f"fanoutctl wait {slow}; fanoutctl items {slow} -o '{path}'" in r.err
+    assert files(scratch) == []
+
+
+def test_a_file_of_an_incomplete_run_is_told_and_how_to_have_it(daemon, ctl, apisim, scratch):
+    broken(daemon, apisim)
+    path = scratch / "out.csv"
+    r = ctl("pull", "run", "-q", "holes", "-f", "csv", "-o", path, check=1)
+    number = re.search(r"fanoutctl retry (\d+) fetches", r.err)[1]
+    how = f"fanoutctl retry {number}; fanoutctl wait {number}; fanoutctl items {number} -o '{path}' -f csv"
+    assert f"{path} was not written; to have it: {how}" in r.err
+    assert how in ctl("items", number, "-f", "csv", "-o", path, check=1).err
+    assert files(scratch) == []
+
+
+def test_a_file_of_an_interrupted_wait_is_told(daemon, ctl, gate, scratch):
+    write_recipe(daemon, "slow", url=gate.url + "/x", items=".[]")
+    path = scratch / "out"
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "pull", "run", "slow", "-o", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    number = child.stdout.readline().decode().strip()
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert f"{path} was not written; to have it: fanoutctl wait {number}; fanoutctl items {number} -o '{path}'" in err.decode()
+    ctl("cancel", number)
+
+
+def test_a_directory_is_no_file(daemon, ctl, species, scratch):  # noqa: F811
+    (scratch / "d").mkdir()
+    for name in (scratch / "d", f"{scratch}/d/", f"{scratch}/none/"):
+        assert "is a directory" in ctl("pull", "run", "species", "-o", name, check=2).err
+    assert daemon.api.get("/v1/runs").json()["runs"] == []
+
+
+# ---- forms ----
+
+
+def test_the_suffix_of_a_file_says_the_form(ctl, done, scratch):
+    for name in ("x.csv", "x.csv.gz", "x.json", "x.ndjson", "x.txt"):
+        ctl("items", done, "-q", "-o", scratch / name)
+    assert (scratch / "x.csv").read_text().startswith("id,name,")
+    assert gzip.decompress((scratch / "x.csv.gz").read_bytes()) == (scratch / "x.csv").read_bytes()
+    assert len(json.loads((scratch / "x.json").read_text())) == 160
+    assert ids((scratch / "x.txt").read_text()) == ids((scratch / "x.ndjson").read_text()) == list(range(1, 161))
+    ctl("items", done, "-q", "-o", scratch / "y.csv", "-f", "ndjson")
+    assert ids((scratch / "y.csv").read_text()) == list(range(1, 161))
+
+
+def test_a_run_takes_the_form_of_its_file_from_the_suffix(ctl, species, scratch):  # noqa: F811
+    silent(ctl("pull", "run", "-q", "species", "-o", scratch / "x.csv"))
+    assert (scratch / "x.csv").read_text().startswith("id,name,")
+
+
+@pytest.mark.parametrize("suffix", [".gzip", ".bz2", ".csv.xz", ".zip", ".tsv"])
+def test_a_suffix_that_is_not_known_is_refused(ctl, done, scratch, suffix):
+    err = ctl("items", done, "-o", scratch / f"x{suffix}", check=2).err
+    assert "is no suffix that is known here" in err and ".gz and .zst compress" in err
+    assert files(scratch) == []
+
+
+def test_strings_come_without_quotes_where_that_is_wanted(ctl, done):
+    text = "item 159\nitem 160\n"
+    for option in ("-r", "--raw-output"):
+        assert ctl("items", done, option, "--jq", "select(.id > 158) | .name").out == text
+    assert ctl("items", done, "-r", "--jq", 'select(.id == 1) | .id, "a\\"b\\nc"').out == '1\na"b\nc\n'
+    assert "-r is for items as lines, not for csv" in ctl("items", done, "-r", "-f", "csv", check=2).err
+
+
+# ---- receipts ----
+
+
+def test_the_table_of_a_run_that_was_waited_for_is_that_of_show(daemon, ctl, species):  # noqa: F811
+    r = ctl("pull", "run", "species", "--wait", "-f", "table")
+    number, table = r.out.split("\n", 1)
+    for line in (r"time +\d.*", r"pages +16", r"items +160"):
+        assert re.search(f"^{line}$", table, re.M), line
+    assert ctl("pull", "show", number).out == table
+
+
+def test_a_repeated_error_stands_once(daemon, ctl, apisim):
+    broken(daemon, apisim, 2, 3)
+    r = ctl("pull", "run", "-q", "holes", "--wait", check=1)
+    assert r.err.count("503 Service Unavailable") == 1
+    assert "pages 2, 3 of 5 are missing\n" in r.err
+    show = ctl("pull", "show", "last").out
+    assert re.search(r"^why +pages 2, 3 of 5 are missing$", show, re.M)
+    assert ctl("items", "last", check=1).err.endswith("is incomplete: pages 2, 3 of 5 are missing\n")
+
+
+def test_a_secret_without_value_is_told_with_the_path_that_was_looked_at(daemon, ctl):
+    write_recipe(daemon, "s", url="http://127.0.0.1:1/?t={secret:tok}", secrets=Raw('{ tok = ["127.0.0.1"]; }'))
+    err = ctl("pull", "check", "s", check=2).err
+    (secret,) = daemon.api.get("/v1/pulls/s").json()["secrets"]
+    assert re.search(r"s\.conf:2: secrets\.tok has no value: \S", err)
+    if secret.get("problem"):
+        assert secret["problem"] in err and str(daemon.dir / "secrets" / "tok") in err
