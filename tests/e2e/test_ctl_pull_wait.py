@@ -9,6 +9,7 @@ import pytest
 
 from harness.daemon import run
 from harness.process import BUILD, alive, environment, spawn, wait_until
+from harness.pulls import write_recipe
 from test_ctl_local import daemons, home  # noqa: F401
 
 
@@ -87,3 +88,44 @@ def test_a_private_daemon_that_was_stopped_on_purpose_stays_so(home, private, ap
     run([BUILD / "fanoutctl", "status"], env=environment(**home))
     out, err = child.communicate(timeout=120)
     assert child.returncode == 0, (out, err)
+
+
+# ---- what a verdict makes of wait and follow ----
+
+
+def spare(daemon, apisim):
+    """Complete, with pages behind the end that were asked for in vain or cancelled."""
+    api = apisim.pages("page", "a", items=30, size=10, end="500", has_more=True)
+    page = {"type": "page", "param": "page", "window": 8, "has_more": ".has_more"}
+    write_recipe(daemon, "r", url=str(api), page=page, items=".result[]", retry={"max_attempts": 1})
+
+
+def looping(daemon, apisim):
+    """Failed by a guard; every job of it is done."""
+    api = apisim.pages("cursor", "a", items=50, size=10, loop="3:1")
+    write_recipe(daemon, "r", url=str(api), page={"type": "cursor", "param": "cursor", "next": ".next_cursor"}, items=".result[]")
+
+
+def holed(daemon, apisim):
+    api = apisim.pages("page", "a", items=50, size=10, totals=["pages"], fail=["3:*:503"])
+    page = {"type": "page", "param": "page", "total_pages": ".pages"}
+    write_recipe(daemon, "r", url=str(api), page=page, items=".result[]", retry={"max_attempts": 1})
+
+
+@pytest.mark.parametrize("kind, verdict, status", [(spare, "complete", 0), (looping, "failed", 1), (holed, "incomplete", 1)])
+@pytest.mark.parametrize("verb", ["wait", "follow"])
+def test_a_run_that_is_waited_for_by_number_ends_with_its_receipt(daemon, ctl, apisim, kind, verdict, status, verb):
+    kind(daemon, apisim)
+    number = ctl("pull", "run", "r").out.strip()
+    r = ctl(verb, number, check=status)
+    assert f"pull r: {verdict}: " in r.err and f"batch {number}:" not in r.err
+    receipt = daemon.api.get(f"/v1/runs/{number}").json()
+    assert receipt["verdict"] == verdict
+    assert ctl("wait", number, check=status).err.splitlines()[0] in r.err
+
+
+def test_a_cancelled_run_that_is_waited_for_by_number_has_the_status_of_that(daemon, ctl, gate):
+    write_recipe(daemon, "slow", url=gate.url + "/x", items=".[]")
+    number = ctl("pull", "run", "slow").out.strip()
+    ctl("cancel", number)
+    assert "pull slow: cancelled" in ctl("wait", number, check=7).err
