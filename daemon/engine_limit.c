@@ -53,13 +53,29 @@ struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, 
 	return limit_get(en, r->name, 0, host, &r->limit);
 }
 
+#define OWN_NAME_SIZE 128
+#define OWN_OF_PULL   UINT32_MAX /* no batch has this number */
+
+/* Whose rate it is: the batch's, or that of the pull whose run it is, which all its runs share. A recipe that asks for
+ * another rate than before has another limit. */
+static const char *own_name(const struct engine_batch *b, char *out)
+{
+	const char *pull = b->run ? engine_run_pull(b->run) : NULL;
+
+	if (pull)
+		snprintf(out, OWN_NAME_SIZE, "pull %s %lld/%lldus", pull, (long long)b->policy.rate.count,
+			 (long long)b->policy.rate.window_us);
+	else
+		snprintf(out, OWN_NAME_SIZE, "batch %u", b->id);
+	return out;
+}
+
 static struct engine_limit *batch_limit(const struct engine_batch *b, const char *host)
 {
 	struct limit_rule rule = {.rates = {b->policy.rate}, .rate_count = 1};
-	char name[24];
+	char name[OWN_NAME_SIZE];
 
-	snprintf(name, sizeof name, "batch %u", b->id);
-	return limit_get(b->en, name, b->id, host, &rule);
+	return limit_get(b->en, own_name(b, name), b->run ? OWN_OF_PULL : b->id, host, &rule);
 }
 
 /* ---- tracks ---- */
@@ -102,12 +118,12 @@ static bool waits_for_host(const struct engine_batch *b)
 void engine_track_key(const struct engine_track *t, char *out, size_t size)
 {
 	const struct engine_batch *b = t->lane->batch;
-	char own[32] = "";
+	char own[OWN_NAME_SIZE] = "";
 
 	if (b->policy.rate.count > 0)
-		snprintf(own, sizeof own, " batch %u", b->id);
-	snprintf(out, size, "%s%s%s%s%s", t->lane->host, *t->paths ? "\n" : "", t->paths,
-		 waits_for_host(b) ? "" : " drop", own);
+		own_name(b, own);
+	snprintf(out, size, "%s%s%s%s%s%s", t->lane->host, *t->paths ? "\n" : "", t->paths,
+		 waits_for_host(b) ? "" : " drop", *own ? " " : "", own);
 }
 
 struct limit_set {

@@ -325,6 +325,7 @@ void engine_page_judge(struct engine_job *j, const struct message_outcome *o, st
 void engine_page_end(struct engine_job *j, const struct message_outcome *o, const struct verdict *v);
 
 /* engine_run.c */
+const char *engine_run_pull(const struct engine_run *run); /* its pull's name; NULL: not read yet */
 /* Of a batch that is a run; a run that cannot be read again fails its batch. */
 void engine_run_open(struct engine_batch *b);
 void engine_run_close(struct engine_run *run);

@@ -159,6 +159,11 @@ void engine_run_open(struct engine_batch *b)
 	engine_batch_refresh(b);
 }
 
+const char *engine_run_pull(const struct engine_run *run)
+{
+	return run->recipe ? run->recipe->name : NULL;
+}
+
 void engine_run_close(struct engine_run *run)
 {
 	if (!run)

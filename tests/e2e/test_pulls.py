@@ -398,6 +398,17 @@ def test_a_pull_keeps_within_the_limit_of_its_api(daemon, apisim):
     assert receipt["limited_seconds"] > 0
 
 
+def test_runs_of_a_pull_share_its_limit(daemon, apisim):
+    limit = apisim.limit("l", n=10, window=4)
+    api = apisim.pages("page", "a", items=40, size=10, totals="items", limit="l")
+    recipe(daemon, api, page={"type": "page", "param": "page", "size": 10, "total_items": ".total"}, limit={"rate": "10/4s"})
+    for _ in range(5):
+        run, receipt = pull(daemon, "p")
+        complete(run, receipt, range(1, 41), pages=4)
+    stats = limit.stats()
+    assert (stats["accepted"], stats["refused"]) == (20, 0)
+
+
 def everything(daemon, run):
     """All that can be read of a run."""
     texts = [daemon.log()]
