@@ -102,6 +102,8 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 
 	engine_limits_sweep(en, clock_boot_us());
+	if (en->runs_stuck && !en->trouble)
+		engine_runs_recover(en);
 	if (!store_step(en->store)) {
 		int64_t in_us = store_step_due_us(en->store) - clock_wall_us();
 		/* Once a second at most, and at least: sweeps are marked at any time. */

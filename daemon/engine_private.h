@@ -166,6 +166,7 @@ struct engine {
 	struct event *pump, *wake, *step;
 	uint64_t random; /* state of the jitter's generator */
 	bool trouble;    /* the store takes nothing now */
+	bool runs_stuck; /* one that waited could not be started: those that may start are looked for again */
 	bool draining;
 	void (*on_drained)(void *arg);
 	void *on_drained_arg;

@@ -32,8 +32,10 @@ static void finish(struct beginning *b, const struct err *e)
 {
 	struct engine_run_ask *asked = b->asked;
 
-	if (e && !asked)
+	if (e && !asked) {
 		log_error("run not started", "run=%u why=\"%s\"", b->run, e->what);
+		b->en->runs_stuck |= e->code != ERR_CONFLICT && e->code != ERR_NOT_FOUND;
+	}
 	spec_batch_clear(&b->batch);
 	run_pages_clear(&b->pages);
 	run_ask_clear(&b->ask);
@@ -123,6 +125,7 @@ static int first_pages(struct beginning *b, struct err *e)
 	struct plan *plan;
 	int rc;
 
+	free(b->ask.sent_since); /* what was so when it began to wait */
 	b->ask.sent_since = run_since(b->recipe, &b->ask, b->state, e);
 	if (!b->ask.sent_since && e->code)
 		return -1;
@@ -194,7 +197,7 @@ static void on_other(struct store_run_list *l, const struct store_run *row)
 	struct beginning *b = (struct beginning *)((char *)l - offsetof(struct beginning, others));
 	struct replaced *r;
 
-	if (strcmp(row->scope, b->scope) != 0 || row->cancelled)
+	if (row->cancelled)
 		return;
 	r = calloc(1, sizeof *r);
 	if (!r)
@@ -220,7 +223,8 @@ static void cancel_others(struct beginning *b)
 	    .uid = b->uid,
 	    .pull = b->recipe->name,
 	    .live = true,
-	    .limit = 1000,
+	    .scope = b->scope,
+	    .limit = SIZE_MAX,
 	    .on_row = on_other,
 	};
 	store_run_list(b->en->store, &b->others);
@@ -279,6 +283,7 @@ static void on_states(struct store_op *op, const struct err *error)
 
 static int prepare(struct beginning *b, struct err *e)
 {
+	free(b->vars);
 	b->vars = run_vars(b->recipe, b->ask.vars, e);
 	if (!b->vars)
 		return -1;
@@ -369,10 +374,7 @@ void engine_run_submit(struct engine *en, struct engine_run_ask *asked)
 	b->scope = scope_of(b->ask.vars);
 	/* Those that are not there are named by what was asked, not by what was left of it. */
 	b->vars = run_vars(b->recipe, asked->vars, &e);
-	if (b->vars)
-		free(b->vars);
 	if (!b->vars || prepare(b, &e) < 0) {
-		b->vars = b->secrets ? b->vars : NULL;
 		finish(b, &e);
 		return;
 	}
@@ -400,7 +402,7 @@ static void begin_waiting(struct engine *en, const struct store_run *row)
 
 struct looking {
 	struct store_run_list list;
-	const char *scope;
+	struct engine *en;
 	struct store_run next;
 	char *pull, *scope_copy, *recipe, *options;
 	bool found;
@@ -420,16 +422,16 @@ static void on_candidate(struct store_run_list *list, const struct store_run *ro
 {
 	struct looking *l = (struct looking *)list;
 
-	if (!l->found && row->state == RUN_WAITING && !row->cancelled && row->behind == 0 &&
-	    strcmp(row->scope, l->scope) == 0)
+	if (!l->found && row->state == RUN_WAITING && !row->cancelled && row->behind == 0)
 		copy_row(l, row);
 }
 
 static void on_candidates(struct store_op *op, const struct err *e)
 {
-	(void)op;
-	if (e)
-		log_error("waiting runs not read", "why=\"%s\"", e->what);
+	if (!e)
+		return;
+	log_error("waiting runs not read", "why=\"%s\"", e->what);
+	((struct looking *)op)->en->runs_stuck = true;
 }
 
 void engine_run_next(struct engine *en, uint32_t uid, const char *pull, const char *scope)
@@ -439,9 +441,10 @@ void engine_run_next(struct engine *en, uint32_t uid, const char *pull, const ch
 		     .uid = uid,
 		     .pull = pull,
 		     .live = true,
-		     .limit = 1000,
+		     .scope = scope,
+		     .limit = SIZE_MAX,
 		     .on_row = on_candidate},
-	    .scope = scope,
+	    .en = en,
 	};
 
 	store_run_list(en->store, &l.list);

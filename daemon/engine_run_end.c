@@ -104,12 +104,13 @@ static void again(struct engine_conclusion *c, const struct err *e)
 	struct engine *en = c->en;
 	uint32_t run = c->run;
 
-	/* It was removed, or goes on by its owner's word. */
-	if (e->code == ERR_NOT_FOUND || e->code == ERR_CONFLICT) {
+	if (e->code == ERR_NOT_FOUND) { /* it was removed */
 		conclusion_free(c);
 		return;
 	}
-	log_error("run not concluded yet", "run=%u why=\"%s\"", run, e->what);
+	/* It goes on by its owner's word; or does not after all, and the news of that came before this. */
+	if (e->code != ERR_CONFLICT)
+		log_error("run not concluded yet", "run=%u why=\"%s\"", run, e->what);
 	conclusion_free(c);
 	engine_run_conclude(en, run);
 	HASH_FIND(hh, en->conclusions, &run, sizeof run, c);
@@ -440,8 +441,7 @@ void engine_run_conclude(struct engine *en, uint32_t run)
 
 struct live_run {
 	uint32_t run, uid;
-	enum run_state state;
-	bool idle;
+	bool idle, starts;
 	char *pull, *scope;
 };
 
@@ -449,6 +449,7 @@ struct live {
 	struct store_run_list list;
 	struct live_run *runs;
 	size_t count, room;
+	struct engine *en;
 };
 
 static void on_live(struct store_run_list *list, const struct store_run *row)
@@ -464,7 +465,7 @@ static void on_live(struct store_run_list *list, const struct store_run *row)
 	l->runs[l->count++] = (struct live_run){
 	    .run = row->run,
 	    .uid = row->uid,
-	    .state = row->state,
+	    .starts = row->state == RUN_WAITING && !row->cancelled && row->behind == 0,
 	    .idle = row->counts[JOB_BLOCKED] + row->counts[JOB_QUEUED] + row->counts[JOB_RUNNING] == 0,
 	    .pull = strdup(row->pull),
 	    .scope = strdup(row->scope),
@@ -473,22 +474,25 @@ static void on_live(struct store_run_list *list, const struct store_run *row)
 
 static void on_lives(struct store_op *op, const struct err *e)
 {
-	(void)op;
-	if (e)
-		log_error("runs not read", "why=\"%s\"", e->what);
+	if (!e)
+		return;
+	log_error("runs not read", "why=\"%s\"", e->what);
+	((struct live *)op)->en->runs_stuck = true;
 }
 
 /* Those with work are found by their lanes. One that waits, for a run that has ended, starts; it is the oldest of its
  * kind that does. */
 void engine_runs_recover(struct engine *en)
 {
-	struct live l = {.list = {.op.done = on_lives, .uid = -1, .live = true, .limit = SIZE_MAX, .on_row = on_live}};
+	struct live l = {.list = {.op.done = on_lives, .uid = -1, .live = true, .limit = SIZE_MAX, .on_row = on_live},
+			 .en = en};
 
+	en->runs_stuck = false;
 	store_run_list(en->store, &l.list);
 	for (size_t i = 0; i < l.count; i++) {
 		if (l.runs[i].idle)
 			engine_run_conclude(en, l.runs[i].run);
-		if (l.runs[i].state == RUN_WAITING)
+		if (l.runs[i].starts)
 			engine_run_next(en, l.runs[i].uid, l.runs[i].pull, l.runs[i].scope);
 		free(l.runs[i].pull);
 		free(l.runs[i].scope);

@@ -317,6 +317,8 @@ void store_run_list(struct store *st, struct store_run_list *l)
 		stmt_int(&q, l->uid);
 	if (l->live || l->pull)
 		stmt_text(&q, l->pull);
+	if (l->live)
+		stmt_text(&q, l->scope);
 	stmt_int(&q, l->before ? (int64_t)l->before : INT64_MAX);
 	stmt_int(&q, (int64_t)l->limit);
 	while ((rc = stmt_step(&q)) == 1) {

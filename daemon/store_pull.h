@@ -92,10 +92,11 @@ void store_run_get(struct store *st, struct store_run_get *g);
 
 struct store_run_list {
 	struct store_op op;
-	int64_t uid;      /* -1: everybody's */
-	const char *pull; /* NULL: all */
-	bool live;        /* only those that have not ended, the oldest first; else the newest first */
-	uint32_t before;  /* ids below this; 0: all */
+	int64_t uid;       /* -1: everybody's */
+	const char *pull;  /* NULL: all */
+	bool live;         /* only those that have not ended, the oldest first; else the newest first */
+	const char *scope; /* of those that live: NULL: all */
+	uint32_t before;   /* ids below this; 0: all */
 	size_t limit;
 	void (*on_row)(struct store_run_list *l, const struct store_run *row); /* recipe and receipt are there too */
 };

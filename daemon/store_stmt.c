@@ -214,7 +214,8 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RUN_LIST_PULL] = RUN_LIST("INDEXED BY runs_pull", "r.pull = ? AND") "DESC LIMIT ?",
     [STMT_RUN_LIST_UID_PULL] = RUN_LIST("INDEXED BY runs_uid_pull", "r.uid = ? AND r.pull = ? AND") "DESC LIMIT ?",
     [STMT_RUN_LIST_LIVE] = RUN_LIST("INDEXED BY runs_live", "r.state <> 2 AND (?1 < 0 OR r.uid = ?1)"
-							    " AND (?2 IS NULL OR r.pull = ?2) AND") "LIMIT ?",
+							    " AND (?2 IS NULL OR r.pull = ?2)"
+							    " AND (?3 IS NULL OR r.scope = ?3) AND") "LIMIT ?",
     /* A redirect's next hop is no retry. */
     [STMT_RUN_SUM] = "SELECT count(*), max(id), sum(boot IS NOT NULL),"
 		     " sum(state = 1 AND status NOT IN (301, 302, 303, 307, 308)), sum(limited_us), sum(size_bytes),"
