@@ -61,7 +61,7 @@ struct store_run_create {
 	unsigned priority, concurrency;
 	enum run_overlap overlap; /* what if one of (uid, pull, scope) has not ended. REPLACE is made of CANCEL and
 				     QUEUE by the caller */
-	bool conditional;         /* base: the last complete run, if it is still there */
+	bool conditional;         /* base: the last complete run, if it is still there and was of the same recipe */
 	bool apart;               /* neither meets nor is met by others (a test) */
 	const struct store_page_new *pages; /* the first ones; added when it starts at once */
 	size_t page_count;

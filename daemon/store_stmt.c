@@ -198,7 +198,8 @@ static const char *const texts[STMT_COUNT] = {
 			" AND uid = ? AND pull = ? AND scope = ? AND NOT apart",
     [STMT_RUN_BASE] = "SELECT s.run FROM runs r JOIN pull_states s"
 		      " ON s.uid = r.uid AND s.pull = r.pull AND s.scope = r.scope"
-		      " JOIN batches b ON b.id = s.run AND b.sweep <> 3 WHERE r.batch = ? AND r.conditional",
+		      " JOIN batches b ON b.id = s.run AND b.sweep <> 3"
+		      " JOIN runs o ON o.batch = s.run AND o.recipe = r.recipe WHERE r.batch = ? AND r.conditional",
     [STMT_RUN_START] = "UPDATE runs SET state = 1, options = coalesce(?, options), base = ?, started_us = ?"
 		       " WHERE batch = ?",
     [STMT_RUN_GUARD] = "UPDATE runs SET guard = coalesce(guard, ?) WHERE batch = ?",
