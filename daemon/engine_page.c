@@ -193,11 +193,22 @@ static bool is_stop_status(const struct recipe *r, int status)
 	return false;
 }
 
+/* Nobody waits for it: it is not asked for once more. */
+static bool is_needless(struct engine_run *run, uint32_t index)
+{
+	return run->guarded || (engine_run_ready(run) && plan_needless(run->plan, index));
+}
+
 /* A page behind the last, and a page that has not changed, are what was asked for. */
 void engine_page_judge(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
 {
 	struct engine_run *run = j->lane->batch->run;
 
+	if (v->event == JOB_EV_AGAIN && is_needless(run, jobid_seq(j->sched.id) - 1)) {
+		v->event = JOB_EV_CANCEL;
+		v->next_url = NULL;
+		return;
+	}
 	if (o->cause != CAUSE_RESPONSE || v->event == JOB_EV_CANCEL)
 		return;
 	if (!engine_run_ready(run)) {

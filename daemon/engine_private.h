@@ -133,6 +133,7 @@ struct engine_batch {
 	struct engine_run *run; /* NULL: it is none */
 	unsigned priority, concurrency;
 	bool paused, held, cancelling; /* cancelling: or failing, see `failing` */
+	bool emptying;                 /* all pages of its run are being cancelled: no other starts meanwhile */
 	enum job_reason failing;       /* REASON_NONE: not */
 	int64_t deadline_us;           /* wall; INT64_MAX: none */
 	struct event deadline;

@@ -7,6 +7,7 @@
 #include "lib/log.h"
 
 #define PAGES_PER_READ 500
+#define CANCELS_A_STEP 500
 
 /* ---- the plan from the store ---- */
 
@@ -147,7 +148,9 @@ void engine_run_open(struct engine_batch *b)
 
 		engine_run_add_more(run);
 		plan_more(run->plan, &step);
-		if (step.cancel_from != UINT32_MAX)
+		if (run->guarded)
+			engine_run_cancel_from(run, 0);
+		else if (step.cancel_from != UINT32_MAX)
 			engine_run_cancel_from(run, step.cancel_from);
 		return;
 	}
@@ -254,30 +257,81 @@ void engine_run_added(struct engine_run *run, const struct run_pages *pages)
 		plan_added(run->plan, run->added++, pages->tokens[i]);
 }
 
+/* A run may have a million pages: some are cancelled, and when that is committed the next. */
+struct cancelling {
+	struct engine *en;
+	uint32_t run, at; /* the next page's index */
+	unsigned open;
+};
 struct cancel {
 	struct store_job_mark mark;
-	struct engine *en;
+	struct cancelling *of;
 };
+
+static void cancel_some(struct cancelling *c);
 
 static void on_cancelled(struct store_op *op, const struct err *e)
 {
+	struct cancelling *c = ((struct cancel *)op)->of;
+
 	(void)e; /* it has ended by itself, or is running: then what it brings is not counted */
 	free(op);
+	if (--c->open == 0)
+		cancel_some(c);
+}
+
+static void cancel_page(struct cancelling *c, uint64_t job)
+{
+	struct cancel *one = calloc(1, sizeof *one);
+
+	if (!one)
+		abort();
+	one->of = c;
+	one->mark = (struct store_job_mark){.op.done = on_cancelled, .job = job, .mark = STORE_MARK_CANCEL};
+	c->open++;
+	engine_job_mark(c->en, &one->mark);
+}
+
+static void cancelled_all(struct cancelling *c, struct engine_batch *b)
+{
+	if (b && b->emptying) {
+		b->emptying = false;
+		engine_batch_refresh(b);
+	}
+	free(c);
+}
+
+static void cancel_some(struct cancelling *c)
+{
+	struct engine_batch *b = engine_batch_find(c->en, c->run);
+	uint32_t end = b && b->run && !c->en->draining ? b->run->added : 0; /* the next daemon goes on */
+
+	c->open = 1; /* this call itself: callbacks may come before it returns */
+	for (unsigned n = 0; n < CANCELS_A_STEP && c->at < end; n++) {
+		uint64_t job = jobid_make(c->run, ++c->at);
+		const struct engine_job *j = engine_job_find(c->en, job);
+
+		if (!j || (j->phase != PHASE_RUNNING && j->phase != PHASE_ENDING))
+			cancel_page(c, job);
+	}
+	if (--c->open > 0)
+		return;
+	if (c->at < end)
+		cancel_some(c);
+	else
+		cancelled_all(c, b);
 }
 
 void engine_run_cancel_from(struct engine_run *run, uint32_t index)
 {
-	for (uint32_t i = index; i < run->added; i++) {
-		uint64_t job = jobid_make(run->batch->id, i + 1);
-		const struct engine_job *j = engine_job_find(run->batch->en, job);
-		struct cancel *c;
+	struct cancelling *c = calloc(1, sizeof *c);
 
-		if (j && (j->phase == PHASE_RUNNING || j->phase == PHASE_ENDING))
-			continue;
-		c = calloc(1, sizeof *c);
-		if (!c)
-			abort();
-		c->mark = (struct store_job_mark){.op.done = on_cancelled, .job = job, .mark = STORE_MARK_CANCEL};
-		engine_job_mark(run->batch->en, &c->mark);
+	if (!c)
+		abort();
+	*c = (struct cancelling){.en = run->batch->en, .run = run->batch->id, .at = index};
+	if (index == 0) {
+		run->batch->emptying = true;
+		engine_batch_refresh(run->batch);
 	}
+	cancel_some(c);
 }

@@ -230,6 +230,11 @@ void plan_ended(struct plan *p, uint32_t index, const struct plan_seen *seen, st
 		step->cancel_from = PLAN_NONE;
 }
 
+bool plan_needless(const struct plan *p, uint32_t index)
+{
+	return p->cancel_told != PLAN_NONE && index >= p->cancel_told;
+}
+
 void plan_more(struct plan *p, struct plan_step *step)
 {
 	step_make(p, step);

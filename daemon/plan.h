@@ -68,6 +68,8 @@ uint32_t plan_first(const struct plan *p);
 void plan_added(struct plan *p, uint32_t index, const char *token);
 /* A page ended. Also for one that ended before and was fetched again (the owner's retry): the later word counts. */
 void plan_ended(struct plan *p, uint32_t index, const struct plan_seen *seen, struct plan_step *step);
+/* What this page brings does not count any more: the run ends before it, or has failed. */
+bool plan_needless(const struct plan *p, uint32_t index);
 /* The rest of what a step could not add; also after a restart, when all that is stored was told. */
 void plan_more(struct plan *p, struct plan_step *step);
 /* Writes the token of a numbered page; also of the first page of offsets that are followed (index 0). */
