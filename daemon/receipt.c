@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/render.h"
 #include "daemon/run_private.h"
 
 static json_t *count(int64_t n)
@@ -10,19 +11,14 @@ static json_t *count(int64_t n)
 	return n < 0 ? json_null() : json_integer(n);
 }
 
-static json_t *text(const char *s)
-{
-	json_t *t = s && *s ? json_string(s) : NULL;
-
-	return t ? t : json_null();
-}
+#define GAPS_TOLD 1000 /* there may be a million */
 
 /* People's numbers, from 1. */
 static json_t *gaps(const struct plan_conclusion *c)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < c->gap_count; i++)
+	for (size_t i = 0; i < c->gap_count && i < GAPS_TOLD; i++)
 		json_array_append_new(list, json_integer((json_int_t)c->gaps[i] + 1));
 	return list;
 }
@@ -31,7 +27,7 @@ static json_t *since(const struct receipt *r)
 {
 	json_t *to = r->since_to && *r->since_to ? json_loads(r->since_to, JSON_DECODE_ANY, NULL) : NULL;
 
-	return json_pack("{s:o,s:o}", "from", text(r->since_from), "to", to ? to : json_null());
+	return json_pack("{s:o,s:o}", "from", render_text(r->since_from), "to", to ? to : json_null());
 }
 
 /* What is no error, and yet is hardly what was meant. A run that asked for news only may bring little. */
@@ -62,9 +58,10 @@ char *receipt_write(const struct receipt *r)
 	json_t *o = json_pack("{s:I,s:o,s:o,s:{s:o,s:o},s:o,s:o,s:o}", "pages", (json_int_t)c->pages, "items",
 			      count(c->items), "unique", count(r->unique), "expected", "pages",
 			      count(c->expected_pages), "items", count(c->expected_items), "duplicates",
-			      count(duplicates), "gaps", gaps(c), "stop_reason", text(c->stop_reason));
+			      count(duplicates), "gaps", gaps(c), "stop_reason", render_text(c->stop_reason));
 	char *written;
 
+	json_object_set_new(o, "missing", json_integer((json_int_t)c->gap_count));
 	json_object_set_new(o, "not_modified", json_integer(r->not_modified));
 	json_object_set_new(o, "requests", json_integer(r->requests));
 	json_object_set_new(o, "retries", json_integer(r->retries));
@@ -72,7 +69,7 @@ char *receipt_write(const struct receipt *r)
 	json_object_set_new(o, "bytes", json_integer(r->bytes));
 	json_object_set_new(o, "seconds", json_real((double)(r->ended_us - r->started_us) / 1e6));
 	json_object_set_new(o, "since", since(r));
-	json_object_set_new(o, "error", text(r->error));
+	json_object_set_new(o, "error", render_text(r->error));
 	json_object_set_new(o, "warning", warning(r));
 	written = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	json_decref(o);
