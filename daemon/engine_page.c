@@ -151,18 +151,35 @@ void engine_page_fill_clear(struct engine_page_fill *f)
 
 /* ---- what comes back ---- */
 
+/* It would have to be sent back as it came: then it is not. */
+static void forget_validator(const struct secrets *s, const char **validator)
+{
+	char *hidden = *validator ? secrets_hide(s, *validator) : NULL;
+
+	if (hidden)
+		*validator = "";
+	free(hidden);
+}
+
 const struct message_outcome *engine_page_hide(const struct engine_run *run, const struct message_outcome *o,
 					       struct engine_page_hidden *h)
 {
-	const char **fields[] = {&h->o.error, &h->o.redirect_url, &h->o.headers, &h->o.content_type, &h->o.page.next};
+	const char **fields[] = {&h->o.error,        &h->o.redirect_url, &h->o.headers,
+				 &h->o.content_type, &h->o.page.next,    &h->o.page.since};
 
 	_Static_assert(sizeof fields / sizeof *fields == ENGINE_PAGE_HIDDEN, "a place for each");
 	h->o = *o;
 	for (size_t i = 0; i < ENGINE_PAGE_HIDDEN; i++) {
-		h->owned[i] = *fields[i] ? secrets_hide(run->secrets, *fields[i]) : NULL;
+		h->owned[i] = !*fields[i] ? NULL
+			      : i == 0    ? secrets_hide_cut(run->secrets, *fields[i])
+					  : secrets_hide(run->secrets, *fields[i]);
 		if (h->owned[i])
 			*fields[i] = h->owned[i];
 	}
+	/* What is to be followed as a URL is judged as one, whatever the worker says of it. */
+	h->o.page.next_is_url = run->recipe->page.type == PAGE_LINK || run->recipe->page.type == PAGE_NEXT_URL;
+	forget_validator(run->secrets, &h->o.page.etag);
+	forget_validator(run->secrets, &h->o.page.last_modified);
 	return &h->o;
 }
 

@@ -313,7 +313,7 @@ void engine_page_prepare(struct engine_job *j, const struct store_request *req, 
 void engine_page_fill_clear(struct engine_page_fill *f);
 void engine_page_free(struct engine_page *page);
 /* An outcome with names in place of secrets. */
-#define ENGINE_PAGE_HIDDEN 5
+#define ENGINE_PAGE_HIDDEN 6
 struct engine_page_hidden {
 	struct message_outcome o;
 	char *owned[ENGINE_PAGE_HIDDEN];

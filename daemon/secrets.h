@@ -52,5 +52,7 @@ void secrets_wipe(char *text);
  * mangle every text: only where no letter, digit, _ or - is beside them, and not in base64. A {secret:NAME} that is in
  * the text already stays as it is. */
 char *secrets_hide(const struct secrets *s, const char *text);
+/* The same for messages, which may quote a value and cut it off: also of what begins as one. */
+char *secrets_hide_cut(const struct secrets *s, const char *text);
 
 #endif

@@ -10,6 +10,9 @@
 #include "daemon/secrets_private.h"
 #include "lib/base64.h"
 
+#define CUT_MIN  4 /* bytes of a value */
+#define CUT_SURE 8
+
 /* ---- forms ---- */
 
 static struct secret_form *add_form(struct secret *s, const char *text, size_t len)
@@ -188,6 +191,30 @@ static void mark_encoded(struct marks *m, const struct secret *s, uint16_t owner
 	}
 }
 
+/* How many bytes at `p` are the value's beginning; *count: how many bytes of the value. */
+static size_t match_beginning(const char *p, const char *value, size_t *count)
+{
+	const char *from = p;
+	size_t n;
+
+	for (*count = 0; value[*count] && *p && (n = one_byte(p, (unsigned char)value[*count])); p += n)
+		++*count;
+	return (size_t)(p - from);
+}
+
+/* A message quotes a value and cuts it off. So much of it is no accident; less is none where it is cut. */
+static void mark_cut(struct marks *m, const struct secret *s, uint16_t owner)
+{
+	for (size_t i = 0, count; i < m->len; i++) {
+		size_t len = match_beginning(m->text + i, s->value, &count);
+		const char *behind = m->text + i + len;
+		bool cut = !*behind || strncmp(behind, "...", 3) == 0;
+
+		if (count < s->len && count >= (cut ? CUT_MIN : CUT_SURE))
+			mark(m, s, i, len, owner);
+	}
+}
+
 static void mark_names(struct marks *m, const struct secret *s)
 {
 	char name[sizeof "{secret:}" + SECRET_NAME_MAX];
@@ -200,7 +227,7 @@ static void mark_names(struct marks *m, const struct secret *s)
 	}
 }
 
-static void mark_all(struct marks *m, const struct secrets *s)
+static void mark_all(struct marks *m, const struct secrets *s, bool cut)
 {
 	bool encoded = strpbrk(m->text, "%\\+") != NULL, named = strstr(m->text, "{secret:") != NULL;
 
@@ -213,6 +240,8 @@ static void mark_all(struct marks *m, const struct secrets *s)
 			mark_form(m, one, &one->forms[f], (uint16_t)(i + 1));
 		if (encoded)
 			mark_encoded(m, one, (uint16_t)(i + 1));
+		if (cut)
+			mark_cut(m, one, (uint16_t)(i + 1));
 	}
 }
 
@@ -236,15 +265,25 @@ static char *write_names(const struct marks *m, const struct secrets *s)
 	return out;
 }
 
-char *secrets_hide(const struct secrets *s, const char *text)
+static char *hide(const struct secrets *s, const char *text, bool cut)
 {
 	struct marks m = {.text = text, .len = strlen(text)};
 	char *out;
 
 	if (!s || m.len == 0)
 		return NULL;
-	mark_all(&m, s);
+	mark_all(&m, s, cut);
 	out = m.found ? write_names(&m, s) : NULL;
 	free(m.owner);
 	return out;
+}
+
+char *secrets_hide(const struct secrets *s, const char *text)
+{
+	return hide(s, text, false);
+}
+
+char *secrets_hide_cut(const struct secrets *s, const char *text)
+{
+	return hide(s, text, true);
 }
