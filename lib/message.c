@@ -253,6 +253,12 @@ static void put_page(struct wire_out *o, const struct message_page *p)
 	wire_put_bytes(o, p->keys, p->keys ? p->keys_bytes : 0);
 }
 
+/* So that sums over all pages of a run are possible too. */
+static bool count_possible(int64_t n)
+{
+	return n >= -1 && n <= INT64_C(1) << 53;
+}
+
 static bool get_page(struct wire_in *in, struct message_page *p)
 {
 	uint8_t has_more;
@@ -273,8 +279,9 @@ static bool get_page(struct wire_in *in, struct message_page *p)
 	p->keys = wire_get_bytes(in, &p->keys_bytes);
 	if (p->keys_bytes == 0)
 		p->keys = NULL;
-	return p->items >= -1 && has_more <= 2 && p->total_pages >= -1 && p->total_items >= -1 &&
-	       strlen(p->next) <= MESSAGE_NEXT_MAX && p->keys_bytes <= MESSAGE_KEYS_MAX && p->keys_bytes % 8 == 0;
+	return p->items >= -1 && p->items <= UINT32_MAX && has_more <= 2 && count_possible(p->total_pages) &&
+	       count_possible(p->total_items) && strlen(p->next) <= MESSAGE_NEXT_MAX &&
+	       p->keys_bytes <= MESSAGE_KEYS_MAX && p->keys_bytes % 8 == 0;
 }
 
 void message_put_outcome(struct wire_out *o, const struct message_outcome *m)
