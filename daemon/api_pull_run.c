@@ -10,6 +10,10 @@
 #include "lib/recipe.h"
 #include "lib/units.h"
 
+/* They are kept with every run, and shown in lists. */
+#define VAR_MAX_BYTES   16384
+#define SINCE_MAX_BYTES 1024
+
 /* ---- starting a run ---- */
 
 struct starting {
@@ -45,7 +49,7 @@ static int wrong(const char *member, const char *wanted, struct err *e)
 	return err_set(e, ERR_INPUT, NULL, "\"%s\": it has to be %s", member, wanted);
 }
 
-static int read_vars(struct engine_run_ask *ask, const json_t *v, struct err *e)
+static int check_vars(const json_t *v, struct err *e)
 {
 	const char *name;
 	const json_t *value;
@@ -53,16 +57,27 @@ static int read_vars(struct engine_run_ask *ask, const json_t *v, struct err *e)
 	if (!json_is_object(v))
 		return wrong("vars", "an object of texts", e);
 	json_object_foreach ((json_t *)(uintptr_t)v, name, value)
-		if (!json_is_string(value))
-			return err_set(e, ERR_INPUT, NULL, "\"vars\": \"%.60s\" has to be a text", name);
-	ask->vars = v;
+		if (!json_is_string(value) || json_string_length(value) > VAR_MAX_BYTES)
+			return err_set(e, ERR_INPUT, NULL, "\"vars\": \"%.60s\" has to be a text of at most %d bytes",
+				       name, VAR_MAX_BYTES);
 	return 0;
+}
+
+static int read_vars(struct engine_run_ask *ask, const json_t *v, struct err *e)
+{
+	ask->vars = v;
+	return check_vars(v, e);
+}
+
+static bool since_fits(const json_t *v)
+{
+	return json_string_length(v) <= SINCE_MAX_BYTES;
 }
 
 static int read_since(struct engine_run_ask *ask, const json_t *v, struct err *e)
 {
 	ask->since = json_string_value(v);
-	return ask->since ? 0 : wrong("since", "a text", e);
+	return ask->since && since_fits(v) ? 0 : wrong("since", "a text of at most 1024 bytes", e);
 }
 
 static int read_flag(bool *out, const char *member, const json_t *v, struct err *e)
@@ -300,10 +315,10 @@ static int read_state(struct stating *s, const json_t *o, struct err *e)
 {
 	const json_t *vars = json_object_get(o, "vars"), *since = json_object_get(o, "since");
 
-	if (!since || !(json_is_string(since) || json_is_number(since) || json_is_null(since)))
+	if (!since || !since_fits(since) || !(json_is_string(since) || json_is_number(since) || json_is_null(since)))
 		return wrong("since", "a text, a number, or null to forget it", e);
-	if (vars && !json_is_object(vars))
-		return wrong("vars", "an object of texts", e);
+	if (vars && check_vars(vars, e))
+		return -1;
 	if (json_object_size(o) > (size_t)(vars ? 2 : 1))
 		return err_set(e, ERR_INPUT, NULL, "only \"vars\" and \"since\" are taken");
 	s->scope = engine_pull_scope(api_engine(http_arg(s->r)), s->pull, vars, json_is_null(since) ? NULL : since, e);

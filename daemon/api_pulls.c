@@ -31,7 +31,7 @@ static json_t *render_hosts(const struct recipe_secret *s)
 	json_t *hosts = json_array();
 
 	for (size_t i = 0; i < s->host_count; i++)
-		json_array_append_new(hosts, json_string(s->hosts[i]));
+		json_array_append_new(hosts, render_text(s->hosts[i]));
 	return hosts;
 }
 
@@ -65,13 +65,14 @@ static json_t *render_vars(const struct recipe *r)
 	json_t *vars = json_object();
 
 	for (size_t i = 0; i < r->var_count; i++)
-		json_object_set_new(vars, r->vars[i].name, json_string(r->vars[i].value));
+		json_object_set_new(vars, r->vars[i].name,
+				    *r->vars[i].value ? render_text(r->vars[i].value) : json_string(""));
 	return vars;
 }
 
 static json_t *render_problem(const struct err *e)
 {
-	return json_pack("{s:s,s:o,s:o}", "detail", e->what, "hint", render_text(e->hint), "line",
+	return json_pack("{s:o,s:o,s:o}", "detail", render_text(e->what), "hint", render_text(e->hint), "line",
 			 e->line ? json_integer(e->line) : json_null());
 }
 
