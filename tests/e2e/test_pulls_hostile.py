@@ -1,7 +1,9 @@
 """Pulls where the API, the disk or the owner does its worst."""
 
 import json
+import os
 import threading
+from urllib.parse import quote
 
 import pytest
 
@@ -85,3 +87,193 @@ def test_a_run_goes_on_when_a_full_disk_has_room_again(make_daemon, preload, scr
     assert receipt["complete"], receipt
     assert run.ids() == list(range(1, 301))
     assert len(apisim.page_log("a")) < 60 + 3 * 8 + 4, "what was there is not fetched again"
+
+
+WHEN_WRITTEN = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
+{
+	const char *word = getenv("FULL_WHEN");
+	if (access(getenv("FULL_DISK"), F_OK) == 0 && memmem(p, n, word, strlen(word))) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, p, n, at);
+}
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { return pwrite64(fd, p, n, at); }
+"""
+
+
+def test_a_run_that_waits_starts_though_the_disk_was_full_when_its_time_came(make_daemon, preload, scratch, serve):
+    """The next page's `since` is written when the second run starts, and no sooner."""
+    full = scratch / "full"
+    full.touch()
+    shim = preload(WHEN_WRITTEN)
+    env = {"LD_PRELOAD": shim["LD_PRELOAD"], "ASAN_OPTIONS": shim["ASAN_OPTIONS"], "FULL_DISK": str(full), "FULL_WHEN": "since=2026-02-02"}
+    daemon = make_daemon(env=env)
+    queued = threading.Event()
+
+    def behave(c):
+        while c.request():
+            queued.wait(60)
+            c.answer(b'{"result":[{"id":1,"at":"2026-02-02"}]}')
+
+    since = {"param": "since", "from": ".at", "initial": "2026-01-01"}
+    write_recipe(daemon, "p", url=serve(behave).url, page={"type": "single"}, items=".result[]", since=since)
+    first, second = start(daemon, "p"), start(daemon, "p", overlap="queue")
+    queued.set()
+    assert first.wait()["complete"]
+    wait_until(lambda: "run not started" in daemon.log(), 60, "the second could not be started")
+    full.unlink()
+    assert second.wait()["complete"]
+
+
+def test_a_run_that_waits_starts_behind_any_number_of_others(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/{var:v}", page={"type": "single"}, vars={"v": "0"})
+    for i in range(1001):
+        start(daemon, "p", vars={"v": f"a{i}"})
+    first, second = (start(daemon, "p", vars={"v": "last"}, overlap="queue") for _ in range(2))
+    for run in (first, second):
+        assert run.get()["state"] in ("running", "waiting")
+    assert daemon.api.post(f"/v1/batches/{first.number}/cancel").status == 200
+    wait_until(lambda: second.get()["state"] == "running", 60, "it starts when the one before it has ended")
+
+
+# ---- what a run no longer needs ----
+
+
+def test_a_page_that_no_longer_counts_is_not_asked_for_again(daemon, serve):
+    """Page 1 ends the run; page 2 is under way, and would be tried five times."""
+    last = threading.Event()
+
+    def behave(c):
+        while head := c.request():
+            if "page=1 " in head:
+                c.answer(b'{"result":[{"id":1}],"more":false}')
+                last.set()
+            else:
+                last.wait(60)
+                wait_until(lambda: daemon.api.get("/v1/runs/1/pages").rows()[0]["state"] == "done", 60)
+                c.answer(status="503 Service Unavailable")
+
+    server = serve(behave)
+    write_recipe(daemon, "p", url=server.url + "/", page={"type": "page", "param": "page", "window": 2, "has_more": ".more"}, items=".result[]")
+    run, receipt = pull(daemon, "p")
+    assert receipt["complete"] and len(server.requests) == 2, receipt
+    assert [row["state"] for row in run.pages()] == ["done", "cancelled"]
+
+
+def test_the_missing_pages_of_a_great_many_are_counted_and_not_all_listed(daemon, serve):
+    def behave(c):
+        while head := c.request():
+            first = "page=1 " in head
+            c.answer(b'{"result":[{"id":1}],"pages":5000}' if first else b"", status="200 OK" if first else "410 Gone")
+
+    page = {"type": "page", "param": "page", "total_pages": ".pages"}
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page=page, items=".result[]")
+    run, receipt = pull(daemon, "p")
+    assert receipt["verdict"] == "incomplete" and receipt["missing"] == 4999, receipt["error"]
+    assert receipt["gaps"] == list(range(2, 1002))
+    assert receipt["counts"]["queued"] == receipt["counts"]["running"] == 0
+
+
+# ---- what a recipe says now ----
+
+
+def test_what_an_earlier_recipe_made_of_a_page_is_not_taken_for_what_this_one_does(daemon, apisim):
+    api = apisim.pages("single", "a", items=7, conditional="etag")
+    write_recipe(daemon, "p", url=str(api), page={"type": "single"}, items=".nothing[]?", conditional=True)
+    assert pull(daemon, "p")[1]["items"] == 0
+    write_recipe(daemon, "p", url=str(api), page={"type": "single"}, items=".result[]", conditional=True)
+    assert pull(daemon, "p")[1]["items"] == 7
+
+
+def test_state_is_set_for_the_vars_that_a_run_has(daemon, answer):
+    url = answer(b'{"result":[{"id":1,"at":"2026-05-05"}]}')
+    write_recipe(daemon, "p", url=url + "/{var:v}", page={"type": "single"}, vars={"v": "a"}, items=".result[]", since={"param": "since", "from": ".at"})
+    body = {"vars": {"v": "a"}, "since": "2026-03-03"}
+    status = daemon.api.request("PUT", "/v1/pulls/p/state", body).status
+    assert status == 200
+    _, receipt = pull(daemon, "p", vars={"v": "a"})
+    assert receipt["since"]["from"] == "2026-03-03"
+
+
+def test_a_recipe_with_bytes_that_are_no_text_is_listed_all_the_same(daemon):
+    pulls = daemon.dir / "pulls.d"
+    (pulls / "a.conf").write_bytes(b'url = "http://127.0.0.1/\xe9\xff";\nvars = { v = "\xff"; };\n')
+    (pulls / "b.conf").write_bytes(b'url = "http://127.0.0.1/";\n\xff\xfe = 1;\n')
+    (pulls / "c.conf").write_bytes(b"a = { " * 20000)
+    (pulls / "d.conf").write_bytes(bytes(range(256)) * 2048)
+    (pulls / "e.conf").symlink_to("nowhere")
+    (pulls / "f.conf").mkdir()
+    os.mkfifo(pulls / "g.conf")
+    (pulls / "h.conf").symlink_to("/dev/zero")
+    rows = daemon.api.get("/v1/pulls").json()["pulls"]
+    assert [row["name"] for row in rows] == [n for n in "abcdefgh" if n != "e"]
+    assert all(row["problem"] for row in rows if row["name"] in "bcdfgh"), rows
+    for row in rows:
+        assert daemon.api.get(f"/v1/pulls/{row['name']}").status == 200
+    assert daemon.api.get("/v1/pulls/e").status == 404
+
+
+# ---- secrets ----
+
+
+def test_a_secret_that_a_server_sends_back_is_nowhere_but_in_the_body(daemon, serve):
+    secret = "Zx81/topSecretValue+%"
+    echoed = 'ETag: "%s"'
+
+    def behave(c):
+        while head := c.request():
+            if "page=1 " in head:
+                c.answer(b'{"result":[{"id":1,"at":"x' + secret.encode() + b'"}]}', headers=[echoed % secret, f"X-Echo: {secret}", "Last-Modified: " + secret])
+            elif "page=2 " in head:
+                c.answer(b'{"result":"' + secret.encode() + b'"}')
+            elif "page=3 " in head:
+                c.answer(status="302 Found", headers=[f"Location: /?page=3&again={quote(secret, safe='')}"])
+            else:
+                c.answer(json.dumps({"message": secret}).encode(), status="400 " + secret)
+
+    write_secret(daemon, "tok", secret)
+    server = serve(behave)
+    write_recipe(
+        daemon,
+        "p",
+        url=server.url + "/",
+        headers=["X-Key: {secret:tok}"],
+        page={"type": "page", "param": "page", "window": 4, "stop_empty": 0},
+        items=".result[]",
+        error="if .message then .message else null end",
+        since={"param": "since", "from": ".at"},
+        secrets={"tok": ["127.0.0.1"]},
+        conditional=True,
+        retry={"max_attempts": 1},
+    )
+    run, receipt = pull(daemon, "p")
+    paths = ["/v1/runs", "/v1/pulls", "/v1/pulls/p", "/v1/pulls/p/state", "/metrics", "/v1/stats"]
+    paths += [f"/v1/runs/{run.number}", f"/v1/runs/{run.number}/pages", f"/v1/batches/{run.number}/results"]
+    for row in run.pages():
+        paths += [f"/v1/jobs/{row['job']}", f"/v1/jobs/{row['job']}/attempts", f"/v1/jobs/{row['job']}/explain"]
+    daemon.stop()
+    kept = b"".join(path.read_bytes() for path in daemon.state.glob("fanout.db*"))
+    whole = kept.replace(b'{"result":[{"id":1,"at":"x' + secret.encode() + b'"}]}', b"")
+    whole = whole.replace(b'{"result":"' + secret.encode() + b'"}', b"").replace(json.dumps({"message": secret}).encode(), b"")
+    daemon.start()
+    seen = "\n".join(daemon.api.get(path).body.decode() for path in paths) + daemon.log() + whole.decode(errors="replace")
+    assert "{secret:tok}" in seen
+    for part in (secret, quote(secret, safe=""), "Zx81", "topSecret"):
+        at = seen.find(part)
+        assert at < 0, seen[max(0, at - 200) : at + 100]
+
+
+def test_what_a_run_is_asked_with_is_of_a_size_that_can_be_kept(daemon):
+    write_recipe(daemon, "p", url="http://127.0.0.1:1/{var:v}", page={"type": "single"}, vars={"v": "a"}, since={"param": "since", "from": ".at"})
+    assert "16384" in start(daemon, "p", status=400, vars={"v": "x" * 16385})["detail"]
+    assert "1024" in start(daemon, "p", status=400, since="2" * 1025)["detail"]
+    answer = daemon.api.request("PUT", "/v1/pulls/p/state", {"vars": {"v": "x" * 16385}, "since": None})
+    assert answer.status == 400

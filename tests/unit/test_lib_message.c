@@ -354,7 +354,7 @@ static void an_outcome_that_cannot_be_is_refused(void **arg)
 {
 	static char long_headers[MESSAGE_HEADERS_MAX + 2];
 	static uint8_t long_body[MESSAGE_BODY_INLINE_MAX + 1];
-	struct message_outcome bad[24];
+	struct message_outcome bad[28];
 	size_t n = 0;
 
 	(void)arg;
@@ -386,6 +386,10 @@ static void an_outcome_that_cannot_be_is_refused(void **arg)
 	bad[n++].limit_rate.window_us = 0;
 	bad[n++].limit_rate.window_us = -1;
 	bad[n++].limit_rate.window_us = MESSAGE_WAIT_MAX_US + 1;
+	bad[n++].page.items = -2;
+	bad[n++].page.items = INT64_MAX;
+	bad[n++].page.total_items = INT64_MAX;
+	bad[n++].page.keys_bytes = 15;
 	assert_int_equal(n, sizeof bad / sizeof bad[0]);
 	for (size_t i = 0; i < n; i++) {
 		struct wire_out o = {0};

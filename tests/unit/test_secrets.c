@@ -435,6 +435,28 @@ static void what_was_hidden_is_filled_in_again(void **arg)
 	secrets_wipe(filled);
 }
 
+static void is_hidden_in_a_message(const char *text, const char *expected)
+{
+	char *hidden = secrets_hide_cut(secrets, text);
+
+	assert_string_equal(hidden ? hidden : text, expected);
+	free(hidden);
+}
+
+static void what_begins_as_a_value_is_hidden_in_messages(void **state)
+{
+	(void)state;
+	have("t0k/en+long value");
+	is_hidden_in_a_message("string (\"t0k/en+lon...) cannot be parsed",
+			       "string (\"{secret:tok}...) cannot be parsed");
+	is_hidden_in_a_message("string (\"a=t0k/...) cannot be parsed",
+			       "string (\"a={secret:tok}...) cannot be parsed");
+	is_hidden_in_a_message("at t0k%2fen%2Blo", "at {secret:tok}");
+	is_hidden_in_a_message("page.next: t0k/en+long is no URL", "page.next: {secret:tok}is no URL");
+	is_hidden_in_a_message("t0k/ is none", "t0k/ is none");
+	is_hidden_in_a_message("t0k/en+long value", "{secret:tok}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +477,7 @@ int main(void)
 	    cmocka_unit_test_teardown(the_longest_value_is_hidden_first, tear_down),
 	    cmocka_unit_test_teardown(short_values_are_hidden_where_they_stand_alone, tear_down),
 	    cmocka_unit_test_teardown(names_that_are_there_stay, tear_down),
+	    cmocka_unit_test_teardown(what_begins_as_a_value_is_hidden_in_messages, tear_down),
 	    cmocka_unit_test_teardown(what_was_hidden_is_filled_in_again, tear_down),
 	};
 
