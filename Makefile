@@ -90,7 +90,7 @@ endif
 PYTHON = /usr/bin/python3
 PYTEST = PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONDONTWRITEBYTECODE=1 FANOUT_BUILD=$(BUILD) \
 	$(PYTHON) -m pytest -p no:cacheprovider -p xdist.plugin
-PYTEST_ARGS ?= -n 2
+PYTEST_ARGS ?= -n 4
 SIM_SEEDS ?= 500
 PAGESIM_SEEDS ?= 5000
 

@@ -12,6 +12,9 @@ from harness.process import BUILD, environment
 from harness.servers import Apisim, Httpbin, Nghttpd, Nginx
 from harness.worker import Hostile, Worker
 
+# Started in the background by a shell, Python and all its children would take no SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # No test may hang the run; the slowest take a twentieth of this where nothing else runs.
 TEST_TIMEOUT_S = 600
 LOG_TAIL = 8000

@@ -116,7 +116,7 @@ def test_issues_of_another_project_have_a_state_of_their_own(daemon, ctl, apisim
         assert_complete(receipt, 3, 250)
     assert "/repos/curl/trurl/issues?" in api.log()[-1]["target"]
     states = ctl("pull", "state", "issues", "-f", "json").json()
-    assert [state["vars"].get("repo", "the recipe's own") for state in states] == ["curl/trurl", "the recipe's own"]
+    assert [state["vars"]["repo"] for state in states] == ["curl/curl", "curl/trurl"]
     assert {state["since"] for state in states} == {"2026-01-01T04:10:00Z"}
 
 
