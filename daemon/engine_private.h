@@ -336,6 +336,7 @@ void engine_run_close(struct engine_run *run);
 /* Nothing of it is under way any more: is concluded, in steps. */
 void engine_run_conclude(struct engine *en, uint32_t run);
 void engine_conclusions_free(struct engine *en);
+/* engine_run_recover.c */
 void engine_runs_recover(struct engine *en);
 
 /* engine_end.c */
