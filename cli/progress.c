@@ -220,11 +220,8 @@ int progress_exit_status(const json_t *batch)
 	static const struct {
 		const char *word;
 		int status;
-	} ends[] = {{"done", STATUS_FINE},
-		    {"failed", STATUS_FAILED},
-		    {"cancelled", STATUS_CANCELLED},
-		    {"complete", STATUS_FINE},
-		    {"incomplete", STATUS_FAILED}};
+	} ends[] = {{"done", STATUS_FINE},     {"failed", STATUS_FAILED}, {"cancelled", STATUS_CANCELLED},
+		    {"complete", STATUS_FINE}, {"partial", STATUS_FINE},  {"incomplete", STATUS_FAILED}};
 	const char *verdict = json_string_value(json_object_get(batch, "verdict"));
 	const char *word = verdict ? verdict : json_string_value(json_object_get(batch, "state"));
 

@@ -94,6 +94,8 @@ static void add_shown(json_t *run)
 	set_since(run, "shown_to", rows_member(run, "since.to"));
 	if (same > 0)
 		json_object_set_new(run, "shown_not_modified", json_integer(same));
+	if (receipt_is_partial(run))
+		json_object_set_new(run, "shown_stop", json_string("max_pages (asked for)"));
 }
 
 struct problems {

@@ -17,10 +17,8 @@ static const struct {
 	const char *verdict;
 	int status;
 } statuses[] = {
-    {"complete", STATUS_FINE},
-    {"incomplete", STATUS_FAILED},
-    {"failed", STATUS_FAILED},
-    {"cancelled", STATUS_CANCELLED},
+    {"complete", STATUS_FINE}, {"partial", STATUS_FINE},        {"incomplete", STATUS_FAILED},
+    {"failed", STATUS_FAILED}, {"cancelled", STATUS_CANCELLED},
 };
 
 int receipt_status(const json_t *run)
@@ -208,6 +206,18 @@ static void add_trouble(struct ctl *ctl, const json_t *run, struct text *out)
 		text_printf(out, "\n  fanoutctl pull show %u has its pages", number);
 }
 
+bool receipt_is_partial(const json_t *run)
+{
+	return strcmp(pull_text(run, "verdict"), "partial") == 0;
+}
+
+static void add_partial(const json_t *run, struct text *out)
+{
+	text_add_str(out, "\n  ended after ");
+	receipt_add_count(out, pull_number(run, "pages"), "page", "pages");
+	text_add_str(out, ", as asked for (--max-pages); the next run begins where this one did");
+}
+
 int receipt_tell(struct ctl *ctl, const json_t *run)
 {
 	const char *warning = pull_text(run, "warning");
@@ -219,6 +229,8 @@ int receipt_tell(struct ctl *ctl, const json_t *run)
 		text_add_str(&out, "\n  warning: ");
 		text_add_shown(&out, warning, 0);
 	}
+	if (receipt_is_partial(run))
+		add_partial(run, &out);
 	if (status != STATUS_FINE)
 		add_trouble(ctl, run, &out);
 	fflush(stdout);

@@ -19,6 +19,8 @@ void receipt_add_since(struct text *out, const json_t *since);
  * why, and what to do. With --quiet nothing where all is well. Returns the exit status. */
 int receipt_tell(struct ctl *ctl, const json_t *run);
 int receipt_status(const json_t *run);
+/* It ended where its --max-pages said: all that was asked for is there, and the API has more. */
+bool receipt_is_partial(const json_t *run);
 
 /* Of a run's error, what comes in front of the first page's own, which stands elsewhere too. */
 size_t receipt_error_len(const char *error);

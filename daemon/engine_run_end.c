@@ -329,6 +329,8 @@ static enum run_verdict verdict_of(const struct engine_conclusion *c, const stru
 		return RUN_FAILED;
 	if (p->complete)
 		return RUN_COMPLETE;
+	if (p->partial)
+		return RUN_PARTIAL;
 	if (c->cancelled && !*c->error)
 		return RUN_CANCELLED;
 	return p->failed ? RUN_FAILED : RUN_INCOMPLETE;
@@ -336,7 +338,7 @@ static enum run_verdict verdict_of(const struct engine_conclusion *c, const stru
 
 static const char *error_of(struct engine_conclusion *c, const struct plan_conclusion *p, enum run_verdict verdict)
 {
-	if (verdict == RUN_COMPLETE)
+	if (verdict == RUN_COMPLETE || verdict == RUN_PARTIAL)
 		return NULL;
 	if (*c->guard)
 		return c->guard;

@@ -24,6 +24,7 @@ struct plan_rules {
 	unsigned stop_empty, window;
 	bool stop_short;
 	uint32_t max_pages;
+	bool max_asked; /* by who started the run: no guard, but where it is to end */
 	bool same_origin;
 };
 
@@ -78,6 +79,7 @@ void plan_token(const struct plan *p, uint32_t index, char *out, size_t size);
 /* What to say in the end. */
 struct plan_conclusion {
 	bool complete;
+	bool partial;   /* nothing is missing of what was asked for, but the API has more (max_asked) */
 	bool failed;    /* a guard, or not one page could be fetched; else it is complete or incomplete */
 	uint32_t pages; /* fetched, before the end */
 	int64_t items;  /* on them; -1 not counted */

@@ -255,7 +255,7 @@ static bool find_fault(const struct plan *p, const struct facts *f, const struct
 {
 	if (p->ok == 0)
 		say_nothing(w, p);
-	else if (f->too_many)
+	else if (f->too_many && !p->rules.max_asked)
 		say_too_many(w, p, f);
 	else if (plan_gave_up(p, &f->end))
 		say_gave_up(w, p);
@@ -293,6 +293,12 @@ static const char *stop_reason(const struct plan *p, const struct facts *f, bool
 	return f->open || f->end.why == END_WHYS ? "cancelled" : words[f->end.why];
 }
 
+/* All that was asked for is there, and was to be a part only. */
+static bool is_partial(const struct plan *p, const struct facts *f, const struct plan_conclusion *out)
+{
+	return f->too_many && p->rules.max_asked && p->ok > 0 && out->gap_count == 0 && !plan_gave_up(p, &f->end);
+}
+
 void plan_conclude(struct plan *p, int64_t unique, struct plan_conclusion *out)
 {
 	struct facts f = {.contradiction = PLAN_NONE, .told_pages = -1, .told_items = -1};
@@ -306,6 +312,7 @@ void plan_conclude(struct plan *p, int64_t unique, struct plan_conclusion *out)
 	out->stop_reason = stop_reason(p, &f, guard);
 	if (guard)
 		say(&w, "%s", guard);
-	out->complete = !guard && !find_fault(p, &f, out, unique, &w);
-	out->failed = guard || p->ok == 0 || f.too_many;
+	out->partial = !guard && is_partial(p, &f, out);
+	out->complete = !guard && !out->partial && !find_fault(p, &f, out, unique, &w);
+	out->failed = guard || p->ok == 0 || (f.too_many && !p->rules.max_asked);
 }

@@ -63,7 +63,7 @@ static const char *run_batch_state(const struct store_batch *b)
 {
 	static const char *const by_verdict[RUN_VERDICTS] = {
 	    [RUN_OPEN] = "running",  [RUN_COMPLETE] = "done",       [RUN_INCOMPLETE] = "failed",
-	    [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled",
+	    [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled", [RUN_PARTIAL] = "done",
 	};
 
 	if (b->paused && !b->ended_us)

@@ -180,7 +180,8 @@ struct plan_rules run_rules(const struct recipe *r, const struct run_ask *a)
 
 	_Static_assert(PLAN_STATUSES_MAX == RECIPE_STATUSES_MAX, "statuses fit");
 	memcpy(rules.stop_status, r->page.stop_status, sizeof rules.stop_status);
-	if (a->max_pages && a->max_pages < rules.max_pages)
+	rules.max_asked = a->max_pages && a->max_pages <= rules.max_pages;
+	if (rules.max_asked)
 		rules.max_pages = a->max_pages;
 	return rules;
 }

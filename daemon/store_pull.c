@@ -10,7 +10,7 @@ static const char *const state_names[RUN_STATES] = {
     [RUN_WAITING] = "waiting", [RUN_RUNNING] = "running", [RUN_ENDED] = "ended"};
 static const char *const verdict_names[RUN_VERDICTS] = {
     [RUN_OPEN] = "",         [RUN_COMPLETE] = "complete",   [RUN_INCOMPLETE] = "incomplete",
-    [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled",
+    [RUN_FAILED] = "failed", [RUN_CANCELLED] = "cancelled", [RUN_PARTIAL] = "partial",
 };
 
 const char *run_state_name(enum run_state s)

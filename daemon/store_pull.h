@@ -21,7 +21,7 @@
 #include "daemon/store.h"
 
 enum run_state { RUN_WAITING, RUN_RUNNING, RUN_ENDED, RUN_STATES }; /* waiting: behind another run of its pull */
-enum run_verdict { RUN_OPEN, RUN_COMPLETE, RUN_INCOMPLETE, RUN_FAILED, RUN_CANCELLED, RUN_VERDICTS };
+enum run_verdict { RUN_OPEN, RUN_COMPLETE, RUN_INCOMPLETE, RUN_FAILED, RUN_CANCELLED, RUN_PARTIAL, RUN_VERDICTS };
 enum run_overlap { RUN_SKIP, RUN_QUEUE, RUN_REPLACE };
 const char *run_state_name(enum run_state s);     /* "waiting" … */
 const char *run_verdict_name(enum run_verdict v); /* "complete" …; "" for open */

@@ -333,9 +333,20 @@ def test_vars_make_pulls_of_their_own(daemon, ctl, apisim):
 
 
 def test_at_most_so_many_pages(ctl, apisim, species):
-    r = ctl("pull", "run", "species", "--wait", "--max-pages", "3", check=None)
-    assert (r.code, len(apisim.page_log("a"))) == (1, 3), r
-    assert "page.max_pages" in r.err or "3 of 16 pages" in r.err
+    r = ctl("pull", "run", "species", "--wait", "--max-pages", "3")
+    assert len(apisim.page_log("a")) == 3, r
+    assert re.match(r"pull species: partial: 3 of 16 pages, 30 items", r.err), r.err
+    assert "ended after 3 pages, as asked for (--max-pages); the next run begins where this one did" in r.err
+    silent(ctl("pull", "run", "-q", "species", "--wait", "--max-pages", "3"))
+    assert re.search(r"^ended by +max_pages \(asked for\)$", ctl("pull", "show", r.out.strip()).out, re.M)
+
+
+def test_items_of_a_part_are_there(ctl, apisim, species, scratch):
+    number = ctl("pull", "run", "-q", "-p", "species", "--wait", "--max-pages", "3").out.strip()
+    r = ctl("items", number)
+    assert len(r.out.splitlines()) == 30 and f"run {number} is partial" in r.err
+    ctl("items", number, "-q", "-o", scratch / "part.ndjson")
+    assert len((scratch / "part.ndjson").read_text().splitlines()) == 30
 
 
 def test_a_wait_survives_a_restart_of_the_daemon(daemon, ctl, apisim):

@@ -272,6 +272,26 @@ def test_max_pages_ends_a_pull_that_would_not_end(daemon, apisim):
     assert "max_pages" in receipt["error"] and len(api.log()) == 5
 
 
+def test_a_run_that_was_to_ask_for_so_many_pages_is_partial_and_moves_nothing(daemon, apisim):
+    api = apisim.pages("page", "a", items=160, size=10)
+    since = {"param": "since", "from": ".updated_at", "initial": "2000-01-01T00:00:00Z"}
+    recipe(daemon, api, page={"type": "page", "param": "page", "max_pages": 5}, since=since)
+    run, receipt = pull(daemon, "p", max_pages=3)
+    told = (receipt["verdict"], receipt["complete"], receipt["stop_reason"], receipt["error"], receipt["pages"], receipt["items"])
+    assert told == ("partial", False, "max_pages", None, 3, 30) and len(api.log()) == 3, receipt
+    assert receipt["since"]["to"] is None and daemon.api.get("/v1/pulls/p/state").json()["states"] == []
+    assert daemon.api.get(f"/v1/batches/{run.number}").json()["state"] == "done"
+    _, receipt = pull(daemon, "p", max_pages=7)
+    assert (receipt["verdict"], receipt["pages"]) == ("failed", 5), "the recipe's own is a guard"
+
+
+def test_a_page_that_failed_is_missing_also_from_a_part(daemon, apisim):
+    api = apisim.pages("page", "a", items=160, size=10, totals=["pages"], fail=["2:*:410"])
+    recipe(daemon, api, page={"type": "page", "param": "page", "total_pages": ".total_pages"})
+    run, receipt = pull(daemon, "p", max_pages=3)
+    assert (receipt["verdict"], receipt["gaps"]) == ("incomplete", [2]), receipt
+
+
 # ---- kills ----
 
 

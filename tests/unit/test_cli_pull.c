@@ -58,7 +58,8 @@ static void verdicts_have_their_exit_statuses(void **arg)
 	static const struct {
 		const char *verdict;
 		int status;
-	} cases[] = {{"complete", 0}, {"incomplete", 1}, {"failed", 1}, {"cancelled", 7}, {"unheard-of", 1}};
+	} cases[] = {{"complete", 0}, {"partial", 0},   {"incomplete", 1},
+		     {"failed", 1},   {"cancelled", 7}, {"unheard-of", 1}};
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

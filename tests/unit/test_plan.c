@@ -914,6 +914,66 @@ static void pages_up_to_max_pages_are_fetched(void **arg)
 	assert_failed("max_pages", "there are more pages than page.max_pages = 3, or no end is found");
 }
 
+static void assert_partial(uint32_t pages, int64_t items)
+{
+	conclude(-1);
+	assert_string_equal(said.text, "");
+	assert_string_equal(said.stop_reason, "max_pages");
+	assert_true(said.partial);
+	assert_false(said.complete);
+	assert_false(said.failed);
+	assert_int_equal(said.pages, pages);
+	assert_int_equal(said.items, items);
+}
+
+static void pages_up_to_those_asked_for_are_a_part(void **arg)
+{
+	struct plan_rules r = numbered(1);
+	struct plan_seen s = page(10);
+
+	(void)arg;
+	r.max_pages = 3;
+	r.max_asked = true;
+	s.total_pages = 8;
+	begin(&r);
+	ended(0, s);
+	ended_all(1, 3, 10);
+	assert_int_equal(added, 3);
+	assert_partial(3, 30);
+	begin(&r);
+	ended_all(0, 3, 10);
+	assert_partial(3, 30);
+	r = followed();
+	r.max_pages = 1;
+	r.max_asked = true;
+	begin(&r);
+	ended(0, next(10, "b"));
+	assert_partial(1, 10);
+}
+
+static void a_part_is_not_told_where_a_page_of_it_is_missing_or_the_end_is_within(void **arg)
+{
+	struct plan_rules r = numbered(1);
+	struct plan_seen s = page(10), failed = {.result = PLAN_FAILED};
+
+	(void)arg;
+	r.max_pages = 3;
+	r.max_asked = true;
+	s.total_pages = 8;
+	begin(&r);
+	ended(0, s);
+	ended(1, failed);
+	ended(2, page(10));
+	assert_incomplete("max_pages", "page 2 of 8 is missing");
+	assert_false(said.partial);
+	s.total_pages = 3;
+	begin(&r);
+	ended(0, s);
+	ended_all(1, 3, 10);
+	assert_complete(3, 30, "total");
+	assert_false(said.partial);
+}
+
 static void offsets_are_multiples_of_the_size(void **arg)
 {
 	struct plan_rules r = {.numbered = true, .offset = true, .start = 10, .size = 25};
@@ -990,6 +1050,8 @@ int main(void)
 	    cmocka_unit_test_teardown(a_next_link_stays_at_its_origin, tear_down),
 	    cmocka_unit_test_teardown(max_pages_is_no_fault_where_the_end_is, tear_down),
 	    cmocka_unit_test_teardown(pages_up_to_max_pages_are_fetched, tear_down),
+	    cmocka_unit_test_teardown(pages_up_to_those_asked_for_are_a_part, tear_down),
+	    cmocka_unit_test_teardown(a_part_is_not_told_where_a_page_of_it_is_missing_or_the_end_is_within, tear_down),
 	    cmocka_unit_test_teardown(offsets_are_multiples_of_the_size, tear_down),
 	    cmocka_unit_test_teardown(a_capped_size_of_offsets_is_named, tear_down),
 	};
