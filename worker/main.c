@@ -3,6 +3,8 @@
  *
  * A turn of the loop: read frames and start jobs, let libcurl work, then sync bodies, report, and write all frames at
  * once. The turn is main's own (EVLOOP_ONCE), for libevent has no hook at its end. */
+#define _GNU_SOURCE 1 /* environ */
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -303,6 +305,7 @@ static void set_signals(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: write() says EFBIG */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 }
@@ -319,11 +322,14 @@ static rlim_t raise_descriptors(void)
 	return limit.rlim_cur;
 }
 
-/* libcurl and the resolver read the environment (proxies, RES_OPTIONS), and a jq program could. The log alone has
- * looked at it before. */
+/* libcurl and the resolver read the environment (proxies, RES_OPTIONS), and a jq program could (`env`, `$ENV`). The log
+ * alone has looked at it before. glibc's clearenv() leaves no list at all, and libjq would follow that. */
 static void forget_environment(void)
 {
+	static char *none[] = {NULL};
+
 	clearenv();
+	environ = none;
 	setlocale(LC_CTYPE, "C.UTF-8"); /* host names beyond ASCII */
 }
 

@@ -1,6 +1,7 @@
 """What the daemon does when its disk or its workers fail it."""
 
 import os
+import resource
 import pathlib
 import shutil
 import signal
@@ -82,3 +83,34 @@ def test_a_worker_that_never_says_hello_is_replaced(make_daemon, scratch, monkey
     wait_until(lambda: "stopping" in daemon.log(), what="it was told to end")  # two at once would be one
     daemon.kill(signal.SIGTERM)  # the worker will not end when it is asked to
     assert daemon.wait() == 0
+
+
+def file_limit(pid, most):
+    """How long a file of the process may become; None: as it was at its start."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
+
+
+def test_a_file_that_may_not_grow_is_a_full_disk_for_the_daemon(daemon, answer):
+    url = answer(b"x" * 1000)
+    file_limit(daemon.pid, 4096)
+    refused = daemon.api.post("/v1/batches", {"jobs": [{"url": url}]})
+    assert refused.status == 507, refused
+    wait_until(lambda: "storage is full" in daemon.log(), 60, "it is told")
+    file_limit(daemon.pid, None)
+    wait_until(lambda: "storage has room again" in daemon.log(), 60, "there is room again")
+    assert daemon.ctl("submit", "--wait", "-f", "ndjson", url).code == 0
+
+
+def test_a_file_that_may_not_grow_fails_a_worker_s_attempt_and_not_the_worker(daemon, answer):
+    url = answer(b"x" * 1000000)
+    workers = daemon.workers()
+    for pid in workers:
+        file_limit(pid, 4096)
+    batch = daemon.ctl("submit", "-p", url).out.strip()
+    attempts = f"/v1/jobs/{batch}.1/attempts"
+    wait_until(lambda: [a for a in daemon.api.get(attempts).json()["attempts"] if a["cause"] == "storage"], 60, "its body cannot be stored")
+    for pid in workers:
+        file_limit(pid, None)
+    assert daemon.ctl("wait", batch).code == 0
+    assert daemon.workers() == workers

@@ -576,3 +576,9 @@ def test_totals_are_told_wherever_the_server_tells_them(worker, apisim, totals, 
     program = "{total_items: .body.total}"
     p = worker.fetch(str(pages), page_program=program, page_context=context(), page_param="page").page
     assert (p.total_pages, p.total_items) == told
+
+
+@pytest.mark.parametrize("program", ["{items: (env | length)}", "{items: ($ENV | length)}", '{items: (if env.HOME or $ENV.HOME then 1 else 0 end)}'])
+def test_a_program_sees_an_empty_environment(page, program):
+    o = page(b"{}", program)
+    assert (o.cause, o.error, o.page.items) == ("response", "", 0)
