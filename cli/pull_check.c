@@ -8,18 +8,6 @@
 #include "cli/pull_recipe.h"
 #include "cli/verbs.h"
 
-/* A complaint of a parser has its place in front, and needs no "fanoutctl:", so that editors find it. */
-static int complain(const struct err *e)
-{
-	if (e->code != ERR_INPUT)
-		return ctl_report(e);
-	fflush(stdout);
-	fprintf(stderr, "%s\n", e->what);
-	if (e->hint[0])
-		fprintf(stderr, "  %s\n", e->hint);
-	return STATUS_USAGE;
-}
-
 static int check_one(struct ctl *ctl, const char *operand)
 {
 	struct pull_recipe p;
@@ -27,7 +15,7 @@ static int check_one(struct ctl *ctl, const char *operand)
 	int status = STATUS_FINE;
 
 	if (pull_recipe_open(ctl, operand, &p, &e) < 0) {
-		status = complain(&e);
+		status = ctl_report(&e);
 	} else {
 		fflush(stdout);
 		if (pull_recipe_check(&p, stderr))

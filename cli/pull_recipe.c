@@ -32,58 +32,65 @@ static void name_of(const char *path, char *name, size_t size)
 		snprintf(name, size, "recipe");
 }
 
+static int cannot_read(const char *path, int why, struct err *e)
+{
+	if (why == EISDIR)
+		return err_set(e, ERR_USAGE, "name the recipes' files", "%.200s is a directory", path);
+	return err_set(e,
+		       why == ENOENT   ? ERR_NOT_FOUND
+		       : why == EACCES ? ERR_PERMISSION
+				       : ERR_SYSTEM,
+		       NULL, "cannot read %.200s: %s", path, strerror(why));
+}
+
+/* Up to a byte more than a recipe may have. */
 static int read_file(const char *path, char **text, struct err *e)
 {
 	FILE *f = fopen(path, "re");
 	size_t n;
+	int why;
 
 	*text = NULL;
 	if (!f)
-		return err_set(e,
-			       errno == ENOENT   ? ERR_NOT_FOUND
-			       : errno == EACCES ? ERR_PERMISSION
-						 : ERR_SYSTEM,
-			       NULL, "cannot read %.200s: %s", path, strerror(errno));
+		return cannot_read(path, errno, e);
 	*text = calloc(1, RECIPE_TEXT_MAX + 2);
 	if (!*text)
 		BUG("out of memory");
+	errno = 0;
 	n = fread(*text, 1, RECIPE_TEXT_MAX + 1, f);
-	if (ferror(f))
-		err_set(e, ERR_SYSTEM, NULL, "cannot read %.200s: %s", path, strerror(errno));
-	else if (n > RECIPE_TEXT_MAX)
-		err_set(e, ERR_INPUT, NULL, "%.200s: a recipe has %u bytes at most", path, RECIPE_TEXT_MAX);
-	else if (strlen(*text) != n)
-		err_set(e, ERR_INPUT, NULL, "%.200s: it has a NUL byte and is no text", path);
-	else
-		n = RECIPE_TEXT_MAX + 2; /* fine */
+	why = ferror(f) ? errno : 0;
 	fclose(f);
-	return n == RECIPE_TEXT_MAX + 2 ? 0 : -1;
+	if (why)
+		return cannot_read(path, why, e);
+	if (n > RECIPE_TEXT_MAX)
+		return err_set(e, ERR_USAGE, NULL, "%.200s is no recipe: one has %u bytes at most", path,
+			       RECIPE_TEXT_MAX);
+	if (strlen(*text) != n)
+		return err_set(e, ERR_USAGE, NULL, "%.200s is no recipe: it has a NUL byte", path);
+	return 0;
 }
 
 static int open_file(const char *path, struct pull_recipe *p, struct err *e)
 {
-	char name[RECIPE_NAME_MAX + 1], *text;
-	int rc = read_file(path, &text, e);
+	char name[RECIPE_NAME_MAX + 1];
 
+	if (read_file(path, &p->text, e) < 0)
+		return -1;
 	name_of(path, name, sizeof name);
-	if (rc == 0)
-		p->recipe = recipe_parse(name, path, text, e);
-	free(text);
-	return p->recipe ? 0 : -1;
+	p->recipe = recipe_examine(name, path, p->text, &p->faults);
+	return 0;
 }
 
 /* ---- the daemon's ---- */
 
 static int parse_pull(struct pull_recipe *p, struct err *e)
 {
-	const char *file = pull_text(p->pull, "file"), *text = pull_text(p->pull, "text");
-	const char *problem = pull_text(p->pull, "problem.detail");
+	const char *text = pull_text(p->pull, "text"), *problem = pull_text(p->pull, "problem.detail");
 
-	if (*text)
-		p->recipe = recipe_parse(pull_text(p->pull, "name"), file, text, e);
-	else
-		err_set(e, ERR_INPUT, NULL, "%s", *problem ? problem : "the daemon gave no text of the recipe");
-	return p->recipe ? 0 : -1;
+	if (!*text)
+		return err_set(e, ERR_INPUT, NULL, "%s", *problem ? problem : "the recipe is empty");
+	p->recipe = recipe_examine(pull_text(p->pull, "name"), pull_text(p->pull, "file"), text, &p->faults);
+	return 0;
 }
 
 int pull_recipe_open(struct ctl *ctl, const char *operand, struct pull_recipe *p, struct err *e)
@@ -100,59 +107,57 @@ int pull_recipe_open(struct ctl *ctl, const char *operand, struct pull_recipe *p
 void pull_recipe_clear(struct pull_recipe *p)
 {
 	recipe_free(p->recipe);
+	recipe_faults_clear(&p->faults);
 	json_decref(p->pull);
+	free(p->text);
 	*p = (struct pull_recipe){0};
 }
 
 /* ---- looking through ---- */
 
-static unsigned check_expressions(const struct recipe *r, FILE *out)
+static void examine_expressions(struct pull_recipe *p)
 {
-	unsigned count = 0;
+	const struct recipe *r = p->recipe;
 	struct err e;
 
 	for (int i = 0; i < RECIPE_EXPRS; i++) {
 		const struct recipe_expr *x = &r->expr[i];
 
-		if (!x->text ||
-		    jq_expr_check(x->text, r->file, x->line, recipe_expr_name((enum recipe_expr_id)i), &e) == 0)
-			continue;
-		fprintf(out, "%s\n", e.what);
-		count++;
+		if (x->text &&
+		    jq_expr_check(x->text, r->file, x->line, recipe_expr_name((enum recipe_expr_id)i), &e) < 0)
+			recipe_faults_add(&p->faults, &e);
 	}
-	return count;
 }
 
-/* Whether a value is there is the daemon's knowledge: a file is checked without. */
-static unsigned check_secrets(const struct pull_recipe *p, FILE *out)
+static void add_secret(struct pull_recipe *p, const char *name, const char *why)
 {
 	const struct recipe *r = p->recipe;
+	char hint[200] = "";
+	struct err e;
+
+	e.line = r->url_line;
+	for (size_t k = 0; k < r->secret_count; k++)
+		if (strcmp(r->secrets[k].name, name) == 0)
+			e.line = r->secrets[k].line;
+	if (!*why)
+		snprintf(hint, sizeof hint, "put its value into a file %.100s in secrets_dir", name);
+	unsigned line = e.line;
+	err_set(&e, ERR_INPUT, hint, "%.140s:%u: secrets.%.64s has no value%s%.150s", r->file, line, name,
+		*why ? ": " : "", why);
+	e.line = line;
+	recipe_faults_add(&p->faults, &e);
+}
+
+/* Whether a value is there is the daemon's knowledge: a file is examined without. */
+static void examine_secrets(struct pull_recipe *p)
+{
 	const json_t *secret;
-	unsigned count = 0;
 	size_t i;
 
 	json_array_foreach (json_object_get(p->pull, "secrets"), i, secret) {
-		const char *name = pull_text(secret, "name"), *why = pull_text(secret, "problem");
-		unsigned line = r->url_line;
-
-		if (!json_is_false(json_object_get(secret, "present")))
-			continue;
-		for (size_t k = 0; k < r->secret_count; k++)
-			if (strcmp(r->secrets[k].name, name) == 0)
-				line = r->secrets[k].line;
-		fprintf(out, "%s:%u: secrets.%s has no value: ", r->file, line, name);
-		if (*why)
-			fprintf(out, "%s\n", why);
-		else
-			fprintf(out, "there is no file %s in secrets_dir, or it cannot be read\n", name);
-		count++;
+		if (json_is_false(json_object_get(secret, "present")))
+			add_secret(p, pull_text(secret, "name"), pull_text(secret, "problem"));
 	}
-	return count;
-}
-
-unsigned pull_recipe_check(const struct pull_recipe *p, FILE *out)
-{
-	return check_expressions(p->recipe, out) + check_secrets(p, out);
 }
 
 /* As a worker will compile them: all at once. */
@@ -168,7 +173,41 @@ static bool compiles(const struct recipe *r)
 	return fine;
 }
 
-unsigned pull_recipe_check_quickly(const struct pull_recipe *p, FILE *out)
+void pull_recipe_examine(struct pull_recipe *p)
 {
-	return (compiles(p->recipe) ? 0 : check_expressions(p->recipe, out)) + check_secrets(p, out);
+	examine_expressions(p);
+	examine_secrets(p);
+	recipe_faults_sort(&p->faults);
+}
+
+/* A fault without a hint of its own has that of all, which is told once. */
+static size_t tell(const struct pull_recipe *p, FILE *out)
+{
+	const struct recipe_faults *f = &p->faults;
+
+	for (size_t i = 0; i < f->count; i++) {
+		const struct err *e = &f->list[i];
+		bool own = *e->hint && strcmp(e->hint, RECIPE_HINT) != 0;
+
+		fprintf(out, "%s%s%s\n", e->what, own ? "; " : "", own ? e->hint : "");
+	}
+	if (f->count)
+		fprintf(out, "%s: %s%zu mistake%s; " RECIPE_HINT "\n", p->recipe->file, f->more ? "more than " : "",
+			f->count, f->count == 1 ? "" : "s");
+	return f->count;
+}
+
+size_t pull_recipe_check(struct pull_recipe *p, FILE *out)
+{
+	pull_recipe_examine(p);
+	return tell(p, out);
+}
+
+size_t pull_recipe_check_quickly(struct pull_recipe *p, FILE *out)
+{
+	if (p->faults.count == 0 && compiles(p->recipe))
+		examine_secrets(p);
+	else
+		pull_recipe_examine(p);
+	return tell(p, out);
 }

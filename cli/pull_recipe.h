@@ -13,18 +13,22 @@
 bool pull_is_file(const char *operand);
 
 struct pull_recipe {
-	struct recipe *recipe;
-	json_t *pull; /* what the daemon says of it; NULL for a file */
+	struct recipe *recipe; /* as far as it could be read */
+	json_t *pull;          /* what the daemon says of it; NULL for a file */
+	char *text;            /* of a file; NULL for the daemon's */
+	struct recipe_faults faults;
 };
-/* 0, or -1: ERR_INPUT for what does not parse (`e` begins with FILE:LINE). Clear it either way. */
+/* 0, also where it does not parse, which pull_recipe_check tells; -1 where there is nothing to look at. Clear it either
+ * way. */
 int pull_recipe_open(struct ctl *ctl, const char *operand, struct pull_recipe *p, struct err *e);
 void pull_recipe_clear(struct pull_recipe *p);
 
-/* Compiles its expressions, and looks for its secrets: each complaint is a line "FILE:LINE: what" on `out`. Returns how
- * many there were. */
-unsigned pull_recipe_check(const struct pull_recipe *p, FILE *out);
+/* Compiles its expressions, and looks for its secrets. All that is wrong then stands in p->faults, by its line. */
+void pull_recipe_examine(struct pull_recipe *p);
+/* The same, and tells of it on `out`, as compilers do: "FILE:LINE: what; what to do". Returns how many there were. */
+size_t pull_recipe_check(struct pull_recipe *p, FILE *out);
 /* The same before a run, which is to begin soon: jq takes 20 ms to compile anything, and here it does so once unless
  * something is wrong. */
-unsigned pull_recipe_check_quickly(const struct pull_recipe *p, FILE *out);
+size_t pull_recipe_check_quickly(struct pull_recipe *p, FILE *out);
 
 #endif

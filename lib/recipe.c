@@ -118,33 +118,58 @@ const char *__lsan_default_suppressions(void)
 }
 #endif
 
-static int read_text(struct recipe_reader *rd, config_t *file, const char *text)
+static void read_settings(struct recipe_reader *rd, config_t *file)
 {
 	static const struct recipe_key root = {.group = recipe_keys};
 
-	if (strlen(text) > RECIPE_TEXT_MAX)
-		return recipe_refuse(rd, 1, NULL, "the recipe is longer than %u KiB", RECIPE_TEXT_MAX >> 10);
-	if (recipe_scan(rd, text))
-		return -1;
-	if (!config_read_string(file, text))
-		return recipe_refuse(rd, (unsigned)config_error_line(file), "fanout-pulls(5) shows the syntax", "%s",
-				     config_error_text(file));
 	rd->root = config_root_setting(file);
-	return recipe_read_group(rd, &root, rd->root) || recipe_check(rd) ? -1 : 0;
+	recipe_read_group(rd, &root, rd->root);
+	recipe_check(rd);
+}
+
+static void read_text(struct recipe_reader *rd, config_t *file, const char *text)
+{
+	char *copy;
+
+	if (strlen(text) > RECIPE_TEXT_MAX) {
+		recipe_refuse(rd, 1, NULL, "the recipe is longer than %u KiB", RECIPE_TEXT_MAX >> 10);
+		return;
+	}
+	copy = recipe_copy(rd->r, text);
+	if (recipe_scan(rd, copy))
+		return;
+	if (config_read_string(file, copy))
+		read_settings(rd, file);
+	else
+		recipe_refuse(rd, (unsigned)config_error_line(file), "fanout-pulls(5) shows the syntax", "%s",
+			      config_error_text(file));
+}
+
+struct recipe *recipe_examine(const char *name, const char *file, const char *text, struct recipe_faults *faults)
+{
+	struct recipe *r = create(name, file);
+	struct recipe_reader rd = {.r = r, .file = r->file, .faults = faults};
+	config_t parsed;
+
+	*faults = (struct recipe_faults){0};
+	config_init(&parsed);
+	read_text(&rd, &parsed, text);
+	config_destroy(&parsed);
+	recipe_faults_sort(faults);
+	return r;
 }
 
 struct recipe *recipe_parse(const char *name, const char *file, const char *text, struct err *e)
 {
-	struct recipe *r = create(name, file);
-	struct recipe_reader rd = {.r = r, .file = r->file, .e = e};
-	config_t parsed;
-	int rc;
+	struct recipe_faults faults;
+	struct recipe *r = recipe_examine(name, file, text, &faults);
 
-	config_init(&parsed);
-	rc = read_text(&rd, &parsed, text);
-	config_destroy(&parsed);
-	if (rc == 0)
-		return r;
-	recipe_free(r);
-	return NULL;
+	if (faults.count) {
+		if (e)
+			*e = faults.list[0];
+		recipe_free(r);
+		r = NULL;
+	}
+	recipe_faults_clear(&faults);
+	return r;
 }

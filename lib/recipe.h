@@ -105,9 +105,25 @@ struct recipe {
 	struct recipe_store *store; /* owns all of the above */
 };
 
-/* Parses `text`. `file` is only a name for complaints ("pulls.d/cats.conf"). NULL with ERR_INPUT: what, and "FILE:LINE:
- * " before it; e->line too. Does not compile jq, does not look at secrets' values. Free with recipe_free. */
+/* Parses `text`. `file` is only a name for complaints ("pulls.d/cats.conf"). NULL with ERR_INPUT: the first thing that
+ * is wrong, and "FILE:LINE: " before it; e->line too. Does not compile jq, does not look at secrets' values. Free with
+ * recipe_free. */
 struct recipe *recipe_parse(const char *name, const char *file, const char *text, struct err *e);
+/* All that is wrong with a text: each "FILE:LINE: what", with a hint and its line, in the order of lines. */
+#define RECIPE_FAULTS_MAX 100
+struct recipe_faults {
+	struct err *list;
+	size_t count;
+	bool more; /* there were more than can be told */
+};
+/* Reads on behind what is wrong; only a syntax error ends it. The recipe has what could be read; it is fit for a look
+ * at its expressions, and for use only where there are no faults. Never NULL. Free both. */
+struct recipe *recipe_examine(const char *name, const char *file, const char *text, struct recipe_faults *faults);
+void recipe_faults_add(struct recipe_faults *f, const struct err *e);
+void recipe_faults_sort(struct recipe_faults *f);
+void recipe_faults_clear(struct recipe_faults *f);
+#define RECIPE_HINT "fanout-pulls(5) lists the keys" /* where a fault has no better one */
+
 /* The same from NAME.conf in `dir`; ERR_NOT_FOUND names the closest one there. *text (may be NULL) gets the file's
  * text, to be freed, also where it does not parse; NULL where it could not be read. */
 struct recipe *recipe_load(const char *dir, const char *name, char **text, struct err *e);

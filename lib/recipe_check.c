@@ -14,7 +14,17 @@ const config_setting_t *recipe_setting(const struct recipe_reader *rd, const cha
 	if (!group)
 		return config_setting_get_member(rd->root, name);
 	s = config_setting_get_member(rd->root, group);
-	return s && name ? config_setting_get_member(s, name) : s;
+	if (!s || !name)
+		return s;
+	return config_setting_is_group(s) ? config_setting_get_member(s, name) : NULL;
+}
+
+bool recipe_is_typed(const struct recipe_reader *rd)
+{
+	const config_setting_t *page = recipe_setting(rd, NULL, "page");
+
+	return page ? recipe_setting(rd, "page", "type") && !recipe_spoilt(rd, "page", "type")
+		    : !recipe_spoilt(rd, NULL, "page");
 }
 
 unsigned recipe_line(const struct recipe_reader *rd, const char *group, const char *name)
@@ -48,13 +58,14 @@ static const struct {
 static int check_meanings(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
+	int rc = 0;
 
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
 		if (!(meanings[i].types & 1u << r->page.type) && recipe_setting(rd, "page", meanings[i].key))
-			return recipe_refuse(rd, recipe_line(rd, "page", meanings[i].key), NULL,
-					     "page.%s means nothing with page.type = \"%s\"", meanings[i].key,
-					     page_type_name(r->page.type));
-	return 0;
+			rc = recipe_refuse(rd, recipe_line(rd, "page", meanings[i].key), NULL,
+					   "page.%s means nothing with page.type = \"%s\"", meanings[i].key,
+					   page_type_name(r->page.type));
+	return rc;
 }
 
 /* ---- pages ---- */
@@ -69,13 +80,13 @@ static int check_next(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
 
-	if (r->expr[RECIPE_NEXT].text)
+	if (r->expr[RECIPE_NEXT].text || recipe_spoilt(rd, "page", "next"))
 		return 0;
 	if (r->page.type == PAGE_CURSOR)
 		return missing(rd, "page", "next", "the jq expression of the next page's cursor, as in \".meta.next\"");
 	if (r->page.type == PAGE_NEXT_URL)
 		return missing(rd, "page", "next", "the jq expression of the next page's URL, as in \".links.next\"");
-	if (r->page.type == PAGE_KEYSET && !r->expr[RECIPE_KEY].text)
+	if (r->page.type == PAGE_KEYSET && !r->expr[RECIPE_KEY].text && !recipe_spoilt(rd, NULL, "key"))
 		return missing(rd, "page", "next", "it, or key, tells what the next page begins behind");
 	return 0;
 }
@@ -83,18 +94,19 @@ static int check_next(const struct recipe_reader *rd)
 static int check_size(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
+	int rc = 0;
 
-	if (r->page.size)
+	if (r->page.size || recipe_spoilt(rd, "page", "size"))
 		return 0;
 	if (r->page.type == PAGE_OFFSET)
 		return missing(rd, "page", "size", "from one page to the next the offset grows by it");
 	if (r->page.stop_short)
-		return recipe_refuse(rd, recipe_line(rd, "page", "stop_short"), NULL,
-				     "page.stop_short needs page.size: how many items a whole page has");
+		rc = recipe_refuse(rd, recipe_line(rd, "page", "stop_short"), NULL,
+				   "page.stop_short needs page.size: how many items a whole page has");
 	if (r->page.size_param)
-		return recipe_refuse(rd, recipe_line(rd, "page", "size_param"), NULL,
-				     "page.size_param needs page.size, the value to send");
-	return 0;
+		rc = recipe_refuse(rd, recipe_line(rd, "page", "size_param"), NULL,
+				   "page.size_param needs page.size, the value to send");
+	return rc;
 }
 
 /* start_text is what was written, whatever it is. */
@@ -107,7 +119,7 @@ static int check_start(const struct recipe_reader *rd)
 		r->page.start = 0;
 		return 0;
 	}
-	if (!r->page.start_text)
+	if (!r->page.start_text || recipe_spoilt(rd, "page", "start"))
 		r->page.start = r->page.type == PAGE_NUMBER;
 	else if (!r->store->start_is_number || r->page.start < 0 || r->page.start > INT64_C(1) << 53)
 		return recipe_refuse(rd, recipe_line(rd, "page", "start"), NULL,
@@ -120,19 +132,23 @@ static int check_start(const struct recipe_reader *rd)
 static int check_pages(const struct recipe_reader *rd)
 {
 	struct recipe *r = rd->r;
+	const config_setting_t *page = recipe_setting(rd, NULL, "page");
 	bool numbered = 1u << r->page.type & NUMBERED;
+	int rc;
 
-	if (recipe_setting(rd, NULL, "page") && !recipe_setting(rd, "page", "type"))
+	if (page && config_setting_is_group(page) && !recipe_setting(rd, "page", "type") &&
+	    !recipe_spoilt(rd, "page", "type"))
 		return missing(rd, "page", "type", "single, page, offset, cursor, link, next_url or keyset");
-	if (check_meanings(rd) || check_next(rd) || check_size(rd) || check_start(rd))
+	if (!recipe_is_typed(rd))
 		return -1;
+	rc = check_meanings(rd) | check_next(rd) | check_size(rd) | check_start(rd);
 	if (r->page.window > 1 && !numbered)
-		return recipe_refuse(rd, recipe_line(rd, "page", "window"), NULL,
-				     "page.window = %u: with page.type = \"%s\" pages can only be asked for one by one",
-				     r->page.window, page_type_name(r->page.type));
+		rc = recipe_refuse(rd, recipe_line(rd, "page", "window"), NULL,
+				   "page.window = %u: with page.type = \"%s\" pages can only be asked for one by one",
+				   r->page.window, page_type_name(r->page.type));
 	if (!r->store->stop_empty_given)
 		r->page.stop_empty = numbered;
-	return 0;
+	return rc;
 }
 
 /* ---- the rest ---- */
@@ -142,20 +158,22 @@ static int check_since(const struct recipe_reader *rd)
 	const struct recipe *r = rd->r;
 	char *before;
 
-	if (!r->since.used)
+	int rc = 0;
+
+	if (!r->since.used || !config_setting_is_group(recipe_setting(rd, NULL, "since")))
 		return 0;
-	if (!r->expr[RECIPE_SINCE].text)
-		return missing(rd, "since", "from",
-			       "the jq expression of an item's time or number, as in \".updated_at\"");
-	if (!r->since.initial || !r->since.overlap_us)
-		return 0;
+	if (!r->expr[RECIPE_SINCE].text && !recipe_spoilt(rd, "since", "from"))
+		rc = missing(rd, "since", "from",
+			     "the jq expression of an item's time or number, as in \".updated_at\"");
+	if (!r->since.initial || !r->since.overlap_us || recipe_spoilt(rd, "since", "overlap"))
+		return rc;
 	before = since_before(r->since.initial, r->since.overlap_us, NULL);
 	free(before);
 	if (!before)
 		return recipe_refuse(rd, recipe_line(rd, "since", "overlap"), NULL,
 				     "since.overlap needs moments, and since.initial = \"%.40s\" is none",
 				     r->since.initial);
-	return 0;
+	return rc;
 }
 
 /* A page that lies in the body makes one. */
@@ -168,20 +186,21 @@ static bool has_body(const struct recipe *r)
 static int check_request(const struct recipe_reader *rd)
 {
 	struct recipe *r = rd->r;
+	int rc = 0;
 
 	if (!r->method)
 		r->method = has_body(r) ? "POST" : "GET";
-	if (r->conditional && (strcmp(r->method, "GET") != 0 || has_body(r)))
-		return recipe_refuse(rd, recipe_line(rd, NULL, "conditional"), NULL,
-				     "conditional = true works with method = \"GET\" and without a body only");
-	if (recipe_setting(rd, NULL, "limit") && !r->rate.count && !r->concurrency)
+	if (r->conditional && !recipe_spoilt(rd, NULL, "method") && (strcmp(r->method, "GET") != 0 || has_body(r)))
+		rc = recipe_refuse(rd, recipe_line(rd, NULL, "conditional"), NULL,
+				   "conditional = true works with method = \"GET\" and without a body only");
+	if (recipe_setting(rd, NULL, "limit") && !recipe_spoilt(rd, NULL, "limit") && !r->rate.count && !r->concurrency)
 		return recipe_refuse(rd, recipe_line(rd, NULL, "limit"), NULL,
 				     "limit limits nothing: give it a rate (\"100/min\") or a concurrency");
-	return 0;
+	return rc;
 }
 
 /* What is asked with the first page has to be fit to be sent; a var that each run has to give is any. */
-static int check_first_request(const struct recipe_reader *rd)
+static void check_first_request(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
 	const char *vars[RECIPE_VARS_MOST];
@@ -198,18 +217,20 @@ static int check_first_request(const struct recipe_reader *rd)
 		page.token = start;
 	}
 	if (recipe_request(r, &page, &q, &why))
-		return recipe_refuse(rd, r->url_line, why.hint[0] ? why.hint : NULL, "%s", why.what);
-	recipe_request_clear(&q);
-	return 0;
+		recipe_refuse(rd, r->url_line, why.hint[0] ? why.hint : NULL, "%s", why.what);
+	else
+		recipe_request_clear(&q);
 }
 
-int recipe_check(struct recipe_reader *rd)
+void recipe_check(struct recipe_reader *rd)
 {
-	if (!rd->r->url)
-		return missing(rd, NULL, "url", "what to fetch");
+	if (!recipe_setting(rd, NULL, "url") && !recipe_spoilt(rd, NULL, "url"))
+		missing(rd, NULL, "url", "what to fetch");
 	rd->r->url_line = recipe_line(rd, NULL, "url");
-	return check_pages(rd) || check_since(rd) || check_request(rd) || recipe_check_places(rd) ||
-		       check_first_request(rd)
-		   ? -1
-		   : 0;
+	check_pages(rd);
+	check_since(rd);
+	check_request(rd);
+	recipe_check_places(rd);
+	if (rd->faults->count == 0)
+		check_first_request(rd);
 }

@@ -46,7 +46,7 @@ static const char *header_fault(const char *line)
 
 static int read_headers(struct recipe_reader *rd, const struct recipe_key *k, const config_setting_t *s)
 {
-	int n = config_setting_length(s);
+	int n = config_setting_length(s), rc = 0;
 	const char **lines;
 
 	(void)k;
@@ -61,14 +61,13 @@ static int read_headers(struct recipe_reader *rd, const struct recipe_key *k, co
 		const char *fault = line ? header_fault(line) : "is no text";
 
 		if (fault)
-			return recipe_refuse(rd, config_setting_source_line(s),
-					     "write it as in \"Accept: application/json\"", "headers[%d] \"%.60s\" %s",
-					     i + 1, line ? line : "", fault);
-		lines[i] = recipe_copy(rd->r, line);
+			rc = recipe_refuse(rd, recipe_elem_line(s, i), "write it as in \"Accept: application/json\"",
+					   "headers[%d] \"%.60s\" %s", i + 1, line ? line : "", fault);
+		lines[i] = recipe_copy(rd->r, line ? line : "");
 	}
 	rd->r->headers = lines;
 	rd->r->header_count = (size_t)n;
-	return 0;
+	return rc;
 }
 
 static int read_method(struct recipe_reader *rd, const struct recipe_key *k, const config_setting_t *s)
@@ -130,7 +129,7 @@ static int check_name(const struct recipe_reader *rd, const config_setting_t *s)
 
 static int read_vars(struct recipe_reader *rd, const struct recipe_key *k, const config_setting_t *s)
 {
-	int n = config_setting_length(s);
+	int n = config_setting_length(s), rc = 0;
 	struct recipe_pair *vars;
 
 	(void)k;
@@ -143,28 +142,29 @@ static int read_vars(struct recipe_reader *rd, const struct recipe_key *k, const
 	for (int i = 0; i < n; i++) {
 		const config_setting_t *v = config_setting_get_elem(s, (unsigned)i);
 		const char *text = config_setting_get_string(v);
-		char number[24];
+		char number[24] = "";
 
-		if (check_name(rd, v))
-			return -1;
-		if (!text && !recipe_is_whole(v))
-			return recipe_wrong_type(rd, v, "a text or a whole number");
-		if (!text)
+		if (check_name(rd, v) ||
+		    (!text && !recipe_is_whole(v) && recipe_wrong_type(rd, v, "a text or a whole number")))
+			rc = -1;
+		else if (!text)
 			snprintf(number, sizeof number, "%lld", (long long)recipe_whole(v));
 		vars[i].name = recipe_copy(rd->r, config_setting_name(v));
 		vars[i].value = recipe_copy(rd->r, text ? text : number);
 	}
 	rd->r->vars = vars;
 	rd->r->var_count = (size_t)n;
-	return 0;
+	return rc;
 }
 
 static int read_hosts(struct recipe_reader *rd, const config_setting_t *s, struct recipe_secret *secret)
 {
-	int n = config_setting_length(s);
+	int n = config_setting_length(s), rc = 0;
 	char path[RECIPE_PATH_SIZE];
 	const char **hosts;
 
+	secret->name = recipe_copy(rd->r, config_setting_name(s));
+	secret->line = config_setting_source_line(s);
 	if (!recipe_is_array(s) || n == 0 || n > RECIPE_HOSTS_MOST)
 		return recipe_wrong_type(rd, s, "an array of the hosts that it may go to, as in [\"api.example.org\"]");
 	hosts = recipe_alloc(rd->r, (size_t)(n + 1) * sizeof *hosts);
@@ -173,22 +173,18 @@ static int read_hosts(struct recipe_reader *rd, const config_setting_t *s, struc
 		struct err why;
 
 		if (!host || hostglob_check(host, &why))
-			return recipe_refuse(rd, config_setting_source_line(s), NULL, "%s[%d]: %s",
-					     recipe_path(s, path), i + 1, host ? why.what : "it is no text");
-		hosts[i] = recipe_copy(rd->r, host);
+			rc = recipe_refuse(rd, recipe_elem_line(s, i), NULL, "%s[%d]: %s", recipe_path(s, path), i + 1,
+					   host ? why.what : "it is no text");
+		else
+			hosts[secret->host_count++] = recipe_copy(rd->r, host);
 	}
-	*secret = (struct recipe_secret){
-	    .name = recipe_copy(rd->r, config_setting_name(s)),
-	    .hosts = hosts,
-	    .host_count = (size_t)n,
-	    .line = config_setting_source_line(s),
-	};
-	return 0;
+	secret->hosts = hosts;
+	return rc;
 }
 
 static int read_secrets(struct recipe_reader *rd, const struct recipe_key *k, const config_setting_t *s)
 {
-	int n = config_setting_length(s);
+	int n = config_setting_length(s), rc = 0;
 	struct recipe_secret *secrets;
 
 	(void)k;
@@ -201,12 +197,12 @@ static int read_secrets(struct recipe_reader *rd, const struct recipe_key *k, co
 	for (int i = 0; i < n; i++) {
 		const config_setting_t *v = config_setting_get_elem(s, (unsigned)i);
 
-		if (check_name(rd, v) || read_hosts(rd, v, &secrets[i]))
-			return -1;
+		if (read_hosts(rd, v, &secrets[i]) | check_name(rd, v))
+			rc = -1;
 	}
 	rd->r->secrets = secrets;
 	rd->r->secret_count = (size_t)n;
-	return 0;
+	return rc;
 }
 
 /* ---- page, since ---- */

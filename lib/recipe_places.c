@@ -31,8 +31,9 @@ static int refuse_unknown(const struct recipe_reader *rd, const struct source *s
 	for (unsigned k = 0; k < PLACE_KINDS; k++)
 		closest_offer(&near, place_kind_name((enum place_kind)k));
 	if (near.name)
-		return recipe_refuse(rd, src->line, place_hint, "%s: {%.40s is no placeholder; did you mean {%s%s}?",
-				     src->name, p->word, near.name,
+		return recipe_refuse(rd, src->line, place_hint, "%s: %.*s is no placeholder; did you mean {%s%s}?",
+				     src->name, p->end - p->start > 60 ? 60 : (int)(p->end - p->start), p->start,
+				     near.name,
 				     strcmp(near.name, "var") == 0 || strcmp(near.name, "secret") == 0 ? ":NAME" : "");
 	if (src->strict)
 		return recipe_refuse(rd, src->line, place_hint, "%s: {%.*s} is no placeholder", src->name,
@@ -55,17 +56,18 @@ static int check_place(const struct recipe_reader *rd, const struct source *src,
 
 	if (p->kind == PLACE_KINDS)
 		return refuse_unknown(rd, src, p);
-	if (p->kind == PLACE_VAR && recipe_var_index(r, p->name, p->name_len) < 0)
+	if (p->kind == PLACE_VAR && !(!r->vars && recipe_spoilt(rd, NULL, "vars")) &&
+	    recipe_var_index(r, p->name, p->name_len) < 0)
 		return recipe_refuse(rd, src->line, "add it to vars, as in vars = { name = \"value\"; }",
 				     "%s: {var:%.*s} is not in vars", src->name, (int)p->name_len, p->name);
-	if (p->kind == PLACE_SECRET && !find_secret(r, p))
+	if (p->kind == PLACE_SECRET && !(!r->secrets && recipe_spoilt(rd, NULL, "secrets")) && !find_secret(r, p))
 		return recipe_refuse(rd, src->line,
 				     "say which hosts it may go to, as in secrets = { token = "
 				     "[\"api.example.org\"]; }",
 				     "%s: {secret:%.*s} is not in secrets", src->name, (int)p->name_len, p->name);
-	if (p->kind == PLACE_SINCE && !r->since.used)
+	if (p->kind == PLACE_SINCE && !r->since.used && !recipe_spoilt(rd, NULL, "since"))
 		return recipe_refuse(rd, src->line, NULL, "%s: {since} needs a group since", src->name);
-	if (p->kind <= PLACE_OFFSET && p->kind != token)
+	if (p->kind <= PLACE_OFFSET && p->kind != token && recipe_is_typed(rd))
 		return recipe_refuse(rd, src->line,
 				     src->strict ? NULL
 						 : "where it is to stay as it is, write it with spaces, as in "
@@ -80,11 +82,11 @@ static int check_place(const struct recipe_reader *rd, const struct source *src,
 static int check_source(const struct recipe_reader *rd, const struct source *src)
 {
 	struct place p;
+	int rc = 0;
 
 	for (const char *text = src->text; text && place_next(text, &p); text = p.end)
-		if (check_place(rd, src, &p))
-			return -1;
-	return 0;
+		rc |= check_place(rd, src, &p);
+	return rc;
 }
 
 /* ---- the URL ---- */
@@ -130,13 +132,21 @@ static int check_braces(const struct recipe_reader *rd, const char *url)
 	return 0;
 }
 
+/* Whether it can be fetched at all; what stands in for what in it is another matter. */
 static int check_url(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
 
 	if (strpbrk(r->url, "#\\"))
 		return refuse_url(rd, "has a \"#\" or a backslash: neither is ever sent");
-	if (check_authority(rd, r->url) || check_braces(rd, r->url))
+	return check_authority(rd, r->url);
+}
+
+static int check_url_places(const struct recipe_reader *rd)
+{
+	const struct recipe *r = rd->r;
+
+	if (check_braces(rd, r->url))
 		return -1;
 	return check_source(rd, &(struct source){r->url, "url", r->url_line, true});
 }
@@ -144,14 +154,15 @@ static int check_url(const struct recipe_reader *rd)
 static int check_headers(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
+	const config_setting_t *s = recipe_setting(rd, NULL, "headers");
 	char name[32];
+	int rc = 0;
 
 	for (size_t i = 0; i < r->header_count; i++) {
 		snprintf(name, sizeof name, "headers[%zu]", i + 1);
-		if (check_source(rd, &(struct source){r->headers[i], name, recipe_line(rd, NULL, "headers"), true}))
-			return -1;
+		rc |= check_source(rd, &(struct source){r->headers[i], name, recipe_elem_line(s, (int)i), true});
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- where token and since go ---- */
@@ -262,6 +273,8 @@ static int check_placed(const struct recipe_reader *rd, const struct where *w)
 
 static int check_where(const struct recipe_reader *rd, struct where *w, bool *placed)
 {
+	if (recipe_spoilt(rd, w->group, "param") || recipe_spoilt(rd, w->group, "in"))
+		return -1;
 	look(rd->r, w);
 	*placed = w->in_path || w->in_query || w->in_headers || w->in_body;
 	if (*placed)
@@ -278,35 +291,40 @@ static int check_where(const struct recipe_reader *rd, struct where *w, bool *pl
 	return check_param(rd, w->group, "param", w->param, w->in);
 }
 
-static int check_token(const struct recipe_reader *rd)
+static void check_size_param(const struct recipe_reader *rd)
+{
+	const struct recipe *r = rd->r;
+
+	if (r->page.size_param && !recipe_spoilt(rd, "page", "in"))
+		check_param(rd, "page", "size_param", r->page.size_param,
+			    r->page.in == PAGE_IN_PATH ? PAGE_IN_QUERY : r->page.in);
+}
+
+static void check_token(const struct recipe_reader *rd)
 {
 	struct recipe *r = rd->r;
 	struct where w = {"page", place_of_token(r->page.type), r->page.in, r->page.param, false, false, false, false};
 	size_t len = 0;
 	const char *own;
 
-	if (r->page.size_param && check_param(rd, "page", "size_param", r->page.size_param,
-					      r->page.in == PAGE_IN_PATH ? PAGE_IN_QUERY : r->page.in))
-		return -1;
-	if (w.kind == PLACE_KINDS)
-		return 0;
-	if (check_where(rd, &w, &r->store->token_placed))
-		return -1;
+	check_size_param(rd);
+	if (w.kind == PLACE_KINDS || check_where(rd, &w, &r->store->token_placed))
+		return;
 	own = r->page.in == PAGE_IN_QUERY && !r->page.param ? query_name(r, w.kind, &len) : NULL;
 	if (own) {
 		char *name = recipe_alloc(r, len + 1);
 
 		r->page.param = memcpy(name, own, len);
 	}
-	return 0;
 }
 
-static int check_since(const struct recipe_reader *rd)
+static void check_since(const struct recipe_reader *rd)
 {
 	struct recipe *r = rd->r;
 	struct where w = {"since", PLACE_SINCE, r->since.in, r->since.param, false, false, false, false};
 
-	return r->since.used ? check_where(rd, &w, &r->store->since_placed) : 0;
+	if (r->since.used && config_setting_is_group(recipe_setting(rd, NULL, "since")))
+		check_where(rd, &w, &r->store->since_placed);
 }
 
 /* ---- secrets and the host ---- */
@@ -358,7 +376,7 @@ static int find_host(const struct recipe_reader *rd, char *key)
 	return url_key(origin, key, &why) ? recipe_refuse(rd, r->url_line, why.hint, "url: %s", why.what) : 0;
 }
 
-static int check_secrets(const struct recipe_reader *rd)
+static void check_secrets(const struct recipe_reader *rd)
 {
 	const struct recipe *r = rd->r;
 	char key[URL_KEY_SIZE];
@@ -366,19 +384,28 @@ static int check_secrets(const struct recipe_reader *rd)
 
 	if (find_host(rd, key) || recipe_secrets_in(r->url, check_binding, &b) ||
 	    (r->body && recipe_secrets_in(r->body, check_binding, &b)))
-		return -1;
+		return;
 	for (size_t i = 0; i < r->header_count; i++)
 		if (recipe_secrets_in(r->headers[i], check_binding, &b))
-			return -1;
-	return 0;
+			return;
 }
 
-int recipe_check_places(struct recipe_reader *rd)
+/* Where a placeholder is none, or stands in for nothing, it is not known where token and since go. */
+void recipe_check_places(struct recipe_reader *rd)
 {
-	const struct source body = {rd->r->body, "body", recipe_line(rd, NULL, "body"), false};
+	const struct recipe *r = rd->r;
+	const struct source body = {r->body, "body", recipe_line(rd, NULL, "body"), false};
+	int sources = check_headers(rd) | check_source(rd, &body), url = -1;
 
-	return check_url(rd) || check_headers(rd) || check_source(rd, &body) || check_token(rd) || check_since(rd) ||
-		       check_secrets(rd)
-		   ? -1
-		   : 0;
+	if (r->url) {
+		url = check_url(rd);
+		sources |= check_url_places(rd);
+	}
+	if (!r->url || sources || recipe_spoilt(rd, NULL, "headers") || recipe_spoilt(rd, NULL, "body"))
+		return;
+	if (recipe_is_typed(rd))
+		check_token(rd);
+	check_since(rd);
+	if (url == 0 && !recipe_spoilt(rd, NULL, "vars") && !recipe_spoilt(rd, NULL, "secrets"))
+		check_secrets(rd);
 }

@@ -1,7 +1,8 @@
 /* What the rooms of lib/recipe.h share: recipe.c (words, the whole, its memory), recipe_keys.c (the table of keys),
- * recipe_read.c (the types of their values), recipe_scan.c (what libconfig does not tell), recipe_json.c (a group as
- * JSON), recipe_check.c and recipe_places.c (what does not go together), recipe_place.c (placeholders), recipe_fill.c,
- * recipe_body.c and recipe_request.c (requests), recipe_program.c, recipe_load.c (files). */
+ * recipe_read.c (the types of their values), recipe_faults.c (what is wrong with them), recipe_scan.c (what libconfig
+ * does not tell), recipe_json.c (a group as JSON), recipe_check.c and recipe_places.c (what does not go together),
+ * recipe_place.c (placeholders), recipe_fill.c, recipe_body.c and recipe_request.c (requests), recipe_program.c,
+ * recipe_load.c (files). */
 #ifndef FANOUT_LIB_RECIPE_PRIVATE_H
 #define FANOUT_LIB_RECIPE_PRIVATE_H
 
@@ -34,7 +35,8 @@ char *recipe_copy(struct recipe *r, const char *text);
 struct recipe_reader {
 	struct recipe *r;
 	const char *file;
-	struct err *e;
+	struct recipe_faults *faults;
+	size_t scan_faults; /* the first of them are recipe_scan's */
 	const config_setting_t *root;
 };
 
@@ -53,9 +55,16 @@ extern const struct recipe_key recipe_keys[];
 #define RECIPE_PATH_SIZE 160
 const char *recipe_path(const config_setting_t *s, char *out);
 
-/* Fills the error with file and line, and returns -1. `hint` may be NULL. */
+/* Adds a fault with file and line, and returns -1. `hint` may be NULL. Whoever is told so goes on with what does not
+ * hang on it, and returns -1 in the end. */
 int recipe_refuse(const struct recipe_reader *rd, unsigned line, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* A setting that was refused, by its value or by its name, and the key that it is or was to be (`meant`): nothing is
+ * to be made of it, and nothing said that follows from it, as that the key is missing. */
+void recipe_spoil(const config_setting_t *s, const char *meant);
+bool recipe_spoilt(const struct recipe_reader *rd, const char *group, const char *name);
+/* Whether page.type is what the recipe's page.type says, and not what it was before it was refused. */
+bool recipe_is_typed(const struct recipe_reader *rd);
 /* "page.size has to be a whole number" */
 int recipe_wrong_type(const struct recipe_reader *rd, const config_setting_t *s, const char *wanted);
 
@@ -63,19 +72,22 @@ typedef int recipe_read_fn(struct recipe_reader *rd, const struct recipe_key *k,
 recipe_read_fn recipe_read_string, recipe_read_flag, recipe_read_count, recipe_read_number, recipe_read_duration,
     recipe_read_rate, recipe_read_word, recipe_read_expr, recipe_read_group, recipe_read_text_or_number;
 
+/* The line of an element of an array. */
+unsigned recipe_elem_line(const config_setting_t *s, int index);
 bool recipe_is_whole(const config_setting_t *s);
 int64_t recipe_whole(const config_setting_t *s);
 bool recipe_is_array(const config_setting_t *s); /* [ ] or ( ) */
 
-/* libconfig wraps numbers that are too great, and would include files: -1 with the line of the first such thing. */
-int recipe_scan(const struct recipe_reader *rd, const char *text);
+/* libconfig wraps numbers that are too great, and would include files: tells of each, and takes what includes away.
+ * -1 where the text cannot be parsed then. */
+int recipe_scan(struct recipe_reader *rd, char *text);
 /* A setting as JSON; NULL and an error where it is too deep. */
 json_t *recipe_json(const struct recipe_reader *rd, const config_setting_t *s);
 char *recipe_json_text(const json_t *v); /* compact; malloc'd */
 /* What does not go together, once all is read; fills in what follows from the rest. */
-int recipe_check(struct recipe_reader *rd);
+void recipe_check(struct recipe_reader *rd);
 /* recipe_check's other half: where placeholders stand, where token, since and size go, to whom secrets go. */
-int recipe_check_places(struct recipe_reader *rd);
+void recipe_check_places(struct recipe_reader *rd);
 
 /* A setting by its group (NULL: the root) and its name; NULL where it is not given. */
 const config_setting_t *recipe_setting(const struct recipe_reader *rd, const char *group, const char *name);

@@ -1,7 +1,6 @@
 /* The types of a recipe's values, and what is said of those that do not fit. Knows no key by name. */
 #define _GNU_SOURCE 1
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,25 +8,6 @@
 #include "lib/recipe_private.h"
 
 /* ---- telling what is wrong ---- */
-
-#define FILE_MOST 140 /* bytes of its name, the last ones */
-
-int recipe_refuse(const struct recipe_reader *rd, unsigned line, const char *hint, const char *fmt, ...)
-{
-	const char *file = rd->file;
-	char text[240];
-	va_list ap;
-
-	if (strlen(file) > FILE_MOST)
-		file += strlen(file) - FILE_MOST;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	err_set(rd->e, ERR_INPUT, hint ? hint : "fanout-pulls(5) lists the keys", "%s:%u: %s", file, line, text);
-	if (rd->e)
-		rd->e->line = line;
-	return -1;
-}
 
 /* Elements of lists are named by their number, from 1. */
 const char *recipe_path(const config_setting_t *s, char *out)
@@ -55,7 +35,7 @@ int recipe_wrong_type(const struct recipe_reader *rd, const config_setting_t *s,
 	return recipe_refuse(rd, config_setting_source_line(s), NULL, "%s has to be %s", recipe_path(s, path), wanted);
 }
 
-static int unknown_key(const struct recipe_reader *rd, const struct recipe_key *keys, const config_setting_t *s)
+static void unknown_key(const struct recipe_reader *rd, const struct recipe_key *keys, const config_setting_t *s)
 {
 	struct closest near = {.word = config_setting_name(s)};
 	char known[240] = "", path[RECIPE_PATH_SIZE];
@@ -67,10 +47,13 @@ static int unknown_key(const struct recipe_reader *rd, const struct recipe_key *
 			n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", n ? " " : "", k->name);
 	}
 	recipe_path(s, path);
+	recipe_spoil(s, near.name);
 	if (near.name)
-		return recipe_refuse(rd, config_setting_source_line(s), NULL,
-				     "unknown key \"%s\"; did you mean \"%s\"?", path, near.name);
-	return recipe_refuse(rd, config_setting_source_line(s), NULL, "unknown key \"%s\"; known are: %s", path, known);
+		recipe_refuse(rd, config_setting_source_line(s), NULL, "unknown key \"%s\"; did you mean \"%s\"?", path,
+			      near.name);
+	else
+		recipe_refuse(rd, config_setting_source_line(s), NULL, "unknown key \"%s\"; known are: %s", path,
+			      known);
 }
 
 /* ---- readers ---- */
@@ -78,6 +61,14 @@ static int unknown_key(const struct recipe_reader *rd, const struct recipe_key *
 static void *at(const struct recipe_reader *rd, const struct recipe_key *k)
 {
 	return (char *)rd->r + k->offset;
+}
+
+unsigned recipe_elem_line(const config_setting_t *s, int index)
+{
+	const config_setting_t *elem = config_setting_get_elem(s, (unsigned)index);
+
+	return elem && config_setting_source_line(elem) ? config_setting_source_line(elem)
+							: config_setting_source_line(s);
 }
 
 bool recipe_is_whole(const config_setting_t *s)
@@ -236,6 +227,8 @@ int recipe_read_expr(struct recipe_reader *rd, const struct recipe_key *k, const
 
 int recipe_read_group(struct recipe_reader *rd, const struct recipe_key *k, const config_setting_t *s)
 {
+	int rc = 0;
+
 	if (!config_setting_is_group(s))
 		return recipe_wrong_type(rd, s, "a group, as in { ... }");
 	for (int i = 0; i < config_setting_length(s); i++) {
@@ -244,10 +237,13 @@ int recipe_read_group(struct recipe_reader *rd, const struct recipe_key *k, cons
 
 		while (found->name && strcmp(found->name, config_setting_name(child)) != 0)
 			found++;
-		if (!found->name)
-			return unknown_key(rd, k->group, child);
-		if (found->read(rd, found, child))
-			return -1;
+		if (found->name && found->read(rd, found, child) == 0)
+			continue;
+		if (found->name)
+			recipe_spoil(child, found->name);
+		else
+			unknown_key(rd, k->group, child);
+		rc = -1;
 	}
-	return 0;
+	return rc;
 }

@@ -10,7 +10,7 @@
 
 struct scan {
 	const struct recipe_reader *rd;
-	const char *p;
+	char *p;
 	unsigned line;
 };
 
@@ -33,7 +33,7 @@ static const char *skip_comment(const char *p)
 	return end ? end + 2 : p + strlen(p);
 }
 
-/* s->p is at the opening quote. */
+/* s->p is at the opening quote. -1: it has no end, and what follows cannot be told. */
 static int scan_string(struct scan *s)
 {
 	const char *p = s->p + 1;
@@ -44,7 +44,7 @@ static int scan_string(struct scan *s)
 		p++;
 		if (strncmp(p, "x00", 3) == 0) {
 			advance(s, p);
-			return recipe_refuse(s->rd, s->line, NULL, "a text has a NUL byte (\\x00)");
+			recipe_refuse(s->rd, s->line, NULL, "a text has a NUL byte (\\x00)");
 		}
 	}
 	if (!*p)
@@ -60,7 +60,7 @@ static bool is_word(char c)
 }
 
 /* A word that is a whole number is one that libconfig takes as it is. */
-static int scan_word(struct scan *s)
+static void scan_word(struct scan *s)
 {
 	const char *from = s->p, *end = from, *hint = "a number of such a size needs an L behind it, as in 5000000000L";
 	char *stop;
@@ -72,20 +72,27 @@ static int scan_word(struct scan *s)
 		end++;
 	advance(s, end);
 	if (!strchr("+-0123456789", *from))
-		return 0;
+		return;
 	errno = 0;
 	v = strtoll(from, &stop, strncasecmp(from, "0x", 2) == 0 ? 16 : 10);
 	if (stop != end && *stop != 'L')
-		return 0; /* a fraction, or what libconfig will not take */
+		return; /* a fraction, or what libconfig will not take */
 	if (errno)
-		return recipe_refuse(s->rd, s->line, NULL, "the number %.*s is out of range", (int)(end - from), from);
-	if (*stop != 'L' && (v > INT_MAX || v < INT_MIN))
-		return recipe_refuse(s->rd, s->line, hint, "the number %.*s has no L behind it", (int)(end - from),
-				     from);
-	return 0;
+		recipe_refuse(s->rd, s->line, NULL, "the number %.*s is out of range", (int)(end - from), from);
+	else if (*stop != 'L' && (v > INT_MAX || v < INT_MIN))
+		recipe_refuse(s->rd, s->line, hint, "the number %.*s has no L behind it", (int)(end - from), from);
 }
 
-int recipe_scan(const struct recipe_reader *rd, const char *text)
+static void scan_include(struct scan *s)
+{
+	size_t n = strcspn(s->p, "\n");
+
+	recipe_refuse(s->rd, s->line, "write it all in one file", "a recipe cannot include another file");
+	memset(s->p, ' ', n);
+	s->p += n;
+}
+
+int recipe_scan(struct recipe_reader *rd, char *text)
 {
 	struct scan s = {.rd = rd, .p = text, .line = 1};
 	const char *comment;
@@ -97,11 +104,11 @@ int recipe_scan(const struct recipe_reader *rd, const char *text)
 			if (scan_string(&s))
 				return -1;
 		} else if (strncmp(s.p, "@include", 8) == 0) {
-			return recipe_refuse(rd, s.line, "write it all in one file",
-					     "a recipe cannot include another file");
-		} else if (scan_word(&s)) {
-			return -1;
+			scan_include(&s);
+		} else {
+			scan_word(&s);
 		}
 	}
+	rd->scan_faults = rd->faults->count;
 	return 0;
 }

@@ -73,6 +73,36 @@ def test_a_wrong_key_and_a_wrong_expression_are_told_with_file_and_line(daemon, 
     assert f'{where}/key.conf:2: unknown key "urrl"' in r.err
 
 
+def test_all_mistakes_of_a_file_are_told_in_the_order_of_its_lines(fanoutctl, scratch):
+    path, other = scratch / "a.conf", scratch / "b.conf"
+    path.write_text('ulr = "http://a.example/";\nitems = ".a[";\npage = { type = "pgae";\n  window = 99; };\nkey = "nosuch(.)";\ntimeout = 7000000000;\n')
+    other.write_text('url = "ftp://a.example/";\nlimit = { };\n')
+    r = fanoutctl("pull", "check", path, other, check=2)
+    lines = r.err.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [f"{path}:{n}" for n in (1, 2, 3, 4, 5, 6)] + [str(path)] + [f"{other}:1", f"{other}:2", str(other)]
+    for line, word in zip(lines, ('did you mean "url"?', "items: syntax error", 'did you mean "page"?', "page.window = 99", "nosuch/1 is not defined", "has no L")):
+        assert word in line, r.err
+    assert "6 mistakes; fanout-pulls(5)" in lines[6] and "2 mistakes" in lines[9]
+
+
+def test_a_syntax_error_ends_the_list_of_a_file_and_not_of_the_next(fanoutctl, scratch):
+    path, other = scratch / "a.conf", scratch / "b.conf"
+    path.write_text('url = "http://a.example/;\nitems = 5;\n')
+    other.write_text("items = 5;\n")
+    r = fanoutctl("pull", "check", path, other, check=2)
+    assert [line.split(": ")[0] for line in r.err.splitlines()] == [f"{path}:1", str(path), f"{other}:1", f"{other}:1", str(other)], r.err
+
+
+def test_what_is_no_recipe_is_told_as_what_it_is(fanoutctl, scratch):
+    (scratch / "empty.conf").write_text("")
+    (scratch / "binary.conf").write_bytes(b"url\0\xff\xfe" * 100)
+    (scratch / "huge.conf").write_text("# x\n" * 100_000)
+    assert "empty.conf:1: url is missing" in fanoutctl("pull", "check", scratch / "empty.conf", check=2).err
+    assert "NUL byte" in fanoutctl("pull", "check", scratch / "binary.conf", check=2).err
+    assert "262144 bytes at most" in fanoutctl("pull", "check", scratch / "huge.conf", check=2).err
+    assert "is a directory" in fanoutctl("pull", "check", f"{scratch}/", check=2).err
+
+
 def test_a_missing_secret_is_told(daemon, ctl):
     write_recipe(daemon, "s", url="http://127.0.0.1:1/?t={secret:tok}", secrets=Raw('{ tok = ["127.0.0.1"]; }'))
     r = ctl("pull", "check", "s", check=2)

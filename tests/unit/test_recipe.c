@@ -258,7 +258,8 @@ static const struct {
     /* keys */
     {U "itmes = \".a\";", 2, "unknown key \"itmes\"; did you mean \"items\"?"},
     {U "zzz = 1;", 2, "unknown key \"zzz\"; known are: url method headers"},
-    {U "page = {\n type = \"page\";\n sise = 3; };", 4, "unknown key \"page.sise\"; did you mean \"size\"?"},
+    {U "page = {\n type = \"page\"; param = \"p\";\n sise = 3; };", 4,
+     "unknown key \"page.sise\"; did you mean \"size\"?"},
     {U "since = { to = \"x\"; };", 2, "unknown key \"since.to\"; known are: param in from initial overlap"},
     {U "limit = { pace = true; };", 2, "unknown key \"limit.pace\""},
     {U "retry = { attempts = 3; };", 2, "unknown key \"retry.attempts\""},
@@ -414,6 +415,97 @@ static void what_is_wrong_is_told_with_file_and_line(void **arg)
 				 refused[i].line, refused[i].what, e.hint);
 		assert_null(recipe_parse("t", "f", refused[i].text, NULL));
 	}
+}
+
+/* One recipe each, and all that is said of it: line and part of the words. */
+static const struct {
+	const char *text;
+	struct {
+		unsigned line;
+		const char *what;
+	} said[9];
+} many[] = {
+    {"ulr = \"https://a.example/\";\n"
+     "page = { type = \"page\"; parm = \"p\"; size = 0; stop_short = true; window = 99; };\n"
+     "items = 5;\n"
+     "headers = [\"nonsense\",\n \"A: b\",\n \": c\"];\n"
+     "timeout = 5000000000;\n"
+     "limit = { rate = \"x\"; };\n",
+     {{1, "unknown key \"ulr\"; did you mean \"url\"?"},
+      {2, "unknown key \"page.parm\"; did you mean \"param\"?"},
+      {2, "page.size = 0 is not within"},
+      {2, "page.window = 99 is not within"},
+      {3, "items has to be a jq expression"},
+      {4, "headers[1] \"nonsense\""},
+      {6, "headers[3] \": c\" has no name"},
+      {7, "the number 5000000000 has no L behind it"},
+      {8, "limit.rate: \"x\" is not a rate"}}},
+    /* what hangs on a type that is not known is not told */
+    {U "page = { type = \"nosuch\"; next = \".n\"; window = 3; };\nmethod = \"get\";\nconditional = true;",
+     {{2, "page.type has to be one of"}, {3, "method has to be a method in capital letters"}}},
+    /* what does not go together is told of each */
+    {"url = \"ftp://a.example/{pag}{var:x}\";\n"
+     "page = { type = \"link\"; param = \"p\"; next = \".n\"; window = 2; size_param = \"n\"; };\n"
+     "since = { param = \"s\"; };\n"
+     "limit = { };",
+     {{1, "url has to begin with"},
+      {1, "{pag} is no placeholder; did you mean {page}?"},
+      {1, "url: {var:x} is not in vars"},
+      {2, "page.param means nothing"},
+      {2, "page.next means nothing"},
+      {2, "page.size_param needs page.size"},
+      {2, "page.window = 2: with page.type = \"link\""},
+      {3, "since.from is missing"},
+      {4, "limit limits nothing"}}},
+    {U "vars = { a = true;\n b = \"1\"; };\nsecrets = { t = [\"*\"];\n u = 5; };\n@include \"x\"\n"
+       "body = \"{var:a} {secret:t} {curser}\";",
+     {{2, "vars.a has to be a text"},
+      {4, "secrets.t[1]: \"*\" names no hosts"},
+      {5, "secrets.u has to be an array"},
+      {6, "a recipe cannot include another file"},
+      {7, "{curser} is no placeholder"}}},
+    /* a syntax error ends it */
+    {U "timeout = 5000000000;\nmethod = ;\nitems = 5;", {{2, "has no L behind it"}, {3, "syntax error"}}},
+};
+
+static void all_that_is_wrong_is_told_in_the_order_of_lines(void **arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < sizeof many / sizeof *many; i++) {
+		struct recipe_faults f;
+		struct recipe *r = recipe_examine("t", "t.conf", many[i].text, &f);
+		size_t n = 0;
+
+		for (; n < 9 && many[i].said[n].what; n++)
+			if (n >= f.count || f.list[n].line != many[i].said[n].line ||
+			    !strstr(f.list[n].what, many[i].said[n].what) || !f.list[n].hint[0])
+				fail_msg("\"%s\" is told instead of \"%s\" of\n%s", n < f.count ? f.list[n].what : "",
+					 many[i].said[n].what, many[i].text);
+		if (f.count > n)
+			fail_msg("\"%s\" is told besides of\n%s", f.list[n].what, many[i].text);
+		assert_false(f.more);
+		recipe_faults_clear(&f);
+		recipe_free(r);
+	}
+}
+
+static void a_hundred_mistakes_are_told_and_no_more(void **arg)
+{
+	char *all = calloc(151, sizeof U);
+	struct recipe_faults f;
+	struct recipe *r;
+
+	(void)arg;
+	strcpy(all, U);
+	for (int i = 0; i < 150; i++)
+		sprintf(all + strlen(all), "zz%03d = 1;\n", i);
+	r = recipe_examine("t", "t.conf", all, &f);
+	assert_int_equal(f.count, RECIPE_FAULTS_MAX);
+	assert_true(f.more);
+	assert_int_equal(f.list[99].line, 101);
+	recipe_faults_clear(&f);
+	recipe_free(r);
+	free(all);
 }
 
 static void what_only_looks_wrong_is_taken(void **arg)
@@ -674,6 +766,8 @@ int main(void)
 	    cmocka_unit_test(an_expression_over_several_lines_has_the_line_of_its_key),
 	    cmocka_unit_test(words_have_names),
 	    cmocka_unit_test(what_is_wrong_is_told_with_file_and_line),
+	    cmocka_unit_test(all_that_is_wrong_is_told_in_the_order_of_lines),
+	    cmocka_unit_test(a_hundred_mistakes_are_told_and_no_more),
 	    cmocka_unit_test(what_only_looks_wrong_is_taken),
 	    cmocka_unit_test(a_long_text_and_a_long_expression_are_refused),
 	    cmocka_unit_test(a_long_file_name_keeps_its_end),
