@@ -19,8 +19,11 @@ struct sink {
 	uint32_t n;
 	int64_t max_bytes;
 	int64_t size_bytes;    /* taken so far */
-	int64_t started_bytes; /* whose writing to the disk has been started */
-	uint8_t *data;         /* the whole body, or its beginning where there is a file */
+	int64_t written_bytes; /* to the file */
+	int64_t started_bytes; /* of these, whose writing to the disk has been started */
+	uint8_t *block;        /* what comes next in the file; NULL where there is none */
+	size_t block_len;
+	uint8_t *data; /* the whole body, or its beginning where there is a file */
 	size_t len, cap;
 	struct XXH3_state_s *hash; /* of what was taken; NULL where nobody asks for it */
 	enum cause stopped;        /* CAUSE_RESPONSE while all is well; CAUSE_TOO_LARGE, CAUSE_STORAGE */
@@ -54,9 +57,9 @@ void sink_discard(struct sink *s);
  * of sinks at rest. */
 void sink_end(struct sink *s);
 
-/* Syncs the files of `count` sinks and their directories, all data first, so that one turn's bodies cost the disk one
- * wait instead of many, and closes them. Where that fails the sink says CAUSE_STORAGE and its file is removed. May run
- * in another thread than the rest. */
+/* Writes what is left to the files, and syncs the files of `count` sinks and their directories, all data first, so that
+ * one turn's bodies cost the disk one wait instead of many, and closes them. Where that fails the sink says
+ * CAUSE_STORAGE and its file is removed. May run in another thread than the rest. */
 void sink_sync(struct sink *const *sinks, size_t count);
 
 #endif
