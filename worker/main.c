@@ -128,9 +128,10 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	message_put_alive(channel_out(w->channel));
 }
 
+/* A transfer may need two: its connection and its body's file. */
 static uint32_t capacity_most(const struct worker *w, uint32_t wanted)
 {
-	rlim_t most = w->descriptors > SPARE_DESCRIPTORS ? w->descriptors - SPARE_DESCRIPTORS : 1;
+	rlim_t most = w->descriptors > SPARE_DESCRIPTORS + 2 ? (w->descriptors - SPARE_DESCRIPTORS) / 2 : 1;
 
 	return wanted < most ? wanted : (uint32_t)most;
 }

@@ -21,7 +21,11 @@
 #define BODY_MAX_BYTES (16u << 20)
 #define BACKLOG        8192
 
-static struct evconnlistener *listener;
+/* On one port: a burst of ten thousand connections does not fit into one queue (net.core.somaxconn, mostly 4096), and
+ * what does not fit comes again after seconds. */
+#define LISTENERS 4
+
+static struct evconnlistener *listeners[LISTENERS];
 static struct event_base *server_base;
 static const struct server_hooks *hooks;
 static uint64_t requests, conns;
@@ -325,6 +329,14 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	hooks->on_conn(+1);
 }
 
+static struct evconnlistener *listen_on(const struct sockaddr_in *sin)
+{
+	return evconnlistener_new_bind(server_base, on_accept, NULL,
+				       LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE |
+					   LEV_OPT_REUSEABLE_PORT,
+				       BACKLOG, (const struct sockaddr *)sin, sizeof *sin);
+}
+
 int server_open(struct event_base *base, const char *address, int port, const struct server_hooks *h)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -336,15 +348,18 @@ int server_open(struct event_base *base, const char *address, int port, const st
 	}
 	server_base = base;
 	hooks = h;
-	listener = evconnlistener_new_bind(base, on_accept, NULL,
-					   LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
-					   (struct sockaddr *)&sin, sizeof sin);
-	if (!listener || getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&sin, &length) < 0)
-		return -1;
+	for (int i = 0; i < LISTENERS; i++) {
+		listeners[i] = listen_on(&sin);
+		/* The first may have chosen the port. */
+		if (!listeners[i] ||
+		    getsockname(evconnlistener_get_fd(listeners[i]), (struct sockaddr *)&sin, &length) < 0)
+			return -1;
+	}
 	return ntohs(sin.sin_port);
 }
 
 void server_close(void)
 {
-	evconnlistener_free(listener);
+	for (int i = 0; i < LISTENERS; i++)
+		evconnlistener_free(listeners[i]);
 }

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PARALLEL_MAX 4096
+#define PARALLEL_MAX 16384
 
 static struct {
 	struct event_base *base;
@@ -178,6 +179,16 @@ static void read_urls(const char *path, size_t k, size_t n)
 	fclose(file);
 }
 
+static void raise_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int main(int argc, char **argv)
 {
 	size_t parallel = 64, processes = 1;
@@ -194,6 +205,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bare [-p PARALLEL] [-n PROCESSES] FILE\n");
 		return 2;
 	}
+	raise_descriptors();
 	const double begin = now_s();
 	for (size_t k = 0; k < processes; k++)
 		if (fork() == 0) {
