@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/items_columns.h"
 #include "cli/items_form.h"
 #include "cli/items_name.h"
 #include "cli/items_place.h"
@@ -137,6 +138,24 @@ static void note_dropped(struct writing *w, uint32_t page)
 	w->form.dropped_name[0] = '\0';
 }
 
+/* A name that no item has is hardly what was meant: once, when all have been seen. */
+static void note_unseen(struct writing *w)
+{
+	struct text names = {0};
+	const char *name;
+	size_t at = 0, count = 0;
+
+	if (!w->ctl->args.fields || w->form.count == 0)
+		return;
+	while ((name = items_columns_unseen(w->form.columns, &at))) {
+		text_add_str(&names, count++ ? ", " : "");
+		text_add_shown(&names, name, 0);
+	}
+	if (count)
+		ctl_note(w->ctl, "warning: --fields: no item has %s", names.data);
+	text_clear(&names);
+}
+
 static int take_page(struct writing *w, struct items_page *p, struct err *e)
 {
 	note_inexact(w, p);
@@ -209,6 +228,8 @@ static int write_items(struct writing *w, struct err *e)
 	r = items_reader_start(&reading);
 	rc = read_pages(w, r, e);
 	items_reader_end(r);
+	if (rc == 0)
+		note_unseen(w);
 	return items_form_close(&w->form, rc == 0, rc == 0 ? e : &ignored) < 0 ? -1 : rc;
 }
 
@@ -389,6 +410,11 @@ int verb_items(struct ctl *ctl)
 
 	if (items_check_output(ctl, &e) < 0 || pull_parse(ctl, ctl->args.operands[0], &t, &e) < 0)
 		return ctl_report(&e);
+	if (t.run && ctl->args.vars.count) {
+		err_set(&e, ERR_USAGE, NULL, " items: --var chooses among the runs of a pull, and %s is one run",
+			ctl->args.operands[0]);
+		return ctl_report(&e);
+	}
 	run = t.run ? run_get(ctl, t.run, &e) : run_newest(ctl, t.name, &e);
 	if (run && !t.run) { /* a list has no recipes */
 		t.run = (uint32_t)pull_number(run, "run");

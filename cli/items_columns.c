@@ -10,8 +10,9 @@
 #define STEPS_MOST   16u
 
 struct column {
-	jv head;  /* as it is called */
-	jv steps; /* an array of texts; empty: the item itself, unless it is an object */
+	bool seen; /* an item had it */
+	jv head;   /* as it is called */
+	jv steps;  /* an array of texts; empty: the item itself, unless it is an object */
 };
 
 struct items_columns {
@@ -148,7 +149,7 @@ const char *items_columns_other(struct items_columns *c, jv item)
 
 /* ---- writing ---- */
 
-/* Null where there is no such member. Consumes `from`. */
+/* Invalid where there is no such member. Consumes `from`. */
 static jv step(jv from, jv name)
 {
 	char *end;
@@ -165,23 +166,36 @@ static jv step(jv from, jv name)
 	} else {
 		jv_free(name);
 		jv_free(from);
-		return jv_null();
+		to = jv_invalid();
 	}
-	if (jv_is_valid(to))
-		return to;
-	jv_free(to);
-	return jv_null();
+	return to;
 }
 
-/* Does not consume the item. */
-static jv value_of(const struct column *c, jv item)
+/* Null where there is none. Does not consume the item. */
+static jv value_of(struct column *c, jv item)
 {
 	int n = jv_array_length(jv_copy(c->steps));
 	jv v = n == 0 && jv_get_kind(item) == JV_KIND_OBJECT ? jv_null() : jv_copy(item);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n && jv_is_valid(v); i++)
 		v = step(v, jv_array_get(jv_copy(c->steps), i));
+	if (!jv_is_valid(v)) {
+		jv_free(v);
+		return jv_null();
+	}
+	c->seen = true;
 	return v;
+}
+
+const char *items_columns_unseen(const struct items_columns *c, size_t *at)
+{
+	while (*at < c->count) {
+		const struct column *column = &c->all[(*at)++];
+
+		if (!column->seen)
+			return jv_string_value(column->head);
+	}
+	return NULL;
 }
 
 /* text_add_csv takes no NUL. */

@@ -24,6 +24,9 @@ const char *items_columns_other(struct items_columns *c, jv item);
 /* csv (RFC 4180): a text as it is, nothing for null, anything nested as JSON. Consume the item. */
 void items_columns_add_header(const struct items_columns *c, struct text *out);
 void items_columns_add_row(const struct items_columns *c, jv item, struct text *out);
+/* A column that no item had so far, from *at on, which is moved behind it; NULL: none. A value may be null and be
+ * there. */
+const char *items_columns_unseen(const struct items_columns *c, size_t *at);
 /* An object of the columns. Consumes the item. */
 jv items_columns_choose(const struct items_columns *c, jv item);
 

@@ -150,20 +150,56 @@ json_t *run_get(struct ctl *ctl, uint32_t run, struct err *e)
 	return answer;
 }
 
+bool pull_vars_fit(const json_t *row, const json_t *vars)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)vars, name, value) {
+		if (!json_equal(value, json_object_get(json_object_get(row, "vars"), name)))
+			return false;
+	}
+	return true;
+}
+
+#define RUNS_A_TIME 200
+
+/* The newest run with these vars, *run: a new reference, NULL where there is none. -1 with `e`. */
+static int find_run(struct ctl *ctl, const char *name, const json_t *vars, json_t **run, struct err *e)
+{
+	char before[40] = "";
+	json_t *answer, *row;
+	size_t i, n;
+
+	*run = NULL;
+	do {
+		answer = client_get_json(ctl->client, e, "/v1/pulls/%s/runs?limit=%d%s", name,
+					 json_object_size(vars) ? RUNS_A_TIME : 1, before);
+		n = json_array_size(json_object_get(answer, "runs"));
+		json_array_foreach (json_object_get(answer, "runs"), i, row) {
+			snprintf(before, sizeof before, "&before=%lld", (long long)pull_number(row, "run"));
+			if (!*run && pull_vars_fit(row, vars))
+				*run = json_incref(row);
+		}
+		json_decref(answer);
+	} while (answer && !*run && n == RUNS_A_TIME);
+	return answer ? 0 : -1;
+}
+
 json_t *run_newest(struct ctl *ctl, const char *name, struct err *e)
 {
-	json_t *answer = client_get_json(ctl->client, e, "/v1/pulls/%s/runs?limit=1", name), *run, *pull;
+	json_t *vars = pull_vars(ctl, e), *run = NULL, *pull;
+	int rc = vars ? find_run(ctl, name, vars, &run, e) : -1;
+	bool chosen = json_object_size(vars) > 0;
 
-	if (!answer)
-		return NULL;
-	run = json_incref(json_array_get(json_object_get(answer, "runs"), 0));
-	json_decref(answer);
-	if (run)
+	json_decref(vars);
+	if (rc < 0 || run)
 		return run;
 	/* There may be no such recipe either: then the daemon knows the closest one. */
 	pull = pull_get(ctl, name, e);
 	if (pull)
-		err_set(e, ERR_NOT_FOUND, "fanoutctl pull run starts one", "%s has not been run", name);
+		err_set(e, ERR_NOT_FOUND, "fanoutctl pull run starts one", "%s has not been run%s", name,
+			chosen ? " with these vars" : "");
 	json_decref(pull);
 	return NULL;
 }

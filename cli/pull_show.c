@@ -293,20 +293,49 @@ static int put_state(struct ctl *ctl, const char *name, struct err *e)
 	return 0;
 }
 
+/* A var that the recipe has not; NULL. */
+static const char *unknown_var(const json_t *pull, const json_t *vars)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)vars, name, value)
+		if (!json_object_get(json_object_get(pull, "vars"), name))
+			return name;
+	return NULL;
+}
+
+/* An empty table would say the same of vars that were never run, of those that there are not, and of a pull that there
+ * is not. */
+static int check_none(struct ctl *ctl, const char *name, struct err *e)
+{
+	json_t *pull = pull_get(ctl, name, e), *vars = pull ? pull_vars(ctl, e) : NULL;
+	bool sound = json_is_null(json_object_get(pull, "problem"));
+	const char *unknown = sound ? unknown_var(pull, vars) : NULL;
+	int rc = 0;
+
+	if (!vars)
+		rc = -1;
+	else if (unknown)
+		rc = err_set(e, ERR_CONFLICT, NULL, "%s has no var \"%.60s\"", name, unknown);
+	else if (json_object_size(vars))
+		rc = err_set(e, ERR_CONFLICT, "fanoutctl pull state without --var lists what is known",
+			     "nothing is known of %s with these vars: no run with them was complete", name);
+	else
+		ctl_note(ctl, "%s: nothing is known between runs; the next one fetches everything", name);
+	json_decref(vars);
+	json_decref(pull);
+	return rc;
+}
+
 /* All of them, or those of the vars given. */
 static json_t *chosen(struct ctl *ctl, const json_t *states, struct err *e)
 {
-	json_t *vars = pull_vars(ctl, e), *list = json_array(), *state, *value;
-	const char *name;
+	json_t *vars = pull_vars(ctl, e), *list = json_array(), *state;
 	size_t i;
 
 	json_array_foreach (states, i, state) {
-		bool fits = true;
-
-		json_object_foreach (vars, name, value) {
-			fits = fits && json_equal(value, json_object_get(json_object_get(state, "vars"), name));
-		}
-		if (fits)
+		if (pull_vars_fit(state, vars))
 			json_array_append(list, state);
 	}
 	if (vars)
@@ -327,11 +356,9 @@ static int show_states(struct ctl *ctl, const char *name, struct err *e)
 	json_decref(answer);
 	if (!list)
 		return -1;
-	if (json_array_size(list) == 0)
-		ctl_note(ctl, "%s: nothing is known between runs; the next one fetches everything", name);
-	rc = json_array_size(list) || ctl->args.format != FORMAT_TABLE
-		 ? show_list(list, ctl->args.format, &layout_states, e)
-		 : 0;
+	rc = json_array_size(list) ? 0 : check_none(ctl, name, e);
+	if (rc == 0 && (json_array_size(list) || ctl->args.format != FORMAT_TABLE))
+		rc = show_list(list, ctl->args.format, &layout_states, e);
 	json_decref(list);
 	return rc;
 }

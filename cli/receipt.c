@@ -9,6 +9,7 @@
 #include "cli/client.h"
 #include "cli/pull.h"
 #include "cli/rows.h"
+#include "lib/reals.h"
 #include "lib/units.h"
 
 #define SHOWN_MAX 3
@@ -107,7 +108,7 @@ void receipt_add_since(struct text *out, const json_t *since)
 	if (json_is_string(since)) {
 		text_add_shown(out, json_string_value(since), 0);
 	} else if (since && !json_is_null(since)) {
-		dumped = json_dumps(since, JSON_ENCODE_ANY | JSON_COMPACT);
+		dumped = json_dumps(since, JSON_ENCODE_ANY | JSON_COMPACT | reals_precision(since));
 		text_add_shown(out, dumped ? dumped : "?", 0);
 		free(dumped);
 	}

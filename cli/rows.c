@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/when.h"
+#include "lib/reals.h"
 #include "lib/units.h"
 
 struct rows {
@@ -58,7 +59,7 @@ static void raw_cell(struct text *t, const json_t *j)
 	} else if (json_is_integer(j)) {
 		text_printf(t, "%lld", (long long)json_integer_value(j));
 	} else if (j && !json_is_null(j)) {
-		dumped = json_dumps(j, JSON_ENCODE_ANY | JSON_COMPACT);
+		dumped = json_dumps(j, JSON_ENCODE_ANY | JSON_COMPACT | reals_precision(j));
 		text_add_str(t, dumped);
 		free(dumped);
 	}
@@ -189,7 +190,7 @@ static char *dump(const struct rows *r, const json_t *row)
 	char *dumped;
 
 	if (!r->only_columns)
-		return json_dumps(row, JSON_COMPACT);
+		return json_dumps(row, JSON_COMPACT | reals_precision(row));
 	some = json_object();
 	for (const struct column *c = r->layout->csv; c->head; c++) {
 		const json_t *j = first_member(row, c->path);
@@ -199,7 +200,7 @@ static char *dump(const struct rows *r, const json_t *row)
 		else
 			json_object_set_new(some, c->head, j ? json_deep_copy(j) : json_null());
 	}
-	dumped = json_dumps(some, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	dumped = json_dumps(some, JSON_COMPACT | reals_precision(some));
 	json_decref(some);
 	return dumped;
 }
@@ -296,7 +297,7 @@ int rows_object(enum format format, const json_t *object, const struct layout *l
 		return check_stdout(e);
 	}
 	if (format == FORMAT_JSON) {
-		json_dumpf(object, stdout, JSON_INDENT(2));
+		json_dumpf(object, stdout, JSON_INDENT(2) | reals_precision(object));
 		putchar('\n');
 		return check_stdout(e);
 	}

@@ -10,6 +10,7 @@
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "lib/paths.h"
+#include "lib/reals.h"
 
 /* ---- stats ---- */
 
@@ -66,7 +67,7 @@ int verb_stats(struct ctl *ctl)
 	if (!j)
 		return ctl_report(&e);
 	if (format == FORMAT_JSON || format == FORMAT_NDJSON) {
-		json_dumpf(j, stdout, format == FORMAT_JSON ? JSON_INDENT(2) : JSON_COMPACT);
+		json_dumpf(j, stdout, (format == FORMAT_JSON ? JSON_INDENT(2) : JSON_COMPACT) | reals_precision(j));
 		putchar('\n');
 	} else {
 		rows = rows_open(format, &layout_pairs, false);

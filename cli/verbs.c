@@ -178,6 +178,7 @@ static const struct opt items_options[] = {
 	  "to FILE, when all are there; .csv and .json are forms, .gz and .zst compress; {date} {name} {run}"),
     FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
     VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "these members, as id,owner.name"),
+    VALUE(0, "var", OPT_LIST, vars, "NAME=VALUE", "of a NAME: the newest run with this value; may be given again"),
     {0},
 };
 

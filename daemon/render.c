@@ -10,6 +10,7 @@
 
 #include "lib/clock.h"
 #include "lib/err.h"
+#include "lib/reals.h"
 
 void render_set(json_t *o, const char *name, json_t *value)
 {
@@ -194,7 +195,9 @@ static char *dump(json_t *json, size_t *n)
 	static char *scratch; /* one thread, and it is copied at once */
 	static size_t room;
 
-	*n = json_dumpb(json, scratch, room ? room - 1 : 0, JSON_COMPACT);
+	size_t flags = JSON_COMPACT | reals_precision(json);
+
+	*n = json_dumpb(json, scratch, room ? room - 1 : 0, flags);
 	if (*n == 0)
 		BUG("an answer is no JSON");
 	if (*n + 1 > room) {
@@ -202,7 +205,7 @@ static char *dump(json_t *json, size_t *n)
 		scratch = realloc(scratch, room);
 		if (!scratch)
 			BUG("out of memory for an answer");
-		json_dumpb(json, scratch, room - 1, JSON_COMPACT);
+		json_dumpb(json, scratch, room - 1, flags);
 	}
 	json_decref(json);
 	return scratch;

@@ -80,6 +80,28 @@ static int refuse_errno(const char *path, struct err *e)
 		       NULL, "the secret %s cannot be read: %s", path, strerror(why));
 }
 
+/* They are read with every run and every look at a pull: each file is told of once, and again when it was changed. The
+ * oldest gives way; it is then told of once more than it had to be. */
+static bool is_news(const struct stat *st)
+{
+	static struct {
+		dev_t dev;
+		ino_t ino;
+		struct timespec changed;
+	} told[64];
+	static size_t next;
+
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		if (told[i].ino == st->st_ino && told[i].dev == st->st_dev &&
+		    told[i].changed.tv_sec == st->st_ctim.tv_sec && told[i].changed.tv_nsec == st->st_ctim.tv_nsec)
+			return false;
+	told[next].dev = st->st_dev;
+	told[next].ino = st->st_ino;
+	told[next].changed = st->st_ctim;
+	next = (next + 1) % (sizeof told / sizeof *told);
+	return true;
+}
+
 /* Refuses what is no plain file (a pipe would block), and warns of one that everybody may read. */
 static int check_file(int fd, const char *path, struct err *e)
 {
@@ -92,7 +114,7 @@ static int check_file(int fd, const char *path, struct err *e)
 		return err_set(e, ERR_INPUT, NULL, "the secret %s is no plain file", path);
 	if (st.st_size > (off_t)SECRET_MAX_BYTES)
 		return err_set(e, ERR_TOO_LARGE, NULL, "the secret %s is larger than %u bytes", path, SECRET_MAX_BYTES);
-	if (st.st_mode & S_IROTH)
+	if ((st.st_mode & S_IROTH) && is_news(&st))
 		log_warn("secret can be read by everybody", "file=%s do=\"chmod 600\"",
 			 log_quote(quoted, sizeof(quoted), path));
 	return 0;

@@ -25,7 +25,8 @@ struct secrets;
 
 /* Reads them all; everything is copied. `dir` may be NULL. NULL with `e`: a bad name or host (ERR_INPUT), no such file
  * (ERR_NOT_FOUND), empty, with a NUL (ERR_INPUT), too large (ERR_TOO_LARGE), not readable (ERR_PERMISSION, ERR_SYSTEM).
- * Symlinks are followed: mounted secrets are made of them. One that everybody may read is warned of. */
+ * Symlinks are followed: mounted secrets are made of them. One that everybody may read is warned of,
+ * once for each change. */
 struct secrets *secrets_load(const char *dir, const struct secret_bind *binds, size_t count, struct err *e);
 void secrets_free(struct secrets *s);
 

@@ -475,6 +475,7 @@ def test_the_state_is_shown_set_and_forgotten(daemon, ctl, apisim):
     api = apisim.pages("page", "a", items=30, size=10, totals=["pages"], since_param="since")
     write_recipe(daemon, "r", url=str(api), page=PAGED, items=".result[]", since={"from": ".updated_at", "param": "since"})
     assert "nothing is known" in ctl("pull", "state", "r").err
+    assert 'did you mean "r"?' in ctl("pull", "state", "rr", check=4).err
     ctl("pull", "run", "r", "--wait")
     assert ctl("pull", "state", "r", "-f", "ndjson").rows()[0]["since"] == "2026-01-01T00:30:00Z"
     assert "begins at 2026-01-01T00:25:00Z" in ctl("pull", "state", "r", "--set", "2026-01-01T00:25:00Z").err

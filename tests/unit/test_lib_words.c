@@ -1,5 +1,6 @@
 /* Names of jobs, states and reasons; errors and log lines. */
 #include <errno.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include "lib/err.h"
 #include "lib/jobid.h"
 #include "lib/log.h"
+#include "lib/reals.h"
 #include "lib/reason.h"
 
 static void a_job_is_named_by_batch_and_number(void **arg)
@@ -257,12 +259,42 @@ static void levels_are_known_by_name(void **arg)
 	assert_int_equal(log_level_parse("Debug"), -1);
 }
 
+static void assert_dumped(double value, const char *text)
+{
+	json_t *o = json_pack("{s:[{s:f}]}", "a", "b", value);
+	char *dumped = json_dumps(o, JSON_COMPACT | reals_precision(o)), wanted[64];
+
+	snprintf(wanted, sizeof wanted, "{\"a\":[{\"b\":%s}]}", text);
+	assert_string_equal(dumped, wanted);
+	free(dumped);
+	json_decref(o);
+}
+
+static void seconds_read_as_they_were_meant(void **arg)
+{
+	(void)arg;
+	assert_dumped(6290000 / 1e6, "6.29");
+	assert_dumped(0.1, "0.1");
+	assert_dumped(100000 / 1e6 + 200000 / 1e6 - 0.1, "0.20000000000000004");
+	assert_dumped(4102444800.123456, "4102444800.123456");
+	for (int us = 1; us < 3000000; us += 997) {
+		json_t *j = json_real(us / 1e6);
+		char *text = json_dumps(j, JSON_ENCODE_ANY | reals_precision(j));
+
+		if (strlen(text) > strlen("2.999999") && !strchr(text, 'e'))
+			fail_msg("%d us are %s", us, text);
+		free(text);
+		json_decref(j);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_job_is_named_by_batch_and_number),
 	    cmocka_unit_test(a_name_has_one_spelling),
 	    cmocka_unit_test(a_body_has_one_place),
+	    cmocka_unit_test(seconds_read_as_they_were_meant),
 	    cmocka_unit_test(the_names_of_states_and_reasons_are_fixed),
 	    cmocka_unit_test(statuses_have_the_registrys_phrases),
 	    cmocka_unit_test(an_error_says_what_and_what_to_do),
