@@ -1,6 +1,7 @@
-/* Batches, open attempts and totals in memory. Between two commits they are the truth; store_cache_flush writes each
+/* Batches and totals in memory. Between two commits they are the truth; store_cache_flush writes each
  * touched batch once, sees which have ended, and notes what the listener is to be told. Entries that are clean and not
- * in use are dropped when there are many. Lanes and chains: store_group.c. */
+ * in use are dropped when there are many. Lanes and chains: store_group.c; open attempts:
+ * store_open.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -215,77 +216,6 @@ static void batches_trim(struct store *st)
 	}
 }
 
-/* ---- open attempts ---- */
-
-struct open_attempt *store_open_find(struct store *st, uint64_t job)
-{
-	struct open_attempt *o;
-
-	HASH_FIND(hh, st->open, &job, sizeof job, o);
-	return o;
-}
-
-struct open_attempt *store_open_add(struct store *st, uint64_t job)
-{
-	struct open_attempt *o = st->open_spare;
-
-	if (o)
-		st->open_spare = o->next_free;
-	else if (!(o = malloc(sizeof *o)))
-		abort();
-	*o = (struct open_attempt){.job = job};
-	HASH_ADD(hh, st->open, job, sizeof o->job, o);
-	return o;
-}
-
-void store_open_remove(struct store *st, struct open_attempt *o)
-{
-	HASH_DEL(st->open, o);
-	o->next_free = st->open_spare;
-	st->open_spare = o;
-}
-
-static void open_read(struct open_attempt *o, const struct stmt *q)
-{
-	o->n = (uint32_t)col_int(q, 1);
-	o->granted_us = col_int(q, 2);
-	o->ready_us = col_int(q, 3);
-	o->lane = col_int(q, 4);
-	o->chain = col_int(q, 5);
-	o->progress = !col_null(q, 6);
-	o->attempts = (unsigned)col_int(q, 7);
-	o->outcome = (uint32_t)col_int(q, 8);
-	o->started_us = col_int(q, 9);
-	o->boot = col_int(q, 10);
-	o->granted_boot_us = col_int(q, 11);
-	o->hops = (unsigned)col_int(q, 12);
-}
-
-static int open_reload(struct store *st)
-{
-	struct stmt q;
-	int rc;
-
-	stmt_begin(&q, st, STMT_RUNNING_ALL);
-	while ((rc = stmt_step(&q)) == 1) {
-		struct open_attempt *o = store_open_add(st, (uint64_t)col_int(&q, 0));
-		struct batch_entry *b = store_batch_find(st, jobid_batch(o->job));
-		open_read(o, &q);
-		o->inherited = st->inherits;
-		if (!b) {
-			rc = -1;
-			err_set(&st->sql_err, ERR_CORRUPT, NULL, "an open attempt has no batch");
-			break;
-		}
-		b->counts[JOB_QUEUED]--;
-		b->counts[JOB_RUNNING]++;
-		st->totals.counts[JOB_QUEUED]--;
-		st->totals.counts[JOB_RUNNING]++;
-	}
-	stmt_end(&q);
-	return rc;
-}
-
 /* ---- all of it ---- */
 
 int64_t store_counter_get(struct store *st, const char *name)
@@ -349,14 +279,15 @@ static int sums_reload(struct store *st)
 
 int store_cache_reload(struct store *st)
 {
-	if (sums_reload(st) < 0 || store_groups_reload(st) < 0 || open_reload(st) < 0)
+	if (sums_reload(st) < 0 || store_groups_reload(st) < 0 || store_openings_reload(st) < 0)
 		return -1;
 	return 0;
 }
 
 int store_cache_flush(struct store *st, struct store_tx *tx)
 {
-	if (store_groups_flush(st, tx) < 0 || batches_flush(st, tx) < 0 || store_boot_flush(st) < 0)
+	if (store_groups_flush(st, tx) < 0 || batches_flush(st, tx) < 0 || store_openings_flush(st) < 0 ||
+	    store_boot_flush(st) < 0)
 		return -1;
 	return 0;
 }
@@ -370,19 +301,13 @@ void store_cache_trim(struct store *st)
 void store_cache_clear(struct store *st)
 {
 	struct batch_entry *b, *next;
-	struct open_attempt *o, *next_open;
 
 	HASH_ITER (hh, st->batches, b, next) {
 		HASH_DEL(st->batches, b);
 		free(b);
 	}
-	HASH_ITER (hh, st->open, o, next_open) {
-		store_open_remove(st, o);
-	}
-	while ((o = st->open_spare)) {
-		st->open_spare = o->next_free;
-		free(o);
-	}
 	st->dirty_batches = NULL;
+	store_openings_clear(st);
+	store_ahead_clear(st);
 	store_groups_clear(st);
 }

@@ -77,6 +77,7 @@ int store_progress_write(struct store *st, const struct job_brief *j)
 {
 	struct stmt q;
 
+	store_ahead_forget(st, j->job);
 	if (j->progress) {
 		stmt_begin(&q, st, STMT_PROGRESS_FULL);
 		stmt_int(&q, j->state);

@@ -42,19 +42,29 @@ static const struct {
     {"an outcome of no batch",
      "SELECT o.id FROM outcomes o WHERE NOT EXISTS (SELECT 1 FROM batches WHERE id = o.id >> 32)"},
     {"an open attempt of a job that is not queued",
-     "SELECT r.job FROM running r LEFT JOIN jobs j ON j.id = r.job LEFT JOIN progress p ON p.job = r.job"
+     "SELECT r.job FROM " STMT_RUNNING " r LEFT JOIN jobs j ON j.id = r.job LEFT JOIN progress p ON p.job = r.job"
      " WHERE j.id IS NULL OR coalesce(p.state, 1) <> 1 OR p.due_us IS NOT NULL"},
     {"a job that has ended has no outcome that says so",
      "SELECT p.job FROM progress p LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | p.outcome"
      " WHERE p.state >= 3 AND (o.state IS NOT p.state OR o.seq IS NOT p.job & 4294967295)"},
     {"a queued job that is neither fresh, nor due, nor running",
      "SELECT p.job FROM progress p WHERE p.state = 1 AND p.due_us IS NULL"
-     " AND NOT EXISTS (SELECT 1 FROM running r WHERE r.job = p.job)"},
+     " AND p.job NOT IN (SELECT job FROM " STMT_RUNNING ")"},
     {"a job waits or is due that should not",
      "SELECT job FROM progress WHERE (waits IS NOT NULL) <> (state = 0) OR (due_us IS NOT NULL AND state <> 1)"},
     {"a fresh job lies behind its lane's head",
      "SELECT j.id FROM jobs j JOIN lanes l ON l.id = j.lane LEFT JOIN progress p ON p.job = j.id"
-     " WHERE j.id <= l.head AND p.job IS NULL AND NOT EXISTS (SELECT 1 FROM running r WHERE r.job = j.id)"},
+     " WHERE j.id <= l.head AND p.job IS NULL AND j.id NOT IN (SELECT job FROM " STMT_RUNNING ")"},
+    {"a job has two open attempts", "SELECT max(job) FROM " STMT_RUNNING " GROUP BY job HAVING count(*) > 1"},
+    {"an opening with nothing open", "SELECT id FROM openings WHERE id NOT IN (SELECT opening FROM " STMT_RUNNING ")"},
+    {"a job is in no span of its lane",
+     "SELECT j.id FROM jobs j JOIN batches b ON b.id = j.id >> 32 AND b.sweep <> 3 WHERE j.id >"
+     " coalesce((SELECT last FROM spans WHERE lane = j.lane AND first <= j.id ORDER BY first DESC LIMIT 1), 0)"},
+    {"a span of no lane", "SELECT lane FROM spans WHERE lane NOT IN (SELECT id FROM lanes)"},
+    {"an outcome was counted later than said",
+     "SELECT o.id FROM outcomes o JOIN batches b ON b.id = o.id >> 32 AND b.sweep <> 3 WHERE o.boot IS NOT NULL"
+     " AND NOT EXISTS (SELECT 1 FROM counted c WHERE c.boot = o.boot AND c.until_boot_us >= o.counted_boot_us"
+     " AND c.outcome = (SELECT max(outcome) FROM counted WHERE outcome <= o.id AND outcome > o.id & -4294967296))"},
     {"a chain's count of unfinished jobs is wrong",
      "SELECT c.id FROM chains c JOIN batches b ON b.id = c.batch AND b.sweep <> 3 WHERE c.pending <>"
      " (SELECT count(*) FROM jobs j LEFT JOIN progress p ON p.job = j.id"
@@ -89,8 +99,9 @@ static int check_totals(struct store *st, struct err *e)
 {
 	static const char *const sums[JOB_STATES] = {
 	    [JOB_BLOCKED] = "SELECT sum(n_blocked) FROM batches WHERE sweep <> 3",
-	    [JOB_QUEUED] = "SELECT sum(n_queued) - (SELECT count(*) FROM running) FROM batches WHERE sweep <> 3",
-	    [JOB_RUNNING] = "SELECT count(*) FROM running",
+	    [JOB_QUEUED] =
+		"SELECT sum(n_queued) - (SELECT count(*) FROM " STMT_RUNNING ") FROM batches WHERE sweep <> 3",
+	    [JOB_RUNNING] = "SELECT count(*) FROM " STMT_RUNNING "",
 	    [JOB_DONE] = "SELECT sum(n_done) FROM batches WHERE sweep <> 3",
 	    [JOB_FAILED] = "SELECT sum(n_failed) FROM batches WHERE sweep <> 3",
 	    [JOB_CANCELLED] = "SELECT sum(n_cancelled) FROM batches WHERE sweep <> 3",

@@ -6,18 +6,12 @@
 
 #include "daemon/store_sqlite.h"
 
-int store_attempt_over(struct store *st, struct batch_entry *b, struct open_attempt *o, enum job_state next)
+void store_attempt_over(struct store *st, struct batch_entry *b, struct open_attempt *o, enum job_state next,
+			bool taken_back)
 {
-	struct stmt q;
-
-	stmt_begin(&q, st, STMT_RUNNING_DELETE);
-	stmt_int(&q, (int64_t)o->job);
-	if (stmt_run(&q) < 0)
-		return -1;
 	store_count(st, b, JOB_RUNNING, -1);
 	store_count(st, b, next, 1);
-	store_open_remove(st, o);
-	return 0;
+	store_open_remove(st, o, taken_back);
 }
 
 /* What an end makes of a job: the caller's word, unless the owner's came in between. */
@@ -235,6 +229,8 @@ static int attempt_write(struct store *st, struct store_attempt_end *a, struct b
 
 	if (target_write(st, b, a, end) < 0)
 		return -1;
+	if (a->counted_boot_us != 0 && store_counted_note(st, b, a->counted_boot_us) < 0)
+		return -1;
 	if (outcome_insert(st, b, o, a, end) < 0 || progress_end(st, o, a, end, event) < 0)
 		return -1;
 	b->next_event++;
@@ -247,8 +243,7 @@ static int attempt_write(struct store *st, struct store_attempt_end *a, struct b
 			return -1;
 		store_lane_tell(st, lane);
 	}
-	if (store_attempt_over(st, b, o, end->next) < 0)
-		return -1;
+	store_attempt_over(st, b, o, end->next, false);
 	return chain_after(st, b, chain, job, end);
 }
 

@@ -49,10 +49,12 @@ static void lane_read_last(struct store *st, struct group *g)
 {
 	struct stmt q;
 
-	stmt_begin(&q, st, STMT_LANE_LAST);
+	stmt_begin(&q, st, STMT_LANE_SPAN);
 	stmt_int(&q, g->id);
-	if (stmt_step(&q) == 1)
-		g->last = (uint64_t)col_int(&q, 0);
+	if (stmt_step(&q) == 1) {
+		g->span = (uint64_t)col_int(&q, 0);
+		g->last = (uint64_t)col_int(&q, 1);
+	}
 	stmt_end(&q);
 }
 
@@ -64,7 +66,7 @@ static struct group *group_read(struct store *st, enum group_kind kind, struct s
 	if (stmt_step(q) == 1) {
 		g = group_add(st, kind, col_int(q, 0), (uint32_t)col_int(q, 1), col_text(q, 2));
 		if (kind == GROUP_LANE) {
-			g->head = (uint64_t)col_int(q, 3);
+			g->head = g->head_written = (uint64_t)col_int(q, 3);
 		} else {
 			g->pending = col_int(q, 3);
 			g->failed = (uint64_t)col_int(q, 4);
@@ -147,10 +149,53 @@ void store_lane_tell(struct store *st, struct group *lane)
 	st->tell_lanes = lane;
 }
 
-static int lane_write(struct store *st, const struct group *g)
+int store_lane_settle(struct store *st, struct group *lane)
 {
 	struct stmt q;
 
+	if (!lane->span_dirty)
+		return 0;
+	stmt_begin(&q, st, STMT_SPAN_SET);
+	stmt_int(&q, lane->id);
+	stmt_int(&q, (int64_t)lane->span);
+	stmt_int(&q, (int64_t)lane->last);
+	if (stmt_run(&q) < 0)
+		return -1;
+	lane->span_dirty = false;
+	return 0;
+}
+
+int store_lanes_settle(struct store *st)
+{
+	for (struct group *g = st->groups[GROUP_LANE].dirty; g; g = g->dirty_next) {
+		if (store_lane_settle(st, g) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int store_lane_extend(struct store *st, struct group *lane, uint64_t job)
+{
+	if (!lane->span || job > lane->last + 1 + STORE_SPAN_GAP) {
+		if (store_lane_settle(st, lane) < 0)
+			return -1;
+		lane->span = job;
+	}
+	lane->last = job;
+	lane->span_dirty = true;
+	store_group_dirty(st, lane);
+	return 0;
+}
+
+static int lane_write(struct store *st, struct group *g)
+{
+	struct stmt q;
+
+	if (store_lane_settle(st, g) < 0)
+		return -1;
+	if (g->head == g->head_written)
+		return 0;
+	g->head_written = g->head;
 	stmt_begin(&q, st, STMT_LANE_HEAD);
 	stmt_int(&q, (int64_t)g->head);
 	stmt_int(&q, g->id);

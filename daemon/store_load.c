@@ -30,6 +30,8 @@ void store_lanes_tell_batch(struct store *st, uint32_t batch)
 {
 	struct stmt q;
 
+	if (store_lanes_settle(st) < 0)
+		return;
 	stmt_begin(&q, st, STMT_LANES_OF_BATCH);
 	stmt_int(&q, batch);
 	while (stmt_step(&q) == 1)
@@ -68,6 +70,8 @@ static int load_fresh(struct store *st, struct store_lane_load *l, struct group 
 	struct stmt q;
 	int rc = 0;
 
+	if (store_lane_settle(st, lane) < 0)
+		return -1;
 	stmt_begin(&q, st, STMT_JOBS_FRESH);
 	stmt_int(&q, l->lane);
 	stmt_int(&q, (int64_t)l->after);
@@ -75,8 +79,10 @@ static int load_fresh(struct store *st, struct store_lane_load *l, struct group 
 	while (l->count < l->room && (rc = stmt_step(&q)) == 1) {
 		examined++;
 		l->last = (uint64_t)col_int(&q, 0);
-		if (col_null(&q, 1) && !store_open_find(st, l->last))
-			l->ids[l->count++] = l->last;
+		if (!col_null(&q, 1) || store_open_find(st, l->last))
+			continue;
+		l->ids[l->count++] = l->last;
+		store_ahead_note(st, l->last, l->lane, col_int(&q, 2), &q, 3);
 	}
 	stmt_end(&q);
 	l->more = (l->count == l->room || examined == STORE_EXAMINED_MAX) && l->last < lane->last;
@@ -111,6 +117,11 @@ static int ids_tell(struct store *st, struct store_lane_load *l)
 	int rc = 0;
 
 	for (size_t i = 0; i < l->count && rc >= 0; i++) {
+		const struct ahead *a = store_ahead_find(st, l->ids[i]);
+		if (a) {
+			l->on_id(l, i, a->url);
+			continue;
+		}
 		stmt_begin(&q, st, STMT_JOB_URL);
 		stmt_int(&q, (int64_t)l->ids[i]);
 		rc = stmt_step(&q);

@@ -132,6 +132,26 @@ static bool on_recent_boot(void *arg, int64_t boot, int64_t shift_us)
 	return run->rc == 0 && shift_us + LIMIT_SAFETY_US > run->since_us;
 }
 
+#define COUNTED_SLACK_US INT64_C(10000000)
+#define COUNTED_ROWS_MAX 16384
+
+/* An index in which an entry stands for some seconds of a batch: what is looked for is a window of a minute or an hour.
+ */
+int store_counted_note(struct store *st, struct batch_entry *b, int64_t counted_boot_us)
+{
+	struct stmt q;
+
+	if (counted_boot_us <= b->counted_until_us && b->next_event < b->counted_from + COUNTED_ROWS_MAX)
+		return 0;
+	b->counted_from = b->next_event;
+	b->counted_until_us = counted_boot_us + COUNTED_SLACK_US;
+	stmt_begin(&q, st, STMT_COUNTED_INSERT);
+	stmt_int(&q, (int64_t)((uint64_t)b->id << 32 | b->next_event));
+	stmt_int(&q, st->boot);
+	stmt_int(&q, b->counted_until_us);
+	return stmt_run(&q);
+}
+
 void store_recent(struct store *st, struct store_recent *r)
 {
 	struct recent_run run = {.st = st, .r = r, .since_us = clock_boot_us() - r->window_us};

@@ -1,5 +1,5 @@
-/* Attempts: opening and taking back; their ends are store_end. The plain path (a fresh job, one attempt, an end) is one
- * SELECT, three INSERTs and a DELETE. */
+/* Attempts: opening and taking back; their ends are store_end. The plain path (a fresh job, one attempt, an end) is two
+ * INSERTs: what its opening has to know was read when it was loaded, and its opening is a row with many others. */
 #include "daemon/store_sqlite.h"
 
 /* ---- opening ---- */
@@ -37,21 +37,6 @@ void store_request_read(struct store_request *req, const struct stmt *q)
 		req->spec.body = col_blob(q, 20);
 		req->spec.body_bytes = (size_t)sqlite3_column_bytes(q->s, 20);
 	}
-}
-
-static int running_insert(struct store *st, const struct open_attempt *o)
-{
-	struct stmt q;
-
-	stmt_begin(&q, st, STMT_RUNNING_INSERT);
-	stmt_int(&q, (int64_t)o->job);
-	stmt_int(&q, o->n);
-	stmt_int(&q, o->granted_us);
-	stmt_int(&q, o->ready_us);
-	stmt_int(&q, o->boot);
-	stmt_int(&q, o->granted_boot_us);
-	st->boot_noted = true;
-	return stmt_run(&q);
 }
 
 /* Its due time is over: it is not to be loaded again. */
@@ -98,20 +83,16 @@ static void open_note(struct open_attempt *o, const struct store_attempt_open *a
 	o->progress = j->progress;
 }
 
-/* The statement stands on the job's row; what is handed out borrows from it. */
-static void attempt_open(struct store *st, struct store_attempt_open *a, struct batch_entry *b, const struct stmt *q)
+static void attempt_open(struct store *st, struct store_attempt_open *a, struct batch_entry *b,
+			 const struct job_brief *j, struct store_request *req)
 {
 	struct open_attempt *o;
-	struct store_request req;
-	struct job_brief j;
 
-	store_brief_read(&j, q);
-	if (!job_step(j.state, JOB_EV_START).allowed || store_open_find(st, a->job) || store_batch_ending(b)) {
+	if (!job_step(j->state, JOB_EV_START).allowed || store_open_find(st, a->job) || store_batch_ending(b)) {
 		store_tx_refuse(st, &a->op, ERR_CONFLICT, NULL, "the job is not queued");
 		return;
 	}
-	store_request_read(&req, q);
-	if (!request_wanted(st, a, b, &req)) {
+	if (!request_wanted(st, a, b, req)) {
 		a->n = 0;
 		return;
 	}
@@ -119,35 +100,74 @@ static void attempt_open(struct store *st, struct store_attempt_open *a, struct 
 	if (!b)
 		return;
 	o = store_open_add(st, a->job);
-	open_note(o, a, &req, &j);
+	open_note(o, a, req, j);
 	st->opening++;
+	st->boot_noted = true;
 	o->boot = st->boot;
 	a->n = o->n;
 	store_count(st, b, JOB_QUEUED, -1);
 	store_count(st, b, JOB_RUNNING, 1);
-	if (running_insert(st, o) == 0 && j.due_us)
+	if (j->due_us)
 		due_clear(st, a->job);
+}
+
+/* What is handed out borrows from the row that the statement stands on. */
+static void open_read(struct store *st, struct store_attempt_open *a, struct batch_entry *b)
+{
+	struct store_request req;
+	struct job_brief j;
+	struct stmt q;
+	int rc;
+
+	stmt_begin(&q, st, STMT_JOB_REQUEST);
+	stmt_int(&q, (int64_t)a->job);
+	rc = stmt_step(&q);
+	if (rc == 1) {
+		store_brief_read(&j, &q);
+		store_request_read(&req, &q);
+		attempt_open(st, a, b, &j, &req);
+	} else if (rc == 0) {
+		store_tx_refuse(st, &a->op, ERR_NOT_FOUND, NULL, "there is no such job");
+	}
+	stmt_end(&q);
+}
+
+/* As it was loaded. A copy: the callback may lead to another load. */
+static void open_ahead(struct store *st, struct store_attempt_open *a, struct batch_entry *b, struct ahead ahead)
+{
+	struct job_brief j = {
+	    .job = a->job,
+	    .lane = ahead.lane,
+	    .own_lane = ahead.lane,
+	    .submitted_us = ahead.submitted_us,
+	    .state = JOB_QUEUED,
+	};
+	struct store_request req = {
+	    .job = a->job,
+	    .n = 1,
+	    .lane = ahead.lane,
+	    .ready_us = ahead.submitted_us,
+	    .submitted_us = ahead.submitted_us,
+	    .spec.url = ahead.url,
+	};
+
+	store_ahead_forget(st, a->job);
+	attempt_open(st, a, b, &j, &req);
 }
 
 void store_attempt_open(struct store *st, struct store_attempt_open *a)
 {
+	const struct ahead *ahead;
 	struct batch_entry *b;
-	struct stmt q;
-	int rc;
 
 	if (!store_tx_join(st, &a->op, 1))
 		return;
 	b = store_batch_of(st, &a->op, jobid_batch(a->job));
-	if (b) {
-		stmt_begin(&q, st, STMT_JOB_REQUEST);
-		stmt_int(&q, (int64_t)a->job);
-		rc = stmt_step(&q);
-		if (rc == 1)
-			attempt_open(st, a, b, &q);
-		else if (rc == 0)
-			store_tx_refuse(st, &a->op, ERR_NOT_FOUND, NULL, "there is no such job");
-		stmt_end(&q);
-	}
+	ahead = store_ahead_find(st, a->job);
+	if (b && ahead)
+		open_ahead(st, a, b, *ahead);
+	else if (b)
+		open_read(st, a, b);
 	store_tx_leave(st);
 }
 
@@ -160,8 +180,9 @@ static void attempt_undo(struct store *st, struct batch_entry *b, struct open_at
 	struct job_brief j;
 	int64_t ready = o->ready_us;
 
-	if (!lane || store_job_brief(st, o->job, &j) != 1 || store_attempt_over(st, b, o, JOB_QUEUED) < 0)
+	if (!lane || store_job_brief(st, o->job, &j) != 1)
 		return;
+	store_attempt_over(st, b, o, JOB_QUEUED, true);
 	if (store_batch_ending(b)) {
 		if (b->sweep == STORE_SWEEP_FAIL)
 			store_job_end(st, b, &j, JOB_EV_EXPIRE, b->sweep_reason, b->sweep_error);

@@ -4,13 +4,14 @@
  *   store_schema   migrations and checks of what is opened
  *   store_stmt     the statements
  *   store_tx       the transaction of the loop's turn, its errors, telling who waits
- *   store_cache    batches and open attempts in memory        store_group  lanes and chains
+ *   store_cache    batches in memory             store_group  lanes and chains
  *   store_submit   new batches and jobs          store_run    attempts: opening, taking back
  *   store_end      attempts: their ends          store_pull   runs of pulls
  *   store_pull_page  pages of runs               store_pull_state  ends of runs, and what stays
  *   store_mark     the owner's word              store_chain  what a job's end means for the others
  *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
  *   store_load     lanes and recovery            store_read   the answers
+ *   store_open     which attempts are open       store_ahead  jobs that were loaded
  *   store_sweep    work in steps                 store_keep   retention, checkpoint, vacuum
  *   store_bodies   files                         store_check  does it all add up
  *
@@ -22,6 +23,7 @@
 #include <dirent.h>
 #include <event2/event.h>
 #include <sqlite3.h>
+#include <sys/queue.h>
 #include <uthash.h>
 
 #include "daemon/job.h"
@@ -42,6 +44,7 @@
 #define STORE_STEP_US       3000
 #define STORE_WAL_PAGES_MAX 2048 /* 16 MiB: then a checkpoint is made under load too */
 #define STORE_EXAMINED_MAX  4000 /* rows that one load looks at */
+#define STORE_SPAN_GAP      8    /* a lane's span goes on over this many jobs of other lanes */
 
 struct batch_entry {
 	uint32_t id, uid;
@@ -55,10 +58,12 @@ struct batch_entry {
 	uint64_t last_event;           /* newest that ended a job */
 	int64_t counts[JOB_STATES];
 	int64_t body_bytes;
-	bool run;      /* its jobs are pages */
-	uint32_t base; /* the run whose pages they may have again; 0: none */
-	bool dirty;    /* in the list of those to write */
-	bool changed;  /* more than its counts */
+	bool run;                 /* its jobs are pages */
+	uint32_t base;            /* the run whose pages they may have again; 0: none */
+	uint64_t counted_from;    /* event of its last row in counted, */
+	int64_t counted_until_us; /* and what that says; 0: none yet */
+	bool dirty;               /* in the list of those to write */
+	bool changed;             /* more than its counts */
 	struct batch_entry *dirty_next;
 	UT_hash_handle hh;
 };
@@ -71,8 +76,10 @@ struct group {
 	bool dirty;
 	struct group *dirty_next;
 	/* lanes */
-	uint64_t head;
-	uint64_t last;   /* its newest job */
+	uint64_t head, head_written;
+	uint64_t last; /* its newest job, */
+	uint64_t span; /* and the first of the span that ends with it; 0: none */
+	bool span_dirty;
 	uint64_t loaded; /* fresh ones were handed out up to here */
 	bool tell;
 	struct group *tell_next;
@@ -97,8 +104,19 @@ struct open_attempt {
 	unsigned hops;
 	bool progress;  /* the job has a row there */
 	bool inherited; /* from the daemon before */
+	struct opening *opening;
+	LIST_ENTRY(open_attempt) beside; /* of the same opening */
 	struct open_attempt *next_free;
 	UT_hash_handle hh;
+};
+
+LIST_HEAD(opening_list, opening);
+
+/* Of a job that was loaded: a fresh one that asks for its URL and nothing else. */
+struct ahead {
+	uint64_t job; /* 0: none */
+	int64_t lane, submitted_us;
+	char url[232];
 };
 
 /* The body that stays with a final attempt: the outcome's own, or that of a page that has not changed. */
@@ -197,6 +215,10 @@ struct store {
 	} groups[GROUP_KINDS];
 	struct group *tell_lanes;
 	struct open_attempt *open, *open_spare;
+	struct opening_list openings;
+	struct opening *opened, *dirty_openings; /* opened: of this transaction */
+	int64_t next_opening;
+	struct ahead *ahead;
 	int64_t boot;           /* this boot's row */
 	bool boot_noted;        /* times of it were written in this transaction */
 	int64_t keep_window_us; /* what was sent is kept for that long */
@@ -297,9 +319,12 @@ int store_groups_flush(struct store *st, struct store_tx *tx);
 void store_groups_trim(struct store *st);
 void store_groups_clear(struct store *st);
 int store_groups_reload(struct store *st);
-struct open_attempt *store_open_find(struct store *st, uint64_t job);
-struct open_attempt *store_open_add(struct store *st, uint64_t job);
-void store_open_remove(struct store *st, struct open_attempt *o);
+/* A new job of the lane. */
+int store_lane_extend(struct store *st, struct group *lane, uint64_t job);
+/* For who reads the table of spans: within a transaction not all of them are there. */
+int store_lane_settle(struct store *st, struct group *lane);
+int store_lanes_settle(struct store *st);
+
 /* Writes what is dirty; 0 or -1. */
 int store_cache_flush(struct store *st, struct store_tx *tx);
 void store_cache_trim(struct store *st);
@@ -339,6 +364,23 @@ int store_chain_ended(struct store *st, struct batch_entry *b, int64_t chain, ui
 /* Fails up to STORE_REST_ROWS jobs behind the one that failed. */
 int store_chain_rest(struct store *st, struct batch_entry *b, struct group *chain);
 
+/* ---- store_open.c ---- */
+struct open_attempt *store_open_find(struct store *st, uint64_t job);
+/* Opened by this transaction. */
+struct open_attempt *store_open_add(struct store *st, uint64_t job);
+/* It is over, or taken back: then it was as if it had never been. */
+void store_open_remove(struct store *st, struct open_attempt *o, bool taken_back);
+int store_openings_flush(struct store *st);
+int store_openings_reload(struct store *st);
+void store_openings_clear(struct store *st);
+
+/* ---- store_ahead.c ---- */
+void store_ahead_note(struct store *st, uint64_t job, int64_t lane, int64_t submitted_us, const struct stmt *q,
+		      int url);
+const struct ahead *store_ahead_find(const struct store *st, uint64_t job);
+void store_ahead_forget(struct store *st, uint64_t job);
+void store_ahead_clear(struct store *st);
+
 /* ---- store_load.c ---- */
 void store_lanes_tell_batch(struct store *st, uint32_t batch);
 
@@ -352,7 +394,8 @@ struct open_attempt *store_attempt_of(struct store *st, struct store_attempt_end
 int store_attempt_write(struct store *st, struct store_attempt_end *a, struct batch_entry *b, struct open_attempt *o,
 			const struct body_kept *body);
 /* It is not open any more, and its job is in state `next`. */
-int store_attempt_over(struct store *st, struct batch_entry *b, struct open_attempt *o, enum job_state next);
+void store_attempt_over(struct store *st, struct batch_entry *b, struct open_attempt *o, enum job_state next,
+			bool taken_back);
 
 /* ---- store_pull.c: what a batch's marks mean for a run; each only for one ---- */
 /* Its batch was cancelled, or failed with this error. */
@@ -385,6 +428,8 @@ struct batch_entry *store_batch_for(struct store *st, struct store_op *op, uint3
 /* ---- store_record.c ---- */
 int store_boot_open(struct store *st);
 int store_boot_flush(struct store *st);
+/* The batch's next outcome was counted then. */
+int store_counted_note(struct store *st, struct batch_entry *b, int64_t counted_boot_us);
 /* A time of an earlier boot as one of this one; INT64_MIN where that boot is not known. */
 int64_t store_boot_time_us(struct store *st, int64_t boot, int64_t noted_us);
 /* What was sent for the batch may still count against a limit. */

@@ -37,6 +37,8 @@
 	" b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled,"                                       \
 	" CASE WHEN r.state = 0 THEN (SELECT max(w.batch) FROM runs w INDEXED BY runs_live WHERE w.state <> 2" \
 	" AND w.batch < r.batch AND w.uid = r.uid AND w.pull = r.pull AND w.scope = r.scope AND NOT w.apart) END"
+#define LANE_LAST "(SELECT last FROM spans WHERE lane = l.id ORDER BY first DESC LIMIT 1)"
+
 #define RUN_LIST(index, where)                                                                             \
 	"SELECT " RUN_COLUMNS " FROM runs r " index " CROSS JOIN batches b ON b.id = r.batch WHERE " where \
 	" r.batch < ? AND b.sweep <> 3 ORDER BY r.batch "
@@ -91,17 +93,20 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_LANE_BY_ID] = "SELECT id, batch, key, head FROM lanes WHERE id = ?",
     [STMT_LANE_INSERT] = "INSERT INTO lanes VALUES (?,?,?,0)",
     [STMT_LANE_HEAD] = "UPDATE lanes SET head = ? WHERE id = ?",
-    [STMT_LANE_LAST] = "SELECT max(id) FROM jobs WHERE lane = ?",
+    [STMT_LANE_SPAN] = "SELECT first, last FROM spans WHERE lane = ? ORDER BY first DESC LIMIT 1",
     [STMT_LANE_NEXT_DUE] = "SELECT min(due_us) FROM progress WHERE lane = ? AND due_us IS NOT NULL",
-    [STMT_LANES_LIVE] = "SELECT l.id, l.batch, l.key, l.head, (SELECT max(id) FROM jobs WHERE lane = l.id),"
+    [STMT_LANES_LIVE] = "SELECT l.id, l.batch, l.key, l.head, " LANE_LAST ","
 			" (SELECT min(due_us) FROM progress WHERE lane = l.id AND due_us IS NOT NULL)"
 			" FROM batches b CROSS JOIN lanes l ON l.batch = b.id"
 			" WHERE b.ended_us IS NULL AND (b.closed OR NOT b.held) ORDER BY b.id",
-    [STMT_LANES_OF_BATCH] = "SELECT l.id, l.batch, l.key, l.head, (SELECT max(id) FROM jobs WHERE lane = l.id),"
+    [STMT_LANES_OF_BATCH] = "SELECT l.id, l.batch, l.key, l.head, " LANE_LAST ","
 			    " (SELECT min(due_us) FROM progress WHERE lane = l.id AND due_us IS NOT NULL)"
 			    " FROM lanes l WHERE l.batch = ?",
     [STMT_LANES_OF_HOST] = "SELECT batch, id FROM lanes WHERE key = ? AND batch >= ? ORDER BY batch LIMIT 1",
     [STMT_LANES_DELETE] = "DELETE FROM lanes WHERE id IN (SELECT id FROM lanes WHERE batch = ? LIMIT 500)",
+    [STMT_SPAN_SET] = "INSERT INTO spans VALUES (?,?,?) ON CONFLICT (lane, first) DO UPDATE SET last = excluded.last",
+    [STMT_SPANS_DELETE] = "DELETE FROM spans WHERE (lane, first) IN (SELECT s.lane, s.first FROM lanes l"
+			  " CROSS JOIN spans s ON s.lane = l.id WHERE l.batch = ? LIMIT 500)",
     [STMT_CHAIN_BY_NAME] = "SELECT id, batch, name, pending, failed, rest FROM chains WHERE batch = ? AND name = ?",
     [STMT_CHAIN_BY_ID] = "SELECT id, batch, name, pending, failed, rest FROM chains WHERE id = ?",
     [STMT_CHAIN_INSERT] = "INSERT INTO chains VALUES (?,?,?,0,0,0)",
@@ -116,8 +121,13 @@ static const char *const texts[STMT_COUNT] = {
 	" j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j LEFT JOIN progress p ON p.job = j.id"
 	" LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
     [STMT_JOB_BRIEF] = "SELECT " BRIEF_COLUMNS " FROM jobs j LEFT JOIN progress p ON p.job = j.id WHERE j.id = ?",
-    [STMT_JOBS_FRESH] = "SELECT j.id, p.job FROM jobs j LEFT JOIN progress p ON p.job = j.id"
-			" WHERE j.lane = ? AND j.id > ? ORDER BY j.id LIMIT ?",
+    /* From the span that holds the last one on. The URL only of those that ask for nothing else. */
+    [STMT_JOBS_FRESH] =
+	"SELECT j.id, p.job, j.submitted_us, CASE WHEN coalesce(j.chain, j.method, j.tag, j.user, j.options, j.headers,"
+	" j.body) IS NULL THEN j.url END FROM spans s CROSS JOIN jobs j ON j.id > max(s.first - 1, ?2) AND j.id <= "
+	"s.last"
+	" LEFT JOIN progress p ON p.job = j.id WHERE s.lane = ?1 AND j.lane = ?1 AND s.first >="
+	" coalesce((SELECT max(first) FROM spans WHERE lane = ?1 AND first <= ?2), 0) ORDER BY s.first, j.id LIMIT ?3",
     [STMT_JOB_URL] = "SELECT coalesce(t.url, j.url) FROM jobs j LEFT JOIN targets t ON t.job = j.id WHERE j.id = ?",
     [STMT_JOBS_DUE] = "SELECT job, due_us FROM progress WHERE lane = ? AND due_us IS NOT NULL"
 		      " ORDER BY due_us, job LIMIT ?",
@@ -140,12 +150,12 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_TARGET_DELETE] = "DELETE FROM targets WHERE job BETWEEN ? AND ?",
     [STMT_CHAIN_WAITING] = "SELECT job FROM progress WHERE waits = ? AND job > ? ORDER BY job LIMIT ?",
 
-    [STMT_RUNNING_INSERT] = "INSERT INTO running VALUES (?,?,?,?,?,?)",
-    [STMT_RUNNING_DELETE] = "DELETE FROM running WHERE job = ?",
+    [STMT_OPENING_SET] = "INSERT OR REPLACE INTO openings VALUES (?,?,?)",
+    [STMT_OPENING_DELETE] = "DELETE FROM openings WHERE id = ?",
     [STMT_RUNNING_ALL] =
 	"SELECT r.job, r.n, r.granted_us, r.ready_us, coalesce(p.lane, j.lane), j.chain, p.job, p.attempts,"
-	" p.outcome, p.started_us, r.boot, r.granted_boot_us, p.hops FROM running r JOIN jobs j ON j.id = r.job LEFT "
-	"JOIN progress p ON p.job = r.job",
+	" p.outcome, p.started_us, r.boot, r.granted_boot_us, p.hops, r.opening FROM " STMT_RUNNING " r"
+	" CROSS JOIN jobs j ON j.id = r.job LEFT JOIN progress p ON p.job = r.job ORDER BY r.opening",
 
     [STMT_OUTCOME_INSERT] = "INSERT INTO outcomes VALUES"
 			    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -161,10 +171,17 @@ static const char *const texts[STMT_COUNT] = {
     /* The newest that a removal would forget. */
     [STMT_OUTCOMES_LAST] = "SELECT boot, counted_boot_us FROM outcomes WHERE id BETWEEN ? AND ? AND boot IS NOT NULL"
 			   " ORDER BY id DESC LIMIT 1",
-    [STMT_RECENT] = "SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"
-		    " FROM outcomes o CROSS JOIN lanes l ON l.id = o.lane"
-		    " CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
-		    " WHERE o.boot = ? AND o.counted_boot_us > ?",
+    [STMT_COUNTED_INSERT] = "INSERT INTO counted VALUES (?,?,?)",
+    [STMT_COUNTED_DELETE] = "DELETE FROM counted WHERE outcome IN (SELECT outcome FROM counted"
+			    " WHERE outcome > ?1 << 32 AND outcome <= ?1 << 32 | 4294967295 LIMIT 500)",
+    [STMT_RECENT] =
+	"SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"
+	" FROM counted c CROSS JOIN outcomes o ON o.id >= c.outcome AND o.id < coalesce((SELECT min(n.outcome)"
+	" FROM counted n WHERE n.outcome > c.outcome AND n.outcome <= c.outcome | 4294967295),"
+	" (c.outcome | 4294967295) + 1)"
+	" CROSS JOIN lanes l ON l.id = o.lane"
+	" CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
+	" WHERE c.boot = ?1 AND c.until_boot_us > ?2 AND o.boot = ?1 AND o.counted_boot_us > ?2",
     [STMT_AUDIT] = "SELECT o.id, (o.id & -4294967296) | o.seq, o.lane, o.n, o.boot, o.sent_boot_us,"
 		   " o.counted_boot_us, o.started_us, o.status, coalesce(o.url, j.url)"
 		   " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"

@@ -41,12 +41,14 @@ enum stmt_id {
 	STMT_LANE_BY_ID,
 	STMT_LANE_INSERT,
 	STMT_LANE_HEAD,
-	STMT_LANE_LAST,
+	STMT_LANE_SPAN,
 	STMT_LANE_NEXT_DUE,
 	STMT_LANES_LIVE,
 	STMT_LANES_OF_BATCH,
 	STMT_LANES_OF_HOST,
 	STMT_LANES_DELETE,
+	STMT_SPAN_SET,
+	STMT_SPANS_DELETE,
 	STMT_CHAIN_BY_NAME,
 	STMT_CHAIN_BY_ID,
 	STMT_CHAIN_INSERT,
@@ -72,8 +74,8 @@ enum stmt_id {
 	STMT_TARGET_DELETE,
 	STMT_CHAIN_WAITING,
 
-	STMT_RUNNING_INSERT,
-	STMT_RUNNING_DELETE,
+	STMT_OPENING_SET,
+	STMT_OPENING_DELETE,
 	STMT_RUNNING_ALL,
 
 	STMT_OUTCOME_INSERT,
@@ -83,6 +85,8 @@ enum stmt_id {
 	STMT_OUTCOMES_DELETE,
 
 	STMT_OUTCOMES_LAST,
+	STMT_COUNTED_INSERT,
+	STMT_COUNTED_DELETE,
 	STMT_RECENT,
 	STMT_AUDIT,
 
@@ -135,6 +139,13 @@ enum stmt_id {
 	STMT_STATES,
 	STMT_COUNT
 };
+
+/* The attempts that are open, as a table. (Not a view: SQLite 3.40 takes json_extract for unsafe in one.) */
+#define STMT_RUNNING                                                                                                  \
+	"(SELECT j.id AS job, a.value ->> 1 AS n, a.value ->> 2 AS granted_us, a.value ->> 3 AS ready_us, o.boot AS"  \
+	" boot, a.value ->> 4 AS granted_boot_us, o.id AS opening FROM openings o CROSS JOIN json_each(o.attempts) a" \
+	" CROSS JOIN jobs j ON j.id = a.value ->> 0 CROSS JOIN batches b ON b.id = j.id >> 32"                        \
+	" LEFT JOIN progress p ON p.job = j.id WHERE b.ended_us IS NULL AND coalesce(p.attempts, 0) < a.value ->> 1)"
 
 struct store;
 

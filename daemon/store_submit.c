@@ -140,7 +140,7 @@ int store_job_add(struct store *st, struct batch_entry *b, const struct store_jo
 
 	if (!lane || (spec->chain && !(chain = store_group_get(st, GROUP_CHAIN, b, spec->chain))))
 		return -1;
-	if (job_insert(st, j.job, lane, chain, spec, now_us) < 0)
+	if (job_insert(st, j.job, lane, chain, spec, now_us) < 0 || store_lane_extend(st, lane, j.job) < 0)
 		return -1;
 	b->next_seq++;
 	j.lane = j.own_lane = lane->id;
@@ -151,7 +151,6 @@ int store_job_add(struct store *st, struct batch_entry *b, const struct store_jo
 		return -1;
 	if (j.state != JOB_QUEUED)
 		return 0;
-	lane->last = j.job;
 	if (!b->held)
 		store_lane_tell(st, lane);
 	return 0;
