@@ -14,7 +14,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	store_end store_pull store_pull_page store_pull_state store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_query http_answer api \
 	api_submit api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
-WORKER_MODULES = main channel multi xfer attempt attempt_judge request response sink lookup capacity policy outcome outcome_text \
+WORKER_MODULES = main channel multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit decode
 CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch get glob headers help hosts \
 	input items items_columns items_form items_json items_name items_numbers items_place items_read items_sink items_view last layouts limits limits_show lines local options \

@@ -103,7 +103,7 @@ static int prepare(struct attempt *a, struct err *e)
 {
 	CURLcode rc = CURLE_OK;
 
-	if (request_prepare(a->easy, a->context->ca_file, e))
+	if (request_prepare(&a->request, a->easy, a->context->ca_file, e))
 		return -1;
 	rc |= curl_easy_setopt(a->easy, CURLOPT_PRIVATE, a);
 	rc |= curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->curl_text);
@@ -134,7 +134,7 @@ int attempt_init(struct attempt *a, const struct attempt_context *context, struc
 void attempt_clear(struct attempt *a)
 {
 	curl_easy_cleanup(a->easy);
-	request_clear(&a->request);
+	request_clear(&a->request); /* the handle referred to it */
 	response_clear(&a->response);
 	decode_end(&a->decode);
 	attempt_rest(a);

@@ -21,10 +21,11 @@ static char own_encoding[] = "Accept-Encoding: " DECODE_ACCEPT;
 static char own_type[] = "Content-Type:";
 static char own_expect[] = "Expect:";
 
-int request_prepare(CURL *easy, const char *ca_file, struct err *e)
+int request_prepare(struct request *r, CURL *easy, const char *ca_file, struct err *e)
 {
 	CURLcode rc = CURLE_OK;
 
+	target_forget(&r->target);
 	rc |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	rc |= curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -249,7 +250,7 @@ int request_apply(struct request *r, CURL *easy, const struct message_job *job, 
 		return -1;
 	rc = set_method(r, easy, job, with_body ? r->bytes + headers_bytes : NULL);
 	rc |= set_times(easy, job);
-	rc |= curl_easy_setopt(easy, CURLOPT_URL, job->url);
+	rc |= target_set(&r->target, easy, job->url);
 	if (job->user[0]) {
 		r->plain = false;
 		rc |= curl_easy_setopt(easy, CURLOPT_USERPWD, job->user);
@@ -261,5 +262,6 @@ void request_clear(struct request *r)
 {
 	free(r->bytes);
 	free(r->lines);
+	target_clear(&r->target);
 	*r = (struct request){0};
 }

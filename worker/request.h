@@ -12,6 +12,7 @@
 
 #include "lib/err.h"
 #include "lib/message.h"
+#include "worker/target.h"
 
 /* What a handle refers to while its transfer lasts; the memory is used again for the next. */
 struct request {
@@ -19,12 +20,13 @@ struct request {
 	size_t cap;
 	struct curl_slist *lines;
 	size_t lines_cap;
+	struct target target;
 	bool plain; /* the handle was given nothing that a plain GET does not override */
 };
 
-/* Sets what is the same for every job; "" is the system's certificates. Returns 0, or -1 when this libcurl lacks one of
- * the options. */
-int request_prepare(CURL *easy, const char *ca_file, struct err *e);
+/* Of a fresh or reset handle: sets what is the same for every job; "" is the system's certificates. Returns 0, or -1
+ * when this libcurl lacks one of the options. */
+int request_prepare(struct request *r, CURL *easy, const char *ca_file, struct err *e);
 
 /* Sets what differs. The handle is fresh from request_prepare(), or `plain` and so may be used again as it is. `agent`
  * is the User-Agent line, or "", borrowed while the transfer lasts. Returns 0, or -1 with a text that tells what in the
