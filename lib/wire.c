@@ -15,27 +15,33 @@ void wire_out_clear(struct wire_out *o)
 	*o = (struct wire_out){0};
 }
 
-static uint8_t *reserve(struct wire_out *o, size_t n)
+/* Apart from reserve(), which is called for every field and seldom has to. */
+static void __attribute__((noinline)) grow(struct wire_out *o, size_t n)
+{
+	size_t cap = o->cap ? o->cap : 4096;
+	uint8_t *p;
+
+	while (cap - o->len < n)
+		cap *= 2;
+	p = realloc(o->data, cap);
+	if (!p)
+		BUG("out of memory for a frame of %zu bytes", n);
+	o->data = p;
+	o->cap = cap;
+}
+
+static inline uint8_t *reserve(struct wire_out *o, size_t n)
 {
 	uint8_t *p;
 
-	if (o->cap - o->len < n) {
-		size_t cap = o->cap ? o->cap : 4096;
-
-		while (cap - o->len < n)
-			cap *= 2;
-		p = realloc(o->data, cap);
-		if (!p)
-			BUG("out of memory for a frame of %zu bytes", n);
-		o->data = p;
-		o->cap = cap;
-	}
+	if (o->cap - o->len < n)
+		grow(o, n);
 	p = o->data + o->len;
 	o->len += n;
 	return p;
 }
 
-static void put(struct wire_out *o, const void *p, size_t n)
+static inline void put(struct wire_out *o, const void *p, size_t n)
 {
 	if (n)
 		memcpy(reserve(o, n), p, n);

@@ -264,22 +264,29 @@ static const char *get_text(CURL *easy, CURLINFO info)
 	return s ? s : "";
 }
 
+/* What only a connection of its own has, and what tells how far it came. */
+static void fill_connection(const struct attempt *a, struct marks *m)
+{
+	m->dns_us = get_us(a->easy, CURLINFO_NAMELOOKUP_TIME_T);
+	m->connect_us = get_us(a->easy, CURLINFO_CONNECT_TIME_T);
+	m->tls_us = get_us(a->easy, CURLINFO_APPCONNECT_TIME_T);
+	if (m->connect_us == 0)
+		m->connect_us = a->tls_us;
+	m->tls = m->tls_us > 0 || a->tls_us > 0 || strcasecmp(get_text(a->easy, CURLINFO_SCHEME), "https") == 0;
+}
+
 static void fill_marks(const struct attempt *a, struct marks *m)
 {
 	const struct response *r = &a->response;
 	int64_t total_us = get_us(a->easy, CURLINFO_TOTAL_TIME_T);
 
 	*m = (struct marks){
-	    .dns_us = get_us(a->easy, CURLINFO_NAMELOOKUP_TIME_T),
-	    .connect_us = get_us(a->easy, CURLINFO_CONNECT_TIME_T),
-	    .tls_us = get_us(a->easy, CURLINFO_APPCONNECT_TIME_T),
 	    .pretransfer_us = get_us(a->easy, CURLINFO_PRETRANSFER_TIME_T),
 	    .total_us = total_us > 0 ? total_us : a->ended_us - a->started_us,
 	    .reused = a->sent && get_long(a->easy, CURLINFO_NUM_CONNECTS) == 0,
 	};
-	if (m->connect_us == 0)
-		m->connect_us = a->tls_us;
-	m->tls = m->tls_us > 0 || a->tls_us > 0 || strcasecmp(get_text(a->easy, CURLINFO_SCHEME), "https") == 0;
+	if (!m->reused)
+		fill_connection(a, m);
 	if (r->status) {
 		/* Not STARTTRANSFER_TIME, which an interim response sets too. Counted back from the end. */
 		int64_t us = m->total_us - (a->ended_us - r->first_byte_us);
@@ -293,7 +300,7 @@ static void fill_ending(struct attempt *a)
 	a->ending = (struct ending){
 	    .rc = a->rc,
 	    .curl_text = a->curl_text,
-	    .os_error = (int)get_long(a->easy, CURLINFO_OS_ERRNO),
+	    .os_error = a->rc ? (int)get_long(a->easy, CURLINFO_OS_ERRNO) : 0,
 	    .stopped = a->stopped,
 	    .storage_error = a->sink.error,
 	    .sent = a->sent,
