@@ -208,10 +208,13 @@ static struct sched_job *grant(struct sched *s, struct sched_lane *l, int64_t no
 		k->host_ticket = 0;
 	}
 	lane_pay(l);
-	if (l->loaded == 0)
+	if (l->loaded == 0 || !TAILQ_EMPTY(&l->batch->parked))
 		lane_leave(s, l);
 	else
 		heap_moved(&k->queues[batch_queue(l->batch)], &l->node);
+	/* Others of its batch have waited longer: in its key's place it would be served again before they are back. */
+	if (l->loaded > 0 && l->place == LANE_OUT)
+		lane_park(s, l);
 	key_set_state(s, k, key_has_lanes_queued(k) ? KEY_READY : KEY_IDLE);
 	return j;
 }

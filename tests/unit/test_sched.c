@@ -297,6 +297,31 @@ static void a_parked_lane_comes_back_while_another_batch_always_has_work(void **
 	assert_int_equal(sched_lane_loaded(parked[2]), 0);
 }
 
+static void the_hosts_of_a_batch_at_its_concurrency_take_turns_however_many_jobs_end_at_once(void **arg)
+{
+	struct sched_batch *b = batch(1, 4, 5);
+	struct sched_job *flying[4];
+	int of_host[10] = {0};
+	char key[8];
+
+	(void)arg;
+	for (int i = 0; i < 10; i++) {
+		snprintf(key, sizeof key, "%d:80", i);
+		lane(b, key, 20);
+	}
+	for (int round = 0; round < 30; round++) {
+		for (int i = 0; i < 4; i++) {
+			flying[i] = pick(0);
+			of_host[atoi(sched_lane_key(flying[i]->lane))]++;
+		}
+		assert_null(sched_pick(s, 0));
+		for (int i = 0; i < 4; i++)
+			end(flying[i], 0);
+	}
+	for (int i = 0; i < 10; i++)
+		assert_in_range(of_host[i], 11, 13); /* 120 picks */
+}
+
 static void the_keys_concurrency_holds_for_all_batches_that_set_none(void **arg)
 {
 	struct sched_job *a, *b;
@@ -836,6 +861,7 @@ int main(void)
 	    TEST(a_batch_never_has_more_in_flight_than_its_concurrency),
 	    TEST(the_keys_of_a_capped_batch_take_turns_too),
 	    TEST(a_parked_lane_comes_back_while_another_batch_always_has_work),
+	    TEST(the_hosts_of_a_batch_at_its_concurrency_take_turns_however_many_jobs_end_at_once),
 	    TEST(the_keys_concurrency_holds_for_all_batches_that_set_none),
 	    TEST(a_concurrency_of_ones_own_neither_uses_nor_obeys_the_keys),
 	    TEST(whoever_was_held_by_the_keys_concurrency_claims_no_arrears),
