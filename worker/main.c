@@ -29,6 +29,11 @@
 #include "worker/policy.h"
 #include "worker/xfer.h"
 
+/* Connections that are kept open, where no more transfers than this are offered. Of kept ones libcurl looks once a
+ * second which are closed, and begins anew with each that is: where thousands are kept and a server closes them one by
+ * one, it does nothing else. */
+#define CONNECTIONS_KEPT 2048u
+
 #define SPARE_DESCRIPTORS 64u                /* channel, epoll, log, bodies, resolver */
 #define PENDING_MAX       ((size_t)32 << 20) /* unread by the daemon: from here on transfers are held */
 
@@ -74,6 +79,13 @@ static int64_t busy_us(const struct worker *w)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+static uint32_t connections_kept(const struct worker *w)
+{
+	uint32_t most = w->capacity.now > CONNECTIONS_KEPT ? w->capacity.now : CONNECTIONS_KEPT;
+
+	return most < w->capacity.max ? most : w->capacity.max;
+}
+
 static void judge_capacity(struct worker *w)
 {
 	const struct timeval window = {.tv_usec = CAPACITY_WINDOW_US};
@@ -85,6 +97,7 @@ static void judge_capacity(struct worker *w)
 	    capacity_judge(&w->capacity, now_us, busy_us(w), (uint32_t)xfers_count(w->xfers))) {
 		log_debug("capacity changed", "capacity=%u", w->capacity.now);
 		message_put_capacity(channel_out(w->channel), w->capacity.now);
+		xfers_keep(w->xfers, connections_kept(w));
 	}
 	/* Where all wait for slow servers no event would bring the next judgement. */
 	if (capacity_wanted(&w->capacity) && !evtimer_pending(w->judge, NULL))
@@ -151,7 +164,7 @@ static int apply_settings(struct worker *w, const struct message_settings *m)
 	struct xfer_settings settings = {.base = w->base,
 					 .policy = &w->policy,
 					 .bodies_fd = MESSAGE_BODIES_FD,
-					 .connections = most,
+					 .connections = most < CONNECTIONS_KEPT ? most : CONNECTIONS_KEPT,
 					 .on_outcome = on_outcome,
 					 .on_judging = on_judging,
 					 .arg = w};

@@ -171,6 +171,11 @@ static int close_socket(void *arg, curl_socket_t fd)
 	return close(fd);
 }
 
+void multi_keep(struct multi *m, long connections)
+{
+	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, connections);
+}
+
 static int set_options(struct multi *m, long connections)
 {
 	CURLMcode rc = CURLM_OK;

@@ -15,6 +15,8 @@ typedef void multi_done_cb(CURL *easy, CURLcode rc, void *arg);
 
 /* At most `connections` are kept open. NULL with an error where libcurl cannot. */
 struct multi *multi_create(struct event_base *base, long connections, multi_done_cb *on_done, void *arg, struct err *e);
+/* From now on so many are kept. */
+void multi_keep(struct multi *m, long connections);
 /* All handles have been removed. */
 void multi_free(struct multi *m);
 

@@ -375,6 +375,11 @@ void xfers_end_turn(struct xfers *all)
 	start_waiting(all);
 }
 
+void xfers_keep(struct xfers *all, uint32_t connections)
+{
+	multi_keep(all->multi, (long)connections);
+}
+
 void xfers_hold(struct xfers *all, bool hold)
 {
 	multi_hold(all->multi, hold);

@@ -44,6 +44,8 @@ size_t xfers_count(const struct xfers *all);
 /* To be called at the end of each turn of the loop: has the bodies of the turn synced, judges what is to be judged, and
  * starts those that waited for a name. */
 void xfers_end_turn(struct xfers *all);
+/* So many connections are kept open from now on. */
+void xfers_keep(struct xfers *all, uint32_t connections);
 /* Held, nothing moves but cancellations. */
 void xfers_hold(struct xfers *all, bool hold);
 
