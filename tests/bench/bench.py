@@ -1,16 +1,17 @@
-"""make bench: fanout against curl -Z, wget2, a bare libcurl loop and aiohttp, on this machine, in one run.
+"""make bench: fanout against curl -Z, wget2 and a bare libcurl loop, on this machine, in one run; in one table at the end.
 
-All fetch the same list of small URLs from one nginx on loopback, which shares the processors with them. The tools take turns
-(A B C A B C ...), so that what the machine does besides hits all of them. For fanout the time is from the client's start
-to its end: by then every job was submitted, stored, fetched, and its result stored, each durably. The others keep nothing.
+    fetch     40 000 small GETs (fetching.py)      status    a status request meanwhile
+    latency   one URL                              slow      100 and 10 000 answers of a second each (waiting.py)
+    submit    jobs/s from a file                   results   of a million jobs, streamed
+    large     a body of 1 GB                       queued    ten million queued jobs (scale.py)
+    hosts     a thousand hosts                     limits    a strict limit (limits.py)
+    pulls     many pages, and large ones (pulls.py)
 
-Then: how close many slow answers at a time come to the time of one; fanout and others against a strict limit (limits.py);
-pulls, of many pages and of large ones (pulls.py); how fast jobs can be submitted, what a million of them cost in memory,
-and how soon the daemon answers again after SIGKILL with that many stored. Prints tables; writes build/bench.json.
+Each target is a row: our figure, the other side's, their ratio round by round, and whether it is kept. The record is
+build/bench.json; tests/bench/table.py makes Markdown of it. Parts alone: --only latency,slow
 """
 
 import argparse
-import json
 import os
 import pathlib
 import platform
@@ -24,20 +25,15 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-from harness.daemon import Daemon  # noqa: E402
-from harness.http import UnixConnection  # noqa: E402
-from harness.process import BUILD, ROOT, environment, memory_kib, wait_until  # noqa: E402
+import fetching  # noqa: E402
+import scale  # noqa: E402
+import table  # noqa: E402
+import waiting  # noqa: E402
+from common import disk_daemon, row, say  # noqa: E402
+from harness.process import BUILD, ROOT  # noqa: E402
 from harness.servers import Apisim, Nginx  # noqa: E402
-from limits import limits, print_limits  # noqa: E402
+from limits import bound_s, limits, print_limits  # noqa: E402
 from pulls import print_pulls, pulls  # noqa: E402
-
-PARALLEL = 64
-SLOW_ROUNDS = 5
-LINES_PER_REQUEST = 20_000
-
-
-def say(text="", end="\n"):
-    print(text, end=end, flush=True)
 
 
 def first_line(*argv):
@@ -56,19 +52,15 @@ def machine(directory):
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": platform.release(),
         "system": first_line("sh", "-c", '. /etc/os-release; echo "$PRETTY_NAME"'),
-        "disk": f"{filesystem(directory)}, fdatasync {fdatasync_us(directory)} µs (median)",
+        "disk": f"{first_line('stat', '-f', '-c', '%T', str(directory))}, fdatasync {fdatasync_us(directory)} µs (median)",
         "versions": {
             "fanout": first_line(str(BUILD / "fanoutctl"), "--version"),
-            "curl": first_line("curl", "--version"),
-            "wget2": first_line("wget2", "--version"),
+            "curl": " ".join(first_line("curl", "--version").split()[:2]),
+            "wget2": first_line("wget2", "--version").split(" - ")[0],
             "nginx": first_line("/usr/sbin/nginx", "-v"),
             "aiohttp": "aiohttp " + first_line(sys.executable, "-c", "import aiohttp; print(aiohttp.__version__)"),
         },
     }
-
-
-def filesystem(directory):
-    return first_line("stat", "-f", "-c", "%T", str(directory))
 
 
 def fdatasync_us(directory):
@@ -83,242 +75,157 @@ def fdatasync_us(directory):
     return round(statistics.median(times) * 1e6)
 
 
-# ---- Fetching ----
+class Bench:
+    """What the parts need, made when the first asks for it; each part adds rows, and details to the record."""
+
+    def __init__(self, directory, options):
+        self.directory, self.options = directory, options
+        self.servers, self.made = [], {}
+        self.rows, self.details, self.seconds = [], {}, {}
+
+    def get(self, name, make):
+        if name not in self.made:
+            self.made[name] = make()
+            self.servers.append(self.made[name])
+        return self.made[name]
+
+    @property
+    def nginx(self):
+        www = self.directory / "www"
+        www.mkdir(exist_ok=True)
+        self.directory.chmod(0o755)
+        return self.get("nginx", lambda: Nginx(workers=1, bind="0.0.0.0", files=www))
+
+    @property
+    def apisim(self):
+        return self.get("apisim", Apisim)
+
+    def daemon(self, name):
+        return self.get(f"daemon {name}", lambda: disk_daemon(self.directory / f"state-{name}"))
+
+    def drop(self, name):
+        """A daemon that is not needed any more: its memory and its files are given back."""
+        daemon = self.made.pop(f"daemon {name}")
+        self.servers.remove(daemon)
+        daemon.close()
+        shutil.rmtree(self.directory / f"state-{name}", ignore_errors=True)
+
+    @property
+    def lists(self):
+        if "lists" not in self.made:
+            self.made["lists"] = fetching.Lists(self.directory, self.nginx.url, self.options.urls)
+        return self.made["lists"]
+
+    # ---- The parts ----
+
+    def fetch(self):
+        rows, self.details["fetch"] = fetching.small(self.daemon("main"), self.lists, self.options.rounds)
+        return rows
+
+    def status(self):
+        return fetching.status(self.daemon("main"), self.lists, self.options.rounds)
+
+    def latency(self):
+        return fetching.latency(self.daemon("main"), self.nginx.url + "/one")
+
+    def slow(self):
+        daemon = self.daemon("main")
+        rows = waiting.hundred(daemon, self.apisim, self.options.rounds)
+        return rows + waiting.ten_thousand(daemon, Apisim, self.directory, self.options.rounds)
+
+    def submit(self):
+        url = self.apisim.url + "/delay/0.01?"
+        return fetching.submission(self.daemon("submit"), self.directory, url, self.options.done // 4, self.options.rounds)
+
+    def results(self):
+        daemon = self.daemon("results")
+        batch, per_s = fetching.many_done(daemon, self.directory, self.nginx.url, self.options.done)
+        self.details["many_done_per_s"] = per_s
+        rows = fetching.results(daemon, self.lists, batch, min(3, self.options.rounds))
+        self.drop("results")
+        return rows
+
+    def large(self):
+        rows = waiting.large(self.daemon("large"), self.nginx, self.directory, self.options.rounds)
+        self.drop("large")
+        return rows
+
+    def queued(self):
+        url = self.nginx.url
+        rows = scale.queued(self.daemon("crowded"), self.daemon("calm"), url, self.options.queued, self.options.rounds)
+        self.drop("crowded")
+        return rows
+
+    def hosts(self):
+        daemon = self.daemon("hosts")
+        rows = scale.hosts(daemon, self.daemon("calm"), self.nginx.port, self.options.queued // scale.HOSTS, self.options.rounds)
+        self.drop("hosts")
+        return rows
+
+    def limits(self):
+        limited = self.details["limits"] = limits(self.apisim, self.daemon("main"), say)
+        print_limits(limited, say)
+        ours = limited["fanout"]
+        return [
+            row("250 requests at 100 per 6 s, 0.3 s of jitter: refused", [ours["refused"]], "", ("<=", 0)),
+            row("the same: seconds", [ours["seconds"]], "s", ("<=", bound_s(ours))),
+        ]
+
+    def pulls(self):
+        pulled = self.details["pulls"] = pulls(self.daemon("pulls"), self.apisim, self.options.pages)
+        print_pulls(pulled, say)
+        self.drop("pulls")
+        return []
+
+    def run(self, parts):
+        for name in parts:
+            say(f"\n== {name}")
+            begin = time.perf_counter()
+            self.rows += getattr(self, name)()
+            self.seconds[name] = time.perf_counter() - begin
+            say(f"== {name}: {self.seconds[name]:.1f} s")
+
+    def close(self):
+        for server in reversed(self.servers):
+            server.close()
 
 
-class Fetch:
-    """The same list for every tool; each method fetches all of it and returns the seconds it took."""
-
-    def __init__(self, directory, urls, daemon):
-        self.urls, self.daemon = urls, daemon
-        self.list = directory / "urls"
-        self.list.write_text("".join(f"{u}\n" for u in urls))
-        self.curl_config = directory / "curlrc"
-        self.curl_config.write_text("".join(f'url = "{u}"\noutput = "/dev/null"\n' for u in urls))
-
-    def timed(self, *argv):
-        begin = time.perf_counter()
-        done = subprocess.run([str(a) for a in argv], capture_output=True, env=environment(), stdin=subprocess.DEVNULL, check=False)
-        seconds = time.perf_counter() - begin
-        if done.returncode != 0:
-            sys.exit(f"{argv[0]} ended with {done.returncode}: {done.stderr[-2000:].decode(errors='replace')}")
-        return seconds, done.stdout
-
-    def fanout(self):
-        ctl = [BUILD / "fanoutctl", "-S", self.daemon.socket]
-        seconds, out = self.timed(*ctl, "submit", "-p", "--wait", "-i", self.list)
-        batch = json.loads(self.timed(*ctl, "status", out.split()[0].decode(), "-f", "json")[1])
-        if batch["counts"]["done"] != len(self.urls):
-            sys.exit(f"not everything is done: {batch}")
-        return seconds
-
-    def curl(self):
-        return self.timed("curl", "-q", "-s", "-Z", "--parallel-max", PARALLEL, "-K", self.curl_config)[0]
-
-    def wget2(self):
-        return self.timed("wget2", "--no-config", "-q", "--max-threads", PARALLEL, "-O", "/dev/null", "-i", self.list)[0]
-
-    def bare(self, processes):
-        return self.timed(BUILD / "bench/bare", "-p", PARALLEL, "-n", processes, self.list)[0]
+PARTS = ("fetch", "latency", "slow", "status", "submit", "large", "results", "queued", "hosts", "limits", "pulls")
 
 
-def fetch_in_turns(fetch, rounds):
-    tools = {
-        "fanout": fetch.fanout,
-        "curl -Z": fetch.curl,
-        "wget2": fetch.wget2,
-        "bare loop, 1 process": lambda: fetch.bare(1),
-        "bare loop, 2 processes": lambda: fetch.bare(2),
-    }
-    times = {name: [] for name in tools}
-    for i in range(rounds):
-        for name, tool in tools.items():
-            times[name].append(tool())
-        say(f"round {i + 1} of {rounds}: " + ", ".join(f"{name} {t[-1]:.3f} s" for name, t in times.items()))
-    return times
-
-
-def summarize(times, count):
-    curl = statistics.median(times["curl -Z"])
-    return {
-        name: {
-            "seconds": t,
-            "median_s": statistics.median(t),
-            "min_s": min(t),
-            "max_s": max(t),
-            "per_s": count / statistics.median(t),
-            "times_curl": curl / statistics.median(t),
-            # Of each round on its own: what a slow minute of the machine did to both is out of it.
-            "times_curl_by_round": [c / x for c, x in zip(times["curl -Z"], t)],
-        }
-        for name, t in times.items()
-    }
-
-
-def print_table(rows, count):
-    say(f"\n{count} small GETs, {PARALLEL} at a time       median s   min – max s         per s   × curl -Z (by round)")
-    for name, r in rows.items():
-        by_round = " ".join(f"{x:.2f}" for x in r["times_curl_by_round"])
-        spread = f"{r['min_s']:.3f} – {r['max_s']:.3f}"
-        say(f"  {name:<34} {r['median_s']:>9.3f}   {spread:<17} {r['per_s']:>8.0f}   {r['times_curl']:.2f} ({by_round})")
-
-
-# ---- Waiting side by side ----
-
-
-def slow(daemon, apisim):
-    """100 answers that take a second each, all at a time: the seconds of the client, of several rounds."""
-    times = []
-    for _ in range(SLOW_ROUNDS):
-        argv = [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--wait", "--concurrency", "100", "-n", "100"]
-        begin = time.perf_counter()
-        subprocess.run([*argv, apisim.url + "/delay/1"], capture_output=True, env=environment(), check=True)
-        times.append(time.perf_counter() - begin)
-    return {"seconds": times, "median_s": statistics.median(times)}
-
-
-def print_slow(r):
-    times = " ".join(f"{t:.3f}" for t in r["seconds"])
-    say(f"\n100 answers of 1 s each, 100 at a time, submitted, stored and reported: {r['median_s']:.3f} s (median of {times})")
-
-
-# ---- Submitting, and holding many ----
-
-
-def job_lines(url, count, size):
-    """NDJSON bodies of `size` jobs each."""
-    return [
-        b"".join(b'{"url":"%s/%d"}\n' % (url.encode(), i) for i in range(at, min(at + size, count)))
-        for at in range(0, count, size)
-    ]
-
-
-def post(connection, path, body, status):
-    connection.request("POST", path, body)
-    response = connection.getresponse()
-    text = response.read()
-    if response.status not in status:
-        sys.exit(f"POST {path}: {response.status} {text[:500].decode(errors='replace')}")
-    return json.loads(text)
-
-
-def bulk(daemon, url, count):
-    """Submits `count` jobs to a held batch; then lets it go, slowly; then kills and restarts the daemon. Seconds, and the
-    daemon's memory in KiB at each step."""
-    bodies = job_lines(url, count, LINES_PER_REQUEST)
-    before = memory_kib(daemon.pid)
-    connection = UnixConnection(daemon.socket, 120)
-    batch = post(connection, "/v1/batches", json.dumps({"hold": True, "concurrency": 1}).encode(), (201,))["batch"]
-    begin = time.perf_counter()
-    for body in bodies:
-        post(connection, f"/v1/batches/{batch}/jobs", body, (201,))
-    seconds = time.perf_counter() - begin
-    held = memory_kib(daemon.pid)
-    post(connection, f"/v1/batches/{batch}/close", b"", (200,))
-    wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] >= 20, 60, "20 of them are done")
-    result = {
-        "jobs": count,
-        "seconds": seconds,
-        "per_s": count / seconds,
-        "rss_before_kib": before,
-        "rss_held_kib": held,
-        "rss_queued_kib": memory_kib(daemon.pid),
-        "rss_peak_kib": memory_kib(daemon.pid, "VmHWM"),
-    }
-    connection.close()
-    result["ready_s"] = ready_again(daemon, batch, count)
-    daemon.api.post(f"/v1/batches/{batch}/cancel")
-    return result
-
-
-def ready_again(daemon, batch, count):
-    """SIGKILL, and the seconds from the start of the next process until it answers with all that is stored."""
-    daemon.kill()
-    begin = time.perf_counter()
-    daemon.start()
-    seconds = time.perf_counter() - begin
-    counts = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]
-    if sum(counts.values()) != count:
-        sys.exit(f"not all of {count} jobs are there after SIGKILL: {counts}")
-    return seconds
-
-
-def bulk_by_client(daemon, directory, url, count):
-    """The same with fanoutctl, from a file; one job at a time is fetched meanwhile."""
-    path = directory / "many"
-    path.write_text("".join(f"{url}/{i}\n" for i in range(count)))
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--concurrency", "1", "-i", path],
-        capture_output=True,
-        env=environment(),
-        check=True,
-        text=True,
-    )
-    seconds = time.perf_counter() - begin
-    daemon.api.post(f"/v1/batches/{done.stdout.strip()}/cancel")
-    return {"jobs": count, "seconds": seconds, "per_s": count / seconds}
-
-
-def print_bulk(r, client):
-    say(f"\n{r['jobs']} jobs submitted over the API, each request durable before its answer: {r['seconds']:.2f} s, {r['per_s']:.0f} jobs/s")
-    say(f"{client['jobs']} jobs submitted by fanoutctl from a file of URLs: {client['seconds']:.2f} s, {client['per_s']:.0f} jobs/s")
-    mib = {k: f"{v / 1024:.1f} MiB" for k, v in r.items() if k.startswith("rss_")}
-    say(f"the daemon's memory: {mib['rss_before_kib']} before, {mib['rss_held_kib']} with {r['jobs']} held,", end=" ")
-    say(f"{mib['rss_queued_kib']} with them queued, {mib['rss_peak_kib']} at most")
-    say(f"after SIGKILL with these {r['jobs']} jobs stored it answers again in {r['ready_s']:.2f} s")
-
-
-# ---- All of it ----
-
-
-def disk_daemon(directory):
-    """A daemon whose state is on the disk of the build directory, not on what may be a tmpfs."""
-    directory.mkdir(mode=0o700)
-    daemon = Daemon({"state_dir": directory, "workers": os.cpu_count()})
-    daemon.state = directory
-    return daemon.start()
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between them")
+    parser.add_argument("--urls", type=int, default=40_000)
+    parser.add_argument("--done", type=int, default=1_000_000, help="jobs whose results are streamed")
+    parser.add_argument("--queued", type=int, default=10_000_000, help="jobs that are queued")
+    parser.add_argument("--pages", type=int, default=200, help="large ones")
+    options = parser.parse_args()
+    options.parts = options.only.split(",")
+    unknown = [p for p in options.parts if p not in PARTS]
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--urls", type=int, default=40_000)
-    parser.add_argument("--jobs", type=int, default=1_000_000)
-    parser.add_argument("--pages", type=int, default=500, help="large ones")
-    options = parser.parse_args()
-
+    options = arguments()
     BUILD.mkdir(exist_ok=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=BUILD))
-    servers = []
+    bench = Bench(directory, options)
+    record = {"load_before": os.getloadavg()[0], "rounds": options.rounds}
     try:
-        about = machine(directory)
-        say(f"{about['processors']} × {about['cpu']}, {about['memory_gib']} GiB, Linux {about['kernel']}, {about['system']}; {about['disk']}")
-        say("; ".join(about["versions"].values()) + "\n")
-        servers.append(nginx := Nginx(workers=1))
-        servers.append(daemon := disk_daemon(directory / "state"))
-        fetch = Fetch(directory, [f"{nginx.url}/{i}" for i in range(options.urls)], daemon)
-        rows = summarize(fetch_in_turns(fetch, options.rounds), options.urls)
-        print_table(rows, options.urls)
-
-        servers.append(apisim := Apisim())
-        print_slow(slowly := slow(daemon, apisim))
-        print_limits(limited := limits(apisim, daemon, say), say)
-
-        servers.append(puller := disk_daemon(directory / "state-pulls"))
-        print_pulls(pulled := pulls(puller, apisim, options.pages), say)
-
-        servers.append(holder := disk_daemon(directory / "state-bulk"))
-        held = bulk(holder, apisim.url + "/delay/0.01?", options.jobs)
-        client = bulk_by_client(holder, directory, apisim.url + "/delay/0.01?", options.jobs // 4)
-        print_bulk(held, client)
-        report = BUILD / "bench.json"
-        report_of = {"machine": about, "fetch": rows, "slow": slowly, "limits": limited, "pulls": pulled, "bulk": held, "bulk_by_client": client}
-        report.write_text(json.dumps(report_of, indent=1) + "\n")
-        say(f"\nwritten to {report.relative_to(ROOT)}")
+        record["machine"] = machine(directory)
+        say(table.describe(record["machine"]))
+        begin = time.perf_counter()
+        bench.run(options.parts)
+        record.update(seconds=time.perf_counter() - begin, parts=bench.seconds, rows=bench.rows, details=bench.details)
+        (BUILD / "bench.json").write_text(fetching.dump(record))
+        say("\n" + table.text(bench.rows))
+        say(f"\n{record['seconds']:.0f} s; written to {(BUILD / 'bench.json').relative_to(ROOT)}")
     finally:
-        for server in reversed(servers):
-            server.close()
+        bench.close()
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -163,9 +163,10 @@ class Limit:
 NGINX = """
 daemon off;
 worker_processes {workers};
+worker_rlimit_nofile 16384;
 pid {dir}/pid;
 error_log stderr warn;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
@@ -175,10 +176,11 @@ http {{
     ssl_certificate {dir}/cert.pem;
     ssl_certificate_key {dir}/key.pem;
     server {{
-        listen 127.0.0.1:{port};
+        listen {bind}:{port};
         listen 127.0.0.1:{tls_port} ssl http2;
         default_type text/plain;
         location / {{ return 200 "hello\\n"; }}
+        location /files/ {{ alias {files}/; }}
     }}
 }}
 """
@@ -195,23 +197,24 @@ def make_certificate(directory):
     )
 
 
-def listen():
+def listen(bind="127.0.0.1"):
     sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
+    sock.bind((bind, 0))
     sock.listen(4096)
     return sock
 
 
 class Nginx(Server):
-    """nginx that returns 200 and "hello" for everything, on plain HTTP and on TLS with an unknown certificate."""
+    """nginx that returns 200 and "hello" for everything, on plain HTTP and on TLS with an unknown certificate; below /files/ what is in
+    the directory `files`. `bind="0.0.0.0"` makes every address of 127.0.0.0/8 a host of it."""
 
-    def __init__(self, workers=1):
+    def __init__(self, workers=1, bind="127.0.0.1", files=None):
         super().__init__()
         make_certificate(self.dir)
         # nginx takes over listening sockets named in $NGINX (its way to upgrade itself): no port can be lost.
-        socks = [listen(), listen()]
+        socks = [listen(bind), listen()]
         port, tls_port = (s.getsockname()[1] for s in socks)
-        config = NGINX.format(dir=self.dir, workers=workers, port=port, tls_port=tls_port)
+        config = NGINX.format(dir=self.dir, workers=workers, bind=bind, port=port, tls_port=tls_port, files=files or self.dir / "files")
         (self.dir / "nginx.conf").write_text(config)
         fds = [s.fileno() for s in socks]
         self.spawn(
@@ -221,6 +224,7 @@ class Nginx(Server):
         )
         for sock in socks:
             sock.close()
+        self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.tls_url = f"https://127.0.0.1:{tls_port}"
         wait_until(lambda: self.assert_running() and answers(self.url), 10, "nginx answers")

@@ -1,0 +1,152 @@
+"""make bench: ten million queued jobs, and a thousand hosts.
+
+The daemon that holds many and one that holds few do the same in turns. `many` jobs lie in a batch that is paused; for each
+round it is resumed until so many more are done. The other's batch is a new one for each round.
+"""
+
+import collections
+import json
+import statistics
+import sys
+import time
+
+from common import MIB, Client, ctl, job_lines, row, say
+from harness.process import memory_kib
+
+FEW = 50_000
+WARM = 20_000  # jobs of a round before it counts: what was opened ahead before the pause is taken up again first
+ROUND = 20_000  # jobs that count
+ADDED = 100_000  # jobs to submit in a round
+ASKED = 200
+HOSTS = 1000
+HOSTS_DONE = 200_000
+CONCURRENCY = 64
+
+
+def wait_done(client, batch, count):
+    """Until so many are done: how many are."""
+    while True:
+        done = client.counts(batch)["done"]
+        if done >= count:
+            return done
+        time.sleep(0.002)
+
+
+def hold(client, urls, count):
+    """A batch of so many jobs, queued and paused: its number, and jobs/s of submission."""
+    batch, seconds = client.submit(job_lines(urls, count), concurrency=CONCURRENCY)
+    client.post(f"/v1/batches/{batch}/pause")
+    client.post(f"/v1/batches/{batch}/close")
+    return batch, count / seconds
+
+
+def rate(client, batch, more=ROUND):
+    """Jobs/s of so many, once it goes; then it is paused again."""
+    client.post(f"/v1/batches/{batch}/resume")
+    first = wait_done(client, batch, client.counts(batch)["done"] + WARM)
+    begin = time.perf_counter()
+    last = wait_done(client, batch, first + more)
+    seconds = time.perf_counter() - begin
+    client.post(f"/v1/batches/{batch}/pause")
+    return (last - first) / seconds
+
+
+def few_rate(client, url):
+    batch = hold(client, [url], FEW)[0]
+    result = rate(client, batch)
+    client.post(f"/v1/batches/{batch}/cancel")
+    return result
+
+
+def status_ms(client, batch):
+    times = []
+    for _ in range(ASKED):
+        begin = time.perf_counter()
+        client.counts(batch)
+        times.append((time.perf_counter() - begin) * 1e3)
+    return statistics.median(times)
+
+
+def ready_again(daemon, batch, count):
+    """SIGKILL, and the seconds from the start of the next process until it answers with all that is stored."""
+    daemon.kill()
+    begin = time.perf_counter()
+    daemon.start()
+    seconds = time.perf_counter() - begin
+    counts = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]
+    if sum(counts.values()) != count:
+        sys.exit(f"not all of {count} jobs are there after SIGKILL: {counts}")
+    return seconds
+
+
+def queued(crowded, calm, url, count, rounds):
+    """`crowded` holds `count` jobs, `calm` next to nothing."""
+    a, b = Client(crowded), Client(calm)
+    batch, per_s = hold(a, [url], count)
+    say(f"{count} jobs are queued: {per_s:.0f} jobs/s, {memory_kib(crowded.pid) / MIB:.1f} MiB")
+    added, added_few, done, done_few, asked, asked_few = ([] for _ in range(6))
+    few = hold(b, [url], FEW)[0]
+    for _ in range(rounds):
+        for client, batch_of, to_add, to_ask in ((a, batch, added, asked), (b, few, added_few, asked_few)):
+            spare, speed = hold(client, [url], ADDED)
+            to_add.append(speed)
+            to_ask.append(status_ms(client, batch_of))
+            client.post(f"/v1/batches/{spare}/cancel")
+        done.append(rate(a, batch))
+        done_few.append(few_rate(b, url))
+    a.close()
+    peak = memory_kib(crowded.pid, "VmHWM") / MIB
+    ready = [ready_again(crowded, batch, count) for _ in range(3)]
+    crowded.api.post(f"/v1/batches/{batch}/resume")
+    again = Client(crowded)
+    wait_done(again, batch, again.counts(batch)["done"] + ROUND)
+    peak = max(peak, memory_kib(crowded.pid, "VmHWM") / MIB)
+    again.close()
+    b.close()
+    peer = f"with {FEW} queued"
+    return [
+        row(f"{count} jobs queued: the daemon's memory at most", [peak], "MiB", ("<=", 64)),
+        row(f"{count} jobs queued: jobs/s", done, "/s", (">=", 0.9), peer, done_few, "rate"),
+        row(f"{count} jobs queued: ready after SIGKILL", ready, "s", ("<=", 2)),
+        row(f"{count} jobs queued: submitting {ADDED} more", added, "/s", (">=", 0.9), peer, added_few, "rate"),
+        row(f"{count} jobs queued: a status request", asked, "ms", ("<=", 1.1), peer, asked_few, "times"),
+    ]
+
+
+# ---- Hosts ----
+
+
+def jain(counts):
+    return sum(counts) ** 2 / (len(counts) * sum(c * c for c in counts))
+
+
+def done_by_host(daemon, batch):
+    """How many are done of each host, from the results."""
+    rows = ctl(daemon, "results", batch, "-f", "ndjson", "--state", "done", "--fields", "url")["out"]
+    return collections.Counter(json.loads(line)["url"].split("/")[2] for line in rows.splitlines())
+
+
+def hosts(daemon, calm, port, each, rounds):
+    """`each` jobs for each of a thousand hosts: how many of each are done while most still wait."""
+    urls = [f"http://127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(HOSTS)]
+    count = HOSTS * each
+    client, other = Client(daemon), Client(calm)
+    before = memory_kib(daemon.pid) / MIB
+    batch, _ = hold(client, urls, count)
+    say(f"{count} jobs for {HOSTS} hosts are queued: {memory_kib(daemon.pid) / MIB:.1f} MiB, {before:.1f} MiB before")
+    rate(client, batch, HOSTS_DONE)
+    by_host = done_by_host(daemon, batch)
+    counts = [by_host[url.split("/")[2]] for url in urls]
+    speeds = [(rate(client, batch), few_rate(other, urls[0])) for _ in range(rounds)]
+    client.post(f"/v1/batches/{batch}/cancel")
+    client.close()
+    other.close()
+    ours, theirs = zip(*speeds)
+    what = f"{HOSTS} hosts with {each} jobs each"
+    note = {"done": sum(counts), "least": min(counts), "most": max(counts), "jain": jain(counts)}
+    say(f"{what}, {sum(counts)} done: {min(counts)} to {max(counts)} of each, Jain's index {jain(counts):.5f}")
+    return [
+        row(f"{what}, {sum(counts)} of them done: most of a host", [max(counts)], "", ("<=", 1.1), "least of a host", [max(min(counts), 1)], "times", note),
+        row(f"{what}: jobs/s", ours, "/s", (">=", 0.9), "one host", theirs, "rate"),
+        row(f"{what}: the daemon's memory at most", [memory_kib(daemon.pid, "VmHWM") / MIB], "MiB", ("<=", 64)),
+    ]
