@@ -83,7 +83,7 @@ static int open_view(struct writing *w, struct err *e)
 		return err_set(e, ERR_CONFLICT, NULL, "run %" PRIu32 ": its recipe cannot be read: %.300s", w->number,
 			       why.what);
 	vars = json_dumps(json_object_get(w->run, "vars"), JSON_COMPACT);
-	w->view = items_view_create(w->recipe, vars ? vars : "{}", a->jq, a->unique, e);
+	w->view = items_view_create(w->recipe, vars ? vars : "{}", a->jq, a->unique ? ITEMS_UNIQUE : ITEMS_ALL, e);
 	free(vars);
 	return w->view ? 0 : -1;
 }

@@ -127,7 +127,7 @@ static int compile_expr(struct items_view *v, const char *expr, struct err *e)
 	return v->expr ? 0 : err_set(e, ERR_USAGE, NULL, " items: --jq: %.300s", why.what);
 }
 
-struct items_view *items_view_create(const struct recipe *r, const char *vars, const char *expr, bool unique,
+struct items_view *items_view_create(const struct recipe *r, const char *vars, const char *expr, enum items_how how,
 				     struct err *e)
 {
 	struct items_view *v = calloc(1, sizeof *v);
@@ -135,8 +135,8 @@ struct items_view *items_view_create(const struct recipe *r, const char *vars, c
 	if (!v)
 		BUG("out of memory");
 	v->recipe = r;
-	v->unique = unique;
-	v->with_keys = unique && r->expr[RECIPE_KEY].text;
+	v->unique = how == ITEMS_UNIQUE;
+	v->with_keys = how != ITEMS_ALL && r->expr[RECIPE_KEY].text;
 	v->vars = jv_parse(vars);
 	if (compile_items(v, e) == 0 && (!expr || compile_expr(v, expr, e) == 0))
 		return v;

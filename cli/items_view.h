@@ -13,8 +13,13 @@
 
 struct items_view;
 
+enum items_how {
+	ITEMS_ALL,
+	ITEMS_UNIQUE, /* each once, by the recipe's key or by all of it */
+	ITEMS_KEYED,  /* [item, key] each, where the recipe has a key */
+};
 /* `vars` is a JSON object of the run's, `expr` may be NULL. NULL with `e`. */
-struct items_view *items_view_create(const struct recipe *r, const char *vars, const char *expr, bool unique,
+struct items_view *items_view_create(const struct recipe *r, const char *vars, const char *expr, enum items_how how,
 				     struct err *e);
 void items_view_free(struct items_view *v);
 /* Whether the recipe's `items` (or key) looks at the response's header. */

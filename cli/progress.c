@@ -169,20 +169,30 @@ int64_t progress_due_us(const struct progress *p, int64_t now_us)
 	return !p->shown_us || left < 0 ? 0 : left;
 }
 
+/* Of the terminal, less one; where it does not know, of the environment. */
+static unsigned terminal_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	long n;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
+		return size.ws_col - 1u;
+	n = columns ? strtol(columns, NULL, 10) : 0;
+	return n > 1 && n < 10000 ? (unsigned)n - 1 : 79;
+}
+
 void progress_draw(struct progress *p, int64_t now_us)
 {
 	bool moves = progress_moves();
 	struct text line = {0};
-	struct winsize size;
-	unsigned width;
 
 	if (p->shown_us == 0 && !moves)
 		p->shown_us = now_us; /* the first line comes after ten seconds: what ends sooner needs none */
 	if (p->shown_us && now_us - p->shown_us < (moves ? REDRAW_US : SAY_US))
 		return;
 	p->shown_us = now_us;
-	width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col - 1u : 79;
-	(p->format ? p->format : progress_format)(p, moves ? width : 0, &line);
+	(p->format ? p->format : progress_format)(p, moves ? terminal_width() : 0, &line);
 	fprintf(stderr, moves ? "\r%s\033[K" : "%s\n", line.data);
 	fflush(stderr);
 	p->drawn = moves;

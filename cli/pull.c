@@ -8,6 +8,7 @@
 
 #include "cli/client.h"
 #include "cli/lines.h"
+#include "cli/pull_recipe.h"
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "lib/jobid.h"
@@ -33,8 +34,10 @@ int pull_check_name(const struct ctl *ctl, const char *name, struct err *e)
 {
 	if (recipe_name_ok(name))
 		return 0;
-	return err_set(e, ERR_USAGE, "fanoutctl pull list has them", " %s: \"%.60s\" is no name of a recipe",
-		       ctl->verb->name, name);
+	return err_set(e, ERR_USAGE,
+		       pull_is_file(name) ? "a file is for pull check and pull test; to be run it lies in pulls_dir"
+					  : "fanoutctl pull list has them",
+		       " %s: \"%.60s\" is no name of a recipe", ctl->verb->name, name);
 }
 
 /* Administrators see everybody's: theirs is meant. */

@@ -22,7 +22,7 @@ static const struct column pulls_table[] = {
     {"LAST RUN", "shown_when", CELL_WHEN, ALWAYS, 0},
     {"ITEMS", "last_run.items", CELL_COUNT, ALWAYS, 0},
     {"SINCE", "shown_since", CELL_TEXT, OPTIONAL | COLUMN_SHRINK | COLUMN_DROP(2), 0},
-    {"PROBLEM", "problem.detail|last_run.error|last_run.warning", CELL_TEXT, OPTIONAL | COLUMN_BENEATH, 0},
+    {"PROBLEM", "shown_problem", CELL_TEXT, OPTIONAL | COLUMN_BENEATH, 0},
     {0},
 };
 

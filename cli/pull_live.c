@@ -36,7 +36,7 @@ static int member_flag(const json_t *page, const char *member)
 	return json_is_boolean(j) ? json_is_true(j) : -1;
 }
 
-static int tell_page(struct trial *t, const json_t *page, struct err *e)
+static int tell_page(struct trial *t, const json_t *page, const json_t *ended, struct err *e)
 {
 	const char *error = pull_text(page, "error"), *reason = pull_text(page, "reason");
 	bool done = strcmp(pull_text(page, "state"), "done") == 0;
@@ -49,10 +49,14 @@ static int tell_page(struct trial *t, const json_t *page, struct err *e)
 			      .has_more = member_flag(page, "has_more"),
 			      .stop = member_flag(page, "stop") == 1,
 			      .total_pages = pull_number(page, "total_pages"),
-			      .total_items = pull_number(page, "total_items")};
+			      .total_items = pull_number(page, "total_items"),
+			      .stop_reason = pull_text(ended, "stop_reason")};
 	struct text since = {0};
 	int status;
 
+	/* The run's rules are the daemon's; it was to ask for one page, and tells why it asks for no more. */
+	if (strcmp(s.stop_reason, "guard") == 0)
+		s.guard = pull_text(ended, "error");
 	t->status = s.status;
 	text_add(&since, "", 0);
 	receipt_add_since(&since, json_object_get(page, "since"));
@@ -67,15 +71,31 @@ static int tell_page(struct trial *t, const json_t *page, struct err *e)
 
 /* ---- the run ---- */
 
+/* A file is sent along; there is no state of it. */
+static json_t *make_ask(const struct trial *t)
+{
+	json_t *ask = json_pack("{s:b, s:i, s:O}", "test", 1, "max_pages", 1, "vars", t->var_object);
+
+	if (t->p.text) {
+		json_object_set_new(ask, "recipe", json_string(t->p.text));
+		json_object_set_new(ask, "fresh", json_true());
+	}
+	return ask;
+}
+
 static int start(struct trial *t, uint32_t *run, struct err *e)
 {
-	json_t *ask = json_pack("{s:b, s:i, s:O}", "test", 1, "max_pages", 1, "vars", t->var_object), *answer;
+	json_t *ask = make_ask(t), *answer;
 	char *text = ask ? json_dumps(ask, JSON_COMPACT) : NULL;
 
 	json_decref(ask);
 	if (!text)
-		BUG("out of memory");
-	answer = client_post_json(t->ctl->client, text, strlen(text), e, "/v1/pulls/%s/runs", t->ctl->args.operands[0]);
+		return err_set(e, ERR_USAGE, NULL, "the recipe is not UTF-8");
+	if (ctl_connect(t->ctl, e) < 0) {
+		free(text);
+		return -1;
+	}
+	answer = client_post_json(t->ctl->client, text, strlen(text), e, "/v1/pulls/%s/runs", t->p.recipe->name);
 	free(text);
 	*run = (uint32_t)pull_number(answer, "run");
 	json_decref(answer);
@@ -101,7 +121,7 @@ static int tell_run(struct trial *t, uint32_t run, const json_t *ended, struct e
 	if (run_pages(t->ctl->client, run, 0, 1, keep_first, &page, e) < 0)
 		return -1;
 	if (page)
-		status = tell_page(t, page, e);
+		status = tell_page(t, page, ended, e);
 	else
 		status = err_set(e, ERR_CONFLICT, NULL, "%s", *error ? error : "no page was asked for");
 	json_decref(page);
@@ -122,12 +142,12 @@ static void remove_run(struct trial *t, uint32_t run)
 int trial_live(struct trial *t, struct err *e)
 {
 	json_t *ended;
-	uint32_t run;
+	uint32_t run = 0;
 	int status;
 
 	if (start(t, &run, e) < 0)
 		return -1;
-	if (pull_wait(t->ctl, run, t->ctl->args.operands[0], &ended, &status) == 0)
+	if (pull_wait(t->ctl, run, t->p.recipe->name, &ended, &status) == 0)
 		status = tell_run(t, run, ended, e);
 	json_decref(ended);
 	remove_run(t, run);

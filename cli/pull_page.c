@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/since.h"
+
 #define TOKEN_SIZE 64
 
 static bool is_numbered(const struct recipe *r)
@@ -60,7 +62,30 @@ static bool ends_by_status(const struct recipe *r, int status)
 	return false;
 }
 
-/* Why nothing follows this page; NULL: something does. */
+/* In the words of the run that asked for it; NULL: it would go on. */
+static const char *reason_told(const char *stop_reason)
+{
+	static const struct {
+		const char *reason, *words;
+	} told[] = {
+	    {"single", "it is the only page"},
+	    {"total", "there is one page in all"},
+	    {"no_next", "there is no next"},
+	    {"has_more", "has_more is false"},
+	    {"stop", "page.stop holds"},
+	    {"empty", "it is empty"},
+	    {"short", "it is short"},
+	    {"status", "its status is behind the end"},
+	    {"failed", "the page could not be had"},
+	};
+
+	for (size_t i = 0; i < sizeof told / sizeof *told; i++)
+		if (strcmp(stop_reason, told[i].reason) == 0)
+			return told[i].words;
+	return NULL;
+}
+
+/* Why nothing follows this page; NULL: something does. By this page alone: docs/PULLS.md has what a run goes by. */
 static const char *end_reason(const struct recipe *r, const struct pull_said *s)
 {
 	bool short_page = r->page.stop_short && s->items >= 0 && s->items < r->page.size;
@@ -81,6 +106,14 @@ static const char *end_reason(const struct recipe *r, const struct pull_said *s)
 	if (s->items == 0 && r->page.stop_empty == 1)
 		return "it is empty";
 	return short_page ? "it is short" : NULL;
+}
+
+static void add_word(struct text *out, const char *what, const char *word)
+{
+	if (!*word)
+		return;
+	text_printf(out, "%s: ", what);
+	add_shown_line(out, word, strlen(word));
 }
 
 static void add_next_request(struct text *out, const struct recipe *r, const struct recipe_page *page,
@@ -110,9 +143,11 @@ static void add_next_request(struct text *out, const struct recipe *r, const str
 static void add_next(struct text *out, const struct recipe *r, const struct recipe_page *page,
 		     const struct pull_said *s)
 {
-	const char *end = end_reason(r, s);
+	const char *end = s->stop_reason ? reason_told(s->stop_reason) : end_reason(r, s);
 
-	if (end)
+	if (s->guard && *s->guard)
+		add_word(out, "asked next: nothing, for a run would fail", s->guard);
+	else if (end)
 		text_printf(out, "asked next: nothing, for %s\n", end);
 	else
 		add_next_request(out, r, page, s);
@@ -124,14 +159,6 @@ static void add_number(struct text *out, const char *what, int64_t n)
 {
 	if (n >= 0)
 		text_printf(out, "%s: %" PRId64 "\n", what, n);
-}
-
-static void add_word(struct text *out, const char *what, const char *word)
-{
-	if (!*word)
-		return;
-	text_printf(out, "%s: ", what);
-	add_shown_line(out, word, strlen(word));
 }
 
 /* Pretty, and line by line, for what is in it came from a server. */
@@ -151,8 +178,47 @@ static void add_item(struct text *out, jv item)
 	jv_free(dumped);
 }
 
+/* Consumes the key. */
+static void add_key(struct text *out, const char *what, jv key)
+{
+	jv dumped;
+
+	if (!jv_is_valid(key)) {
+		jv_free(key);
+		return;
+	}
+	dumped = jv_dump_string(key, 0);
+	add_word(out, what, jv_string_value(dumped));
+	jv_free(dumped);
+}
+
+static void add_keys(struct text *out, const struct recipe *r, struct pull_keys *keys)
+{
+	bool keyed = jv_is_valid(keys->first);
+
+	add_key(out, "key of the first item", keys->first);
+	add_key(out, "key of the last item", keys->last);
+	if (keyed && r->expr[RECIPE_KEY].text)
+		add_number(out, "items without a key", keys->missing);
+}
+
+/* The greatest on the page, and what the next run would send if it were the greatest of all. */
+static void add_since(struct text *out, const struct recipe *r, const struct pull_said *s)
+{
+	char *before;
+
+	add_word(out, "since", s->since);
+	if (r->since.used && !*s->since)
+		text_add_str(out, "since: since.from found nothing in the items\n");
+	if (!*s->since || !r->since.overlap_us)
+		return;
+	before = since_before(s->since, r->since.overlap_us, NULL);
+	add_word(out, "since, less the overlap", before ? before : "it is no time that one can be taken from");
+	free(before);
+}
+
 void pull_add_said(struct text *out, const struct recipe *r, const struct recipe_page *page, const struct pull_said *s,
-		   jv first_item)
+		   jv first_item, struct pull_keys *keys)
 {
 	add_number(out, "status", s->status);
 	if (s->error)
@@ -162,6 +228,8 @@ void pull_add_said(struct text *out, const struct recipe *r, const struct recipe
 			    s->status);
 	if (s->error || ends_by_status(r, s->status)) {
 		jv_free(first_item);
+		jv_free(keys->first);
+		jv_free(keys->last);
 		return;
 	}
 	add_number(out, "items", s->items);
@@ -169,6 +237,7 @@ void pull_add_said(struct text *out, const struct recipe *r, const struct recipe
 		add_item(out, first_item);
 	else
 		jv_free(first_item);
+	add_keys(out, r, keys);
 	add_word(out, "next", s->next);
 	if (s->has_more >= 0)
 		text_printf(out, "has_more: %s\n", s->has_more ? "true" : "false");
@@ -176,6 +245,6 @@ void pull_add_said(struct text *out, const struct recipe *r, const struct recipe
 		text_printf(out, "stop: %s\n", s->stop ? "true" : "false");
 	add_number(out, "total pages", s->total_pages);
 	add_number(out, "total items", s->total_items);
-	add_word(out, "since", s->since);
+	add_since(out, r, s);
 	add_next(out, r, page, s);
 }

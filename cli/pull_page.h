@@ -19,6 +19,14 @@ struct pull_said {
 	bool stop;
 	int64_t total_pages, total_items; /* -1: not told */
 	const char *since;                /* "": none */
+	const char *stop_reason;          /* of the run that asked for this one page; NULL: there was none */
+	const char *guard;                /* then: what it fails with */
+};
+
+/* What the items are told apart by. */
+struct pull_keys {
+	jv first, last;  /* of the first and of the last item; invalid: none */
+	int64_t missing; /* items whose key is null */
 };
 
 /* The request for a page: "GET https://...", its headers, its body, as lines. Secrets are names. */
@@ -26,8 +34,8 @@ void pull_add_request(struct text *out, const struct recipe *r, const struct rec
 /* The token of the first page, into out[64] or borrowed from the recipe. */
 const char *pull_first_token(const struct recipe *r, char *out);
 
-/* All of it on `out`. `first_item` is consumed; an invalid value where there is none. */
+/* All of it on `out`. `first_item` and the keys are consumed; an invalid value where there is none. */
 void pull_add_said(struct text *out, const struct recipe *r, const struct recipe_page *page, const struct pull_said *s,
-		   jv first_item);
+		   jv first_item, struct pull_keys *keys);
 
 #endif

@@ -87,7 +87,8 @@ static int parse_pull(struct pull_recipe *p, struct err *e)
 {
 	const char *text = pull_text(p->pull, "text"), *problem = pull_text(p->pull, "problem.detail");
 
-	if (!*text)
+	/* An empty file has no text, but a line that is wrong. */
+	if (!*text && pull_number(p->pull, "problem.line") < 0)
 		return err_set(e, ERR_INPUT, NULL, "%s", *problem ? problem : "the recipe is empty");
 	p->recipe = recipe_examine(pull_text(p->pull, "name"), pull_text(p->pull, "file"), text, &p->faults);
 	return 0;

@@ -117,19 +117,34 @@ static int show_request(struct trial *t)
 
 /* ---- the first item ---- */
 
-struct first {
-	jv item;
+struct items_met {
+	jv item; /* the first */
+	struct pull_keys keys;
 	int64_t count;
+	bool keyed; /* they come with their keys */
 };
+
+static void take_key(struct items_met *m, jv key)
+{
+	m->keys.missing += jv_get_kind(key) == JV_KIND_NULL;
+	if (m->count == 0)
+		m->keys.first = jv_copy(key);
+	jv_free(m->keys.last);
+	m->keys.last = key;
+}
 
 static int on_item(void *arg, jv item, struct err *e)
 {
-	struct first *f = arg;
+	struct items_met *m = arg;
 
 	(void)e;
-	if (f->count++ == 0) {
-		jv_free(f->item);
-		f->item = item;
+	if (m->keyed) {
+		take_key(m, jv_array_get(jv_copy(item), 1));
+		item = jv_array_get(item, 0);
+	}
+	if (m->count++ == 0) {
+		jv_free(m->item);
+		m->item = item;
 	} else {
 		jv_free(item);
 	}
@@ -137,41 +152,40 @@ static int on_item(void *arg, jv item, struct err *e)
 }
 
 /* Where a recipe asks nothing of its pages, they are not counted; here they are. */
-static int find_items(struct trial *t, struct pull_said *s, jv *first, struct err *e)
+static int find_items(struct trial *t, struct items_met *m, struct err *e)
 {
-	struct first f = {.item = jv_invalid()};
 	struct items_page page = {
 	    .kind = ITEMS_PAGE, .page = 1, .status = t->status, .token = (char *)(uintptr_t)t->page.token};
 	char *vars = json_dumps(t->var_object, JSON_COMPACT);
-	struct items_view *v = items_view_create(t->p.recipe, vars ? vars : "{}", NULL, false, e);
+	struct items_view *v = items_view_create(t->p.recipe, vars ? vars : "{}", NULL, ITEMS_KEYED, e);
 	int rc = -1;
 
-	*first = jv_invalid();
+	m->keyed = t->p.recipe->expr[RECIPE_KEY].text;
 	free(vars);
 	if (!v)
 		return -1;
 	page.headers = t->head.data;
 	page.body = envelope_body(t->body.data, (int64_t)t->body.len);
 	if (jv_is_valid(page.body))
-		rc = items_view_page(v, &page, on_item, &f, e);
+		rc = items_view_page(v, &page, on_item, m, e);
 	else
 		jv_free(page.body), err_set(e, ERR_CONFLICT, NULL, "the body is no JSON");
 	items_view_free(v);
-	s->items = s->items < 0 ? f.count : s->items;
-	*first = f.item;
 	return rc;
 }
 
 int trial_tell(struct trial *t, const struct pull_said *said)
 {
+	struct items_met m = {.item = jv_invalid(), .keys = {.first = jv_invalid(), .last = jv_invalid()}};
 	struct pull_said s = *said;
-	jv first = jv_invalid();
 	struct text out = {0};
 	struct err e;
 
-	if (!s.error && t->body.len && find_items(t, &s, &first, &e) < 0)
+	if (!s.error && t->body.len && find_items(t, &m, &e) < 0)
 		s.error = e.what;
-	pull_add_said(&out, t->p.recipe, &t->page, &s, first);
+	else if (s.items < 0 && t->body.len)
+		s.items = m.count;
+	pull_add_said(&out, t->p.recipe, &t->page, &s, m.item, &m.keys);
 	print(&out);
 	text_clear(&out);
 	return s.error ? STATUS_FAILED : STATUS_FINE;
@@ -298,6 +312,9 @@ static int judge_answer(struct trial *t)
 		say(&s, &v.page, &since);
 	}
 	status = trial_tell(t, &s);
+	if (!s.error)
+		ctl_note(t->ctl,
+			 "What would be asked next is told from this page alone; --live has the daemon decide.");
 	text_clear(&since);
 	verdict_clear(&v);
 	judge_free(j);
@@ -321,9 +338,6 @@ static int check_options(const struct ctl *ctl, struct err *e)
 		return err_set(e, ERR_USAGE, NULL, " pull test: --live and --body exclude each other");
 	if (a->page_headers && !a->page_body)
 		return err_set(e, ERR_USAGE, NULL, " pull test: --headers is for --body, which is not given");
-	if (a->live && pull_is_file(a->operands[0]))
-		return err_set(e, ERR_USAGE, "--body tries a file on a stored answer",
-			       " pull test: --live is done by the daemon, which knows recipes by their names");
 	return ctl_refuse_format(ctl, "what is told is lines", e);
 }
 

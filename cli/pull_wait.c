@@ -71,17 +71,41 @@ static void add_items(const struct pull_progress *p, unsigned width, struct text
 	text_clear(&part);
 }
 
+/* Pages that are to come, also those that there is no job for yet: of a followed run there is one at a time. -1: no
+ * total is known, and the next page says nothing about how many follow. */
+static double pages_left(const struct pull_progress *p)
+{
+	int64_t ended = progress_ended(&p->p), items = p->settled_items + p->ahead_items;
+	double jobs = (double)(progress_total(&p->p) - ended), left = -1;
+
+	if (p->total_pages >= 0)
+		left = (double)(p->total_pages - ended);
+	else if (p->total_items >= items && items > 0)
+		left = (double)(p->total_items - items) * (double)ended / (double)items;
+	else
+		return -1;
+	return left > jobs ? left : jobs;
+}
+
+static double run_seconds_left(const struct pull_progress *p)
+{
+	double rate = progress_rate(&p->p), pages = pages_left(p), seconds = progress_seconds_left(&p->p);
+
+	if (pages < 0)
+		return 0;
+	return rate > 0 && pages / rate > seconds ? pages / rate : seconds;
+}
+
 static void add_speed(const struct pull_progress *p, unsigned width, struct text *said)
 {
-	double rate = progress_rate(&p->p), seconds = progress_seconds_left(&p->p);
+	double rate = progress_rate(&p->p), seconds = run_seconds_left(p);
 	char part[80], left[UNITS_TEXT_SIZE];
 
 	if (rate > 0) {
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
 		progress_add_part(said, width, part);
 	}
-	/* Where no total is known, the next page says nothing about how many follow. */
-	if (seconds > 0 && p->total_pages >= 0) {
+	if (seconds > 0) {
 		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
 		progress_add_part(said, width, part);
 	}

@@ -96,6 +96,14 @@ static int read_test(struct engine_run_ask *ask, const json_t *v, struct err *e)
 	return read_flag(&ask->test, "test", v, e);
 }
 
+static int read_recipe(struct engine_run_ask *ask, const json_t *v, struct err *e)
+{
+	ask->recipe = json_string_value(v);
+	if (!ask->recipe || json_string_length(v) > RECIPE_TEXT_MAX || strlen(ask->recipe) != json_string_length(v))
+		return wrong("recipe", "a recipe's text", e);
+	return 0;
+}
+
 static int read_max_pages(struct engine_run_ask *ask, const json_t *v, struct err *e)
 {
 	json_int_t n = json_integer_value(v);
@@ -148,8 +156,9 @@ static const struct {
 	const char *name;
 	int (*read)(struct engine_run_ask *ask, const json_t *v, struct err *e);
 } members[] = {
-    {"vars", read_vars},           {"since", read_since},     {"fresh", read_fresh},       {"test", read_test},
-    {"max_pages", read_max_pages}, {"overlap", read_overlap}, {"deadline", read_deadline}, {"priority", read_priority},
+    {"vars", read_vars},         {"since", read_since},         {"fresh", read_fresh},
+    {"test", read_test},         {"max_pages", read_max_pages}, {"overlap", read_overlap},
+    {"deadline", read_deadline}, {"priority", read_priority},   {"recipe", read_recipe},
 };
 
 static int read_member(struct engine_run_ask *ask, const char *name, const json_t *v, struct err *e)
@@ -187,6 +196,8 @@ static int read_ask(struct engine_run_ask *ask, json_t *o, struct err *e)
 			return -1;
 	if (ask->since && ask->fresh)
 		return err_set(e, ERR_INPUT, NULL, "\"since\" and \"fresh\" exclude each other");
+	if (ask->recipe && !ask->test)
+		return err_set(e, ERR_INPUT, "put it into pulls_dir to run it", "\"recipe\" is for a \"test\" only");
 	return 0;
 }
 

@@ -13,6 +13,7 @@ struct engine_run_ask {
 	const char *pull;
 	const struct json_t *vars; /* object of strings; NULL: none */
 	const char *since;         /* instead of the state's; NULL */
+	const char *recipe;        /* the text to run instead of a file; NULL. Of a test only */
 	bool fresh, test;
 	uint32_t max_pages; /* 0: the recipe's */
 	enum run_overlap overlap;

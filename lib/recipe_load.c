@@ -149,6 +149,7 @@ struct recipe *recipe_load(const char *dir, const char *name, char **text, struc
 {
 	struct recipe *r = NULL;
 	char *path, *read;
+	struct stat st;
 
 	if (text)
 		*text = NULL;
@@ -160,7 +161,10 @@ struct recipe *recipe_load(const char *dir, const char *name, char **text, struc
 	if (asprintf(&path, "%s/%s" SUFFIX, dir, name) < 0)
 		BUG("out of memory for a recipe");
 	if (access(path, F_OK) && errno == ENOENT) {
-		no_such(dir, name, e);
+		if (lstat(path, &st) == 0)
+			err_set(e, ERR_INPUT, "remove it, or put the file there", "%.200s is a link to nothing", path);
+		else
+			no_such(dir, name, e);
 	} else if ((read = read_file(path, e))) {
 		r = recipe_parse(name, path, read, e);
 		if (text)

@@ -193,6 +193,9 @@ def test_a_stored_answer_is_told_as_a_worker_takes_it(offline):
         '    "id": 1,',
         '    "at": "2026-01-02"',
         "  }",
+        "key of the first item: 1",
+        "key of the last item: 2",
+        "items without a key: 0",
         "next: c 2",
         "has_more: true",
         "total items: 20",
@@ -257,7 +260,6 @@ def test_a_live_test_that_fails_says_why_and_leaves_nothing(daemon, ctl, apisim)
 def test_what_makes_no_sense_together_is_refused(ctl, species, scratch):
     assert "exclude each other" in ctl("pull", "test", "species", "--live", "--body", "x", check=2).err
     assert "--headers is for --body" in ctl("pull", "test", "species", "--headers", "x", check=2).err
-    assert "knows recipes by their names" in ctl("pull", "test", "./x.conf", "--live", check=2).err
     assert "exclude each other" in ctl("pull", "run", "species", "--since", "1", "--fresh", check=2).err
     assert "--create-dirs is for -o" in ctl("pull", "run", "species", "--create-dirs", check=2).err
     assert "exclude each other" in ctl("pull", "state", "species", "--set", "1", "--reset", check=2).err
@@ -424,7 +426,7 @@ def test_the_list_tells_how_each_ended(daemon, ctl, species, apisim):
     ctl("pull", "run", "holes", "--wait", check=1)
     table = {line.split()[0]: line for line in ctl("pull", "list").lines()}
     assert list(table) == ["NAME", "bad", "holes", "new", "species"]
-    assert "unsound" in table["bad"] and "bad.conf:1:" in table["bad"]
+    assert "unsound" in table["bad"] and "line 1: url has to be" in table["bad"]
     assert "incomplete" in table["holes"] and re.search("page 3 .*is missing", table["holes"])
     assert table["new"].split()[1:] == ["single", "never"]
     assert "complete" in table["species"] and "160" in table["species"]

@@ -278,7 +278,7 @@ static void expect_items(const char *expressions, const char *expr, bool unique,
 {
 	struct recipe *r = recipe_of(expressions);
 	struct err e = {0};
-	struct items_view *v = items_view_create(r, "{\"kind\":\"x\"}", expr, unique, &e);
+	struct items_view *v = items_view_create(r, "{\"kind\":\"x\"}", expr, unique ? ITEMS_UNIQUE : ITEMS_ALL, &e);
 	const char *bodies[] = {first, second};
 	struct got g = {0};
 
@@ -343,7 +343,7 @@ static void many_keys_are_remembered(void **arg)
 {
 	struct recipe *r = recipe_of("items = \"range(.)\";");
 	struct err e = {0};
-	struct items_view *v = items_view_create(r, "{}", NULL, true, &e);
+	struct items_view *v = items_view_create(r, "{}", NULL, ITEMS_UNIQUE, &e);
 	size_t newlines = 0;
 	struct got g = {0};
 

@@ -145,6 +145,7 @@ static const char cursor_recipe[] = "page = { type = \"cursor\"; param = \"curso
 
 static void expect_next(const char *settings, const struct pull_said *said, const char *expected)
 {
+	struct pull_keys keys = {.first = jv_invalid(), .last = jv_invalid()};
 	char text[400], token[64];
 	struct err e = {0};
 	struct text out = {0};
@@ -156,7 +157,7 @@ static void expect_next(const char *settings, const struct pull_said *said, cons
 	if (!r)
 		fail_msg("%s", e.what);
 	page.token = pull_first_token(r, token);
-	pull_add_said(&out, r, &page, said, jv_invalid());
+	pull_add_said(&out, r, &page, said, jv_invalid(), &keys);
 	if (!strstr(out.data, expected))
 		fail_msg("no \"%s\" in:\n%s", expected, out.data);
 	text_clear(&out);
