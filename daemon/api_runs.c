@@ -203,6 +203,7 @@ void api_pull_runs(struct http_request *r)
 struct paging {
 	struct store_pages pages;
 	struct http_request *r;
+	struct api *api;
 	int64_t left; /* -1: all */
 	struct evbuffer *out;
 	bool failed;
@@ -268,7 +269,7 @@ static void on_pages(struct store_op *op, const struct err *e)
 
 static void paging_free(struct paging *p)
 {
-	api_stream_leave(http_arg(p->r));
+	api_stream_leave(p->api); /* the request may be gone */
 	evbuffer_free(p->out);
 	free(p);
 }
@@ -315,6 +316,7 @@ static void stream_pages(struct http_request *r, uint32_t run)
 	}
 	p = api_alloc(sizeof *p);
 	p->r = r;
+	p->api = http_arg(r);
 	p->left = limit;
 	p->out = evbuffer_new();
 	if (!p->out)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 
 import pytest
 
@@ -189,3 +190,16 @@ def test_what_is_in_the_way_of_a_recipe_is_told_of_it(daemon, ctl):
     r = ctl("pull", "check", check=2)
     assert f"{pulls}/empty.conf:1: url is missing" in r.err.splitlines()[1] and "gone.conf is a link to nothing" in r.err, r.err
     assert "pulls_dir" in ctl("pull", "run", "./x.conf", check=2).err
+
+
+def test_a_client_that_goes_away_amid_the_pages_of_a_run_harms_nobody(daemon, apisim):
+    api = apisim.pages("page", "w", items=200, size=1, totals=["pages"])
+    write_recipe(daemon, "w", url=f"{api}?pad={'x' * 6000}", page={**PAGED, "window": 10}, items=".result[]")
+    run, receipt = pull(daemon, "w")
+    assert receipt["complete"], receipt
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(daemon.socket))
+            s.sendall(f"GET /v1/runs/{run.number}/pages HTTP/1.1\r\nHost: f\r\n\r\n".encode())
+            assert s.recv(100)  # the rest is more than the socket holds
+    assert len(run.pages()) == 200
