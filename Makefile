@@ -34,7 +34,7 @@ LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
 UNIT_LIBS = cmocka
 BENCH_LIBS = libevent libcurl
-# libjq and libmimalloc come without a .pc file. libcurl makes and frees some fifty blocks a transfer, of the same sizes again
+# libjq and libmimalloc come without a .pc file. libcurl makes and frees dozens of blocks a transfer, of the same sizes again
 # and again; a sanitizer brings its own malloc.
 LDLIBS_fanout-worker = -ljq $(if $(SANITIZE),,-lmimalloc)
 LDLIBS_fanoutctl = -ljq
