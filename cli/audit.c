@@ -8,9 +8,11 @@
 #include "cli/client.h"
 #include "cli/limits.h"
 #include "cli/lines.h"
+#include "cli/pull.h"
 #include "cli/verbs.h"
 #include "cli/when.h"
 #include "lib/clock.h"
+#include "lib/jobid.h"
 
 struct audit {
 	struct ctl *ctl;
@@ -18,7 +20,8 @@ struct audit {
 	json_t *broken;    /* the rows of rates that were not kept */
 	uint64_t attempts; /* of all hosts */
 	const char *host;
-	const json_t *rules; /* of that host */
+	json_t *rules; /* of that host */
+	json_t *run;   /* NULL: a host is audited */
 	const char *names[RECORD_RULES_MAX];
 	size_t name_count;
 	struct record record;
@@ -41,9 +44,23 @@ static void add_time(struct text *path, const char *name, const char *given, int
 		text_printf(path, "&%s=%s", name, clock_format_rfc3339(time, us));
 }
 
+/* A run's own time, unless another was asked for. */
+static const char *since_of(const struct audit *a)
+{
+	const char *since = a->ctl->args.since;
+
+	return since || !a->run ? since : json_string_value(json_object_get(a->run, "started_at"));
+}
+
+static const char *until_of(const struct audit *a)
+{
+	const char *until = a->ctl->args.until;
+
+	return until || !a->run ? until : json_string_value(json_object_get(a->run, "ended_at"));
+}
+
 static int read_record(struct audit *a, struct err *e)
 {
-	const struct args *args = &a->ctl->args;
 	struct lines lines = {.on_line = on_line, .arg = &a->record};
 	struct call call = {.on_data = lines_feed, .arg = &lines};
 	struct text path = {0};
@@ -51,8 +68,8 @@ static int read_record(struct audit *a, struct err *e)
 
 	text_add_str(&path, "/v1/audit?host=");
 	hosts_add_encoded(&path, a->host);
-	add_time(&path, "since", args->since, clock_wall_us());
-	add_time(&path, "until", args->until, clock_wall_us());
+	add_time(&path, "since", since_of(a), clock_wall_us());
+	add_time(&path, "until", until_of(a), clock_wall_us());
 	call.path = path.data;
 	rc = client_call(a->ctl->client, &call, e);
 	if (rc == 0)
@@ -111,6 +128,7 @@ static int put(struct audit *a, const struct audited *rate, struct err *e)
 static int audit_rate(struct audit *a, struct audited rate, struct err *e)
 {
 	rate.host = a->host;
+	rate.run = (uint32_t)json_integer_value(json_object_get(a->run, "run"));
 	if (rate.rate_text) {
 		if (units_parse_rate(rate.rate_text, &rate.rate, e) < 0)
 			return -1;
@@ -128,6 +146,18 @@ static bool is_measured(const json_t *rule)
 	       !(source && strcmp(source, "learned") == 0);
 }
 
+/* Of a run, only what its own requests count against. */
+static bool concerns_run(const struct audit *a, uint32_t rule)
+{
+	json_int_t run = json_integer_value(json_object_get(a->run, "run"));
+
+	for (size_t i = 0; a->run && i < a->record.count; i++)
+		if (jobid_batch(a->record.attempts[i].job) == (uint32_t)run &&
+		    record_counts(&a->record, &a->record.attempts[i], rule))
+			return true;
+	return !a->run;
+}
+
 static int audit_rates(struct audit *a, struct err *e)
 {
 	const struct opt_list *given = &a->ctl->args.rates;
@@ -140,6 +170,8 @@ static int audit_rates(struct audit *a, struct err *e)
 		if (!is_measured(rule) || index == a->name_count)
 			continue;
 		json_array_foreach (json_object_get(rule, "rates"), k, rate) {
+			if (!concerns_run(a, index))
+				break;
 			struct audited one = {.rate_text = json_string_value(rate),
 					      .limit = a->names[index],
 					      .source = json_string_value(json_object_get(rule, "source")),
@@ -174,6 +206,24 @@ static void find_names(struct audit *a)
 	}
 }
 
+/* The run's own limit, where nothing counts against it any more: then the daemon lists it no longer. */
+static void add_own(struct audit *a)
+{
+	const json_t *own = json_object_get(a->run, "limit"), *rule;
+	const char *name = json_string_value(json_object_get(own, "name"));
+	size_t i;
+
+	json_array_foreach (a->rules, i, rule) {
+		const char *known = json_string_value(json_object_get(rule, "name"));
+
+		if (name && known && strcmp(name, known) == 0)
+			return;
+	}
+	if (name)
+		json_array_append_new(a->rules, json_pack("{s:s, s:s, s:[O]}", "name", name, "source", "pull", "rates",
+							  json_object_get(own, "rate")));
+}
+
 static void make_times(struct windows *w, size_t room)
 {
 	int64_t *times = calloc(3 * room, sizeof *times);
@@ -192,6 +242,7 @@ static int audit_host(struct audit *a, const char *key, struct err *e)
 		return -1;
 	a->host = key;
 	a->rules = json_object_get(limits, "limits");
+	add_own(a);
 	find_names(a);
 	record_init(&a->record, a->names, a->name_count);
 	rc = read_record(a, e);
@@ -206,12 +257,29 @@ static int audit_host(struct audit *a, const char *key, struct err *e)
 	return rc;
 }
 
-static int nothing(const struct args *args, struct err *e)
+static int nothing(const struct audit *a, struct err *e)
 {
+	const struct args *args = &a->ctl->args;
+
+	if (a->run)
+		return err_set(e, ERR_NOT_FOUND, NULL, "no request of run %s is recorded", args->operands[0]);
 	return err_set(e, ERR_NOT_FOUND,
 		       strrchr(args->operands[0], ':') ? NULL : "another port has to be named: HOST:PORT",
 		       "nothing that was sent to %.200s%s is recorded", args->operands[0],
 		       args->since || args->until ? " in that time" : "");
+}
+
+static int audit_run(struct audit *a, struct err *e)
+{
+	const json_t *host;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (json_object_get(a->run, "hosts"), i, host) {
+		if (rc == 0 && json_is_string(host))
+			rc = audit_host(a, json_string_value(host), e);
+	}
+	return rc;
 }
 
 static int audit_hosts(struct audit *a, struct err *e)
@@ -243,6 +311,23 @@ static void tell_breaks(const struct audit *a)
 			 "a limit that is younger than that is not to blame: --since leaves out what was before it");
 }
 
+/* A host, or, by its number, a run. */
+static int find_target(struct audit *a, struct err *e)
+{
+	const char *operand = a->ctl->args.operands[0];
+	uint32_t run;
+
+	if (jobid_parse_batch(operand, &run) < 0) {
+		if (hosts_parse(operand, &(struct hosts){0}, e) < 0)
+			return -1;
+		return ctl_connect(a->ctl, e);
+	}
+	if (ctl_connect(a->ctl, e) < 0)
+		return -1;
+	a->run = run_get(a->ctl, run, e);
+	return a->run ? 0 : -1;
+}
+
 int verb_audit(struct ctl *ctl)
 {
 	struct audit *a = calloc(1, sizeof *a);
@@ -251,22 +336,23 @@ int verb_audit(struct ctl *ctl)
 
 	if (!a)
 		BUG("out of memory");
-	if (hosts_parse(ctl->args.operands[0], &(struct hosts){0}, &e) < 0 || ctl_connect(ctl, &e) < 0) {
+	a->ctl = ctl;
+	if (find_target(a, &e) < 0) {
 		free(a);
 		return ctl_report(&e);
 	}
-	a->ctl = ctl;
 	a->broken = json_array();
 	a->rows = rows_open(ctl->args.format, &layout_audit, false);
-	rc = audit_hosts(a, &e);
+	rc = a->run ? audit_run(a, &e) : audit_hosts(a, &e);
 	rows_close(a->rows, rc == 0);
 	if (rc == 0 && a->attempts == 0)
-		rc = nothing(&ctl->args, &e);
+		rc = nothing(a, &e);
 	if (rc == 0 && ctl->args.format == FORMAT_TABLE)
 		tell_breaks(a);
 	if (rc == 0 && json_array_size(a->broken))
 		status = STATUS_FAILED;
 	json_decref(a->broken);
+	json_decref(a->run);
 	free(a);
 	return rc < 0 ? ctl_report(&e) : status;
 }

@@ -16,6 +16,7 @@ struct audited {
 	const char *rate_text, *limit, *source;
 	struct rate rate;
 	uint32_t rule; /* of the record; RECORD_ALL */
+	uint32_t run;  /* whose requests are counted besides; 0: none's */
 	/* found */
 	struct {
 		struct fullest window;

@@ -17,6 +17,7 @@ static const struct column audit_table[] = {
     {"LIMIT", "limit", CELL_TEXT, OPTIONAL, 0},
     {"RATE", "rate", CELL_TEXT, OPTIONAL, 0},
     {"ATTEMPTS", "attempts", CELL_COUNT, ALWAYS, 0},
+    {"OF THE RUN", "of_run", CELL_COUNT, OPTIONAL, 0},
     {"REFUSED", "refused", CELL_COUNT, ALWAYS, 0},
     {"BY SENDING", "fullest.sent.requests", CELL_COUNT, OPTIONAL, 0},
     {"BY ANSWER", "fullest.counted.requests", CELL_COUNT, OPTIONAL, 0},
@@ -46,6 +47,7 @@ static const struct column audit_csv[] = {
     {"used", "used", CELL_TEXT, ALWAYS, 0},
     {"allowed", "allowed", CELL_TEXT, ALWAYS, 0},
     {"verdict", "verdict", CELL_TEXT, ALWAYS, 0},
+    {"of_run", "of_run", CELL_TEXT, ALWAYS, 0},
     {0},
 };
 
@@ -156,23 +158,26 @@ static json_t *window_json(const struct record *r, const struct audited *a, enum
 	return j;
 }
 
-static void add_counts(json_t *row, const struct record *r, uint32_t rule)
+static void add_counts(json_t *row, const struct record *r, const struct audited *by)
 {
-	json_int_t attempts = 0, open = 0, refused = 0;
+	json_int_t attempts = 0, open = 0, refused = 0, of_run = 0;
 	int64_t first_us = INT64_MAX, last_us = INT64_MIN;
 
 	for (size_t i = 0; i < r->count; i++) {
 		const struct attempt *a = &r->attempts[i];
 
-		if (!record_counts(r, a, rule))
+		if (!record_counts(r, a, by->rule))
 			continue;
 		attempts++;
+		of_run += by->run && jobid_batch(a->job) == by->run;
 		open += a->open;
 		refused += a->refused;
 		first_us = a->wall_us < first_us ? a->wall_us : first_us;
 		last_us = a->wall_us > last_us ? a->wall_us : last_us;
 	}
 	json_object_set_new(row, "attempts", json_integer(attempts));
+	if (by->run)
+		json_object_set_new(row, "of_run", json_integer(of_run));
 	json_object_set_new(row, "open", json_integer(open));
 	json_object_set_new(row, "refused", json_integer(refused));
 	json_object_set_new(row, "first_sent_at", attempts ? time_json(first_us) : json_null());
@@ -186,7 +191,7 @@ json_t *audit_row(const struct record *r, const struct audited *a)
 	json_t *fullest = json_object();
 	uint64_t over = a->fullest[MEASURE_WORST].window.over;
 
-	add_counts(row, r, a->rule);
+	add_counts(row, r, a);
 	if (!a->rate_text) {
 		json_decref(fullest);
 		return row;

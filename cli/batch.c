@@ -95,6 +95,22 @@ static void add_sums(json_t *batch)
 	text_clear(&t);
 }
 
+/* What a run waits for, be it a limit or another run. */
+static void add_run_waits(struct ctl *ctl, json_t *batch, uint32_t number)
+{
+	json_t *answer = client_get_json(ctl->client, NULL, "/v1/batches/%" PRIu32 "/explain", number);
+	const json_t *limited = explain_limited(answer);
+	const json_t *wait = limited ? limited : json_array_get(json_object_get(answer, "waits"), 0);
+	struct text t = {0};
+
+	if (wait) {
+		explain_wait(wait, clock_wall_us(), &t);
+		set_text(batch, limited ? "limited" : "waits", &t);
+	}
+	text_clear(&t);
+	json_decref(answer);
+}
+
 /* Which limit holds up what is queued; a daemon that cannot say leaves it out. */
 static void add_limited(struct ctl *ctl, json_t *batch, uint32_t number)
 {
@@ -133,7 +149,10 @@ int verb_status(struct ctl *ctl)
 		return ctl_report(&e);
 	if (ctl->args.format == FORMAT_TABLE) {
 		add_sums(j);
-		add_limited(ctl, j, batch);
+		if (json_is_true(json_object_get(j, "run")))
+			add_run_waits(ctl, j, batch);
+		else
+			add_limited(ctl, j, batch);
 	}
 	rc = rows_object(ctl->args.format, j, &layout_batch, &e);
 	json_decref(j);

@@ -39,6 +39,10 @@ static const struct why {
     {"held", false, "the batch is held until it is closed"},
     {"paused", false, "the batch is paused"},
     {"storage", false, "the disk is full, or fails"},
+    {"memory", false, "the runs that are under way take all the memory there is for them"},
+    {"run", false, "it begins when another run of the same pull has ended"},
+    {"answer", false, "the page that is under way has to say where the next one is"},
+    {"total", false, "no total is known: some pages are asked for at a time"},
     {"turn", false, "other jobs are before it"},
 };
 
@@ -162,7 +166,7 @@ int verb_explain(struct ctl *ctl)
 	if (!j)
 		return ctl_report(&e);
 	if (ctl->args.format == FORMAT_TABLE)
-		tell(is_job ? "job" : "batch", operand, j);
+		tell(is_job ? "job" : json_is_true(json_object_get(j, "run")) ? "run" : "batch", operand, j);
 	else
 		rc = ctl->args.format == FORMAT_CSV ? show_csv(j, &e)
 						    : rows_object(ctl->args.format, j, &layout_waits, &e);

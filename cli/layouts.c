@@ -147,6 +147,7 @@ static const struct column batch_table[] = {
     {"time", "time", CELL_TEXT, ALWAYS, 0},
     {"time left", "left", CELL_TEXT, ALWAYS, 0},
     {"limited", "limited", CELL_TEXT, ALWAYS, 0},
+    {"waits", "waits", CELL_TEXT, ALWAYS, 0},
     {"blocked", "counts.blocked", CELL_COUNT, ALWAYS, 0},
     {"queued", "counts.queued", CELL_COUNT, ALWAYS, 0},
     {"running", "counts.running", CELL_COUNT, ALWAYS, 0},

@@ -6,13 +6,18 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/explain.h"
 #include "cli/pull.h"
 #include "cli/pull_layouts.h"
 #include "cli/receipt.h"
 #include "cli/verbs.h"
+#include "cli/when.h"
+#include "lib/clock.h"
+#include "lib/units.h"
 
 #define RUNS_DEFAULT "10"
 #define PAGES_SHOWN  20
+#define WAITS_SHOWN  3
 
 static void set_text(json_t *object, const char *member, const struct text *t)
 {
@@ -79,17 +84,64 @@ static void add_gaps(json_t *run)
 	text_clear(&t);
 }
 
+static json_t *figure(const json_t *run, const char *path)
+{
+	json_int_t n = pull_number(run, path);
+
+	return n < 0 ? json_null() : json_integer(n);
+}
+
+static void add_waits(json_t *run)
+{
+	const json_t *wait;
+	struct text t = {0};
+	size_t i;
+
+	json_array_foreach (rows_member(run, "live.waits"), i, wait) {
+		if (i == WAITS_SHOWN)
+			break;
+		text_add_str(&t, i ? "; " : "");
+		explain_wait(wait, clock_wall_us(), &t);
+	}
+	set_text(run, "shown_waits", &t);
+	text_clear(&t);
+}
+
+/* Of a run that has not ended: what there is so far. */
+static void add_live(json_t *run)
+{
+	int64_t eta_us = when_parse_us(json_string_value(rows_member(run, "live.eta"))), now_us = clock_wall_us();
+	char left[UNITS_TEXT_SIZE];
+
+	add_of(run, "shown_pages", "live.pages", "live.expected.pages");
+	add_of(run, "shown_items", "live.items", "live.expected.items");
+	set_us(run, "shown_us", rows_member(run, "live.seconds"));
+	set_us(run, "shown_limited_us", rows_member(run, "live.limited_seconds"));
+	json_object_set_new(run, "requests", figure(run, "live.requests"));
+	json_object_set_new(run, "retries", figure(run, "live.retries"));
+	json_object_set_new(run, "bytes", figure(run, "live.bytes"));
+	json_object_set_new(run, "shown_in_flight", figure(run, "live.in_flight"));
+	json_object_set_new(run, "shown_queued", figure(run, "live.queued"));
+	if (eta_us > now_us)
+		json_object_set_new(run, "shown_left", json_string(units_format_duration(left, eta_us - now_us)));
+	add_waits(run);
+}
+
 /* What a table says beyond the API, or in other words. */
 static void add_shown(json_t *run)
 {
 	json_int_t same = pull_number(run, "not_modified");
 
 	add_vars(run);
-	add_of(run, "shown_pages", "pages", "expected.pages");
-	add_of(run, "shown_items", "items", "expected.items");
+	if (json_is_object(json_object_get(run, "live"))) {
+		add_live(run);
+	} else {
+		add_of(run, "shown_pages", "pages", "expected.pages");
+		add_of(run, "shown_items", "items", "expected.items");
+		set_us(run, "shown_us", json_object_get(run, "seconds"));
+		set_us(run, "shown_limited_us", json_object_get(run, "limited_seconds"));
+	}
 	add_gaps(run);
-	set_us(run, "shown_us", json_object_get(run, "seconds"));
-	set_us(run, "shown_limited_us", json_object_get(run, "limited_seconds"));
 	set_since(run, "shown_from", rows_member(run, "since.from"));
 	set_since(run, "shown_to", rows_member(run, "since.to"));
 	if (same > 0)

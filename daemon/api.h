@@ -103,6 +103,9 @@ int api_query_left_out(struct http_request *r, enum job_reason *reason, struct e
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e);
 void *api_alloc(size_t n);
+struct engine_wait;
+#define API_WAITS_MAX 100
+json_t *api_render_waits(const struct engine_wait *waits, unsigned n);
 struct store_run;
 struct store_pull_state;
 json_t *api_render_pull_state(const struct store_pull_state *row);
@@ -144,6 +147,8 @@ void api_run_create(struct http_request *r);
 void api_run_list(struct http_request *r);
 void api_run_get(struct http_request *r);
 void api_run_pages(struct http_request *r);
+/* Calls `then` where there is such a run, and it is the asker's to see. */
+void api_with_run(struct http_request *r, void (*then)(struct http_request *r, uint32_t run));
 void api_health(struct http_request *r);
 void api_stats(struct http_request *r);
 void api_metrics(struct http_request *r);

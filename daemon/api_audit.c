@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "daemon/api.h"
-#include "daemon/engine.h"
+#include "daemon/engine_run.h"
 #include "daemon/render.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -27,6 +27,8 @@ struct audit {
 	struct api *api;
 	struct evbuffer *out;
 	char host[URL_KEY_SIZE];
+	struct store_batch_get batch; /* the last that was looked at */
+	char own[ENGINE_PULL_LIMIT_SIZE];
 	bool reading, begun;
 };
 
@@ -76,8 +78,35 @@ static void fail(struct audit *v, const struct err *e)
 
 /* ---- rows ---- */
 
-static json_t *rules_of(const struct audit *v, const char *url)
+/* The rate of a pull is its runs' own: it is found by the batch, and not by the host. Rows come batch by batch. */
+static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 {
+	struct audit *v = (struct audit *)((char *)g - offsetof(struct audit, batch));
+	struct rate rate = api_batch_rate(b);
+
+	if (b->run && rate.count && strncmp(b->name, "pull ", 5) == 0)
+		engine_pull_limit_name(v->own, b->name + 5, &rate);
+}
+
+static void on_batch_read(struct store_op *op, const struct err *e)
+{
+	(void)op;
+	(void)e; /* it is being removed: then its rate is not told */
+}
+
+static const char *own_limit(struct audit *v, uint32_t batch)
+{
+	if (v->batch.batch == batch)
+		return v->own;
+	v->own[0] = '\0';
+	v->batch = (struct store_batch_get){.op.done = on_batch_read, .batch = batch, .on_row = on_batch};
+	store_batch_get(api_store(v->api), &v->batch);
+	return v->own;
+}
+
+static json_t *rules_of(struct audit *v, uint32_t batch, const char *url)
+{
+	const char *own = own_limit(v, batch);
 	const struct rules *rules = engine_rules(api_engine(v->api));
 	char *target = url_target(url);
 	unsigned which[RULES_SHOWN], n = rules_select(rules, v->host, target, which, RULES_SHOWN);
@@ -85,6 +114,8 @@ static json_t *rules_of(const struct audit *v, const char *url)
 
 	for (unsigned i = 0; i < n && i < RULES_SHOWN; i++)
 		json_array_append_new(names, render_text(rules_get(rules, which[i])->name));
+	if (*own)
+		json_array_append_new(names, render_text(own));
 	free(target);
 	return names;
 }
@@ -109,7 +140,7 @@ static void on_row(struct store_audit *op, const struct store_audit_row *row)
 	set(o, "counted_us", open ? json_null() : json_integer(row->counted_boot_us));
 	set(o, "sent_at", render_time(row->sent_us));
 	set(o, "status", row->status ? json_integer(row->status) : json_null());
-	set(o, "limits", rules_of(v, row->url));
+	set(o, "limits", rules_of(v, jobid_batch(row->job), row->url));
 	render_write(v->out, o, true);
 }
 

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 
 #include "daemon/api.h"
-#include "daemon/engine.h"
+#include "daemon/engine_run.h"
 #include "daemon/render.h"
-
-#define WAITS_MAX 100
 
 static void set(json_t *o, const char *name, json_t *value)
 {
@@ -15,7 +13,7 @@ static void set(json_t *o, const char *name, json_t *value)
 		BUG("out of memory for an answer");
 }
 
-static json_t *render_waits(const struct engine_wait *waits, unsigned n)
+json_t *api_render_waits(const struct engine_wait *waits, unsigned n)
 {
 	json_t *list = json_array();
 
@@ -27,6 +25,8 @@ static json_t *render_waits(const struct engine_wait *waits, unsigned n)
 		set(o, "host", render_text(waits[i].host));
 		set(o, "until", render_time(waits[i].until_us));
 		set(o, "text", render_text(waits[i].text));
+		if (waits[i].run)
+			set(o, "run", json_integer(waits[i].run));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -37,7 +37,7 @@ static json_t *explanation(const char *state, const struct engine_wait *waits, u
 	json_t *o = json_object();
 
 	set(o, "state", json_string_nocheck(state));
-	set(o, "waits", render_waits(waits, n));
+	set(o, "waits", api_render_waits(waits, n));
 	set(o, "eta", render_time(eta_us));
 	return o;
 }
@@ -50,13 +50,63 @@ static bool goes_on(const struct store_batch *b)
 
 /* ---- a batch ---- */
 
+struct explaining_run {
+	struct store_run_get get;
+	struct http_request *r;
+	struct store_batch batch; /* as shown; without its strings */
+	int64_t eta_us;
+	json_t *answer;
+};
+
+static void on_run(struct store_run_get *g, const struct store_run *row)
+{
+	struct explaining_run *x = (struct explaining_run *)g;
+	struct engine_wait *waits = api_alloc(API_WAITS_MAX * sizeof *waits);
+	unsigned n = 0;
+
+	if (goes_on(&x->batch))
+		n = engine_explain_run(api_engine(http_arg(x->r)), row, &x->batch, waits, API_WAITS_MAX);
+	x->answer = explanation(render_batch_state(&x->batch), waits, n, x->eta_us);
+	set(x->answer, "run", json_true());
+	free(waits);
+}
+
+static void on_run_explained(struct store_op *op, const struct err *e)
+{
+	struct explaining_run *x = (struct explaining_run *)op;
+
+	if (e)
+		http_problem(x->r, e);
+	else
+		api_reply_json(x->r, 200, x->answer);
+	free(x);
+}
+
+static void explain_run(struct http_request *r, const struct store_batch *shown, int64_t eta_us)
+{
+	struct explaining_run *x = api_alloc(sizeof *x);
+
+	*x = (struct explaining_run){.get = {.op.done = on_run_explained, .run = shown->id, .on_row = on_run},
+				     .r = r,
+				     .batch = *shown,
+				     .eta_us = eta_us};
+	x->batch.name = x->batch.key = "";
+	store_run_get(api_store(http_arg(r)), &x->get);
+}
+
 static void explain_batch(struct http_request *r, const struct api_batch *b)
 {
 	struct api *a = http_arg(r);
 	struct store_batch shown = api_shown_batch(a, &b->row);
-	struct engine_wait *waits = api_alloc(WAITS_MAX * sizeof *waits);
-	unsigned n = goes_on(&shown) ? engine_explain_batch(api_engine(a), &shown, waits, WAITS_MAX) : 0;
+	struct engine_wait *waits;
+	unsigned n;
 
+	if (shown.run) {
+		explain_run(r, &shown, api_eta_us(a, &shown, &b->rate));
+		return;
+	}
+	waits = api_alloc(API_WAITS_MAX * sizeof *waits);
+	n = goes_on(&shown) ? engine_explain_batch(api_engine(a), &shown, waits, API_WAITS_MAX) : 0;
 	api_reply_json(r, 200, explanation(render_batch_state(&shown), waits, n, api_eta_us(a, &shown, &b->rate)));
 	free(waits);
 }

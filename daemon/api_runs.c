@@ -60,67 +60,6 @@ json_t *api_render_run(const struct api *a, const struct store_run *row)
 	return o;
 }
 
-/* ---- one ---- */
-
-struct getting {
-	struct store_run_get get;
-	struct http_request *r;
-	uint32_t run;
-	json_t *found;
-	bool hidden;
-	void (*then)(struct http_request *r, uint32_t run);
-};
-
-static void on_row(struct store_run_get *get, const struct store_run *row)
-{
-	struct getting *g = (struct getting *)get;
-
-	g->hidden = !api_visible(http_arg(g->r), http_uid(g->r), row->uid);
-	if (g->hidden)
-		return;
-	g->found = api_render_run(http_arg(g->r), row);
-	json_object_set_new(g->found, "recipe", render_text(row->recipe));
-}
-
-static void on_got(struct store_op *op, const struct err *e)
-{
-	struct getting *g = (struct getting *)op;
-	struct err none;
-
-	if (e && e->code != ERR_NOT_FOUND) {
-		http_problem(g->r, e);
-	} else if (e || g->hidden || !g->found) {
-		err_set(&none, ERR_NOT_FOUND, "fanoutctl pull show NAME lists the runs of a pull", "there is no run %u",
-			g->run);
-		http_problem(g->r, &none);
-	} else if (g->then) {
-		json_decref(g->found);
-		g->then(g->r, g->run);
-	} else {
-		api_reply_json(g->r, 200, g->found);
-	}
-	free(g);
-}
-
-static void with_run(struct http_request *r, void (*then)(struct http_request *r, uint32_t run))
-{
-	struct getting *g;
-
-	if (api_refuse_stopped(r))
-		return;
-	g = api_alloc(sizeof *g);
-	g->r = r;
-	g->then = then;
-	g->run = (uint32_t)http_id(r);
-	g->get = (struct store_run_get){.op.done = on_got, .run = g->run, .on_row = on_row};
-	store_run_get(api_store(http_arg(r)), &g->get);
-}
-
-void api_run_get(struct http_request *r)
-{
-	with_run(r, NULL);
-}
-
 /* ---- lists ---- */
 
 struct listing {
@@ -334,5 +273,5 @@ static void stream_pages(struct http_request *r, uint32_t run)
 
 void api_run_pages(struct http_request *r)
 {
-	with_run(r, stream_pages);
+	api_with_run(r, stream_pages);
 }

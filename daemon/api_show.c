@@ -41,6 +41,7 @@ struct outlook {
 	unsigned wait_count;
 	int64_t jobs, now_us;  /* CLOCK_BOOTTIME */
 	int64_t last_start_us; /* 0: nothing holds them back */
+	char own[256];         /* the name of its pull's rate; "": it is no run, or has none */
 };
 
 static void look_at(struct outlook *o, const struct forecast_window *w)
@@ -78,6 +79,8 @@ static void on_state(void *arg, const struct rule *rule, const char *host, const
 
 	(void)host;
 	(void)waiting;
+	if (rule->source == RULE_PULL && strcmp(rule->name, o->own) != 0)
+		return;
 	if (!rule->parsed.path[0] || wait_for(o, rule->name))
 		look_at_all(o, state, rule->limit.pace);
 }
@@ -121,9 +124,13 @@ static int64_t last_start_us(const struct api *a, const struct store_batch *b, c
 			    .jobs = b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED],
 			    .now_us = clock_boot_us()};
 	struct engine_limits_visitor v = {.arg = &o, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
+	char text[RENDER_RATE_SIZE];
 
+	if (b->run && rate->count) /* its name is "pull NAME" */
+		snprintf(o.own, sizeof o.own, "%.200s %s", b->name, render_rate(text, rate));
 	engine_limits_visit(api_engine(a), waits[0].host, &v);
-	look_at_own(&o, b, rate);
+	if (!b->run)
+		look_at_own(&o, b, rate);
 	return o.last_start_us ? clock_wall_of(o.last_start_us) : 0;
 }
 

@@ -73,6 +73,7 @@ struct engine_wait {
 	const char *why;
 	char limit[128]; /* name of the rule; "" where none is at fault */
 	char host[280];
+	uint32_t run;     /* that has to end first; 0: none */
 	int64_t until_us; /* wall; 0: not known */
 	char text[256];
 };

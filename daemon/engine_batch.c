@@ -107,15 +107,14 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	engine_batch_fail(b, REASON_EXPIRED, "the deadline of the batch passed");
 }
 
-/* The owner's retry of a batch whose time is over is not bound by it. */
 static void deadline_arm(struct engine_batch *b, const struct store_batch *row)
 {
 	event_assign(&b->deadline, b->en->base, -1, 0, on_deadline, b);
 	event_priority_set(&b->deadline, 1);
 	b->deadline_us = INT64_MAX;
-	if (b->policy.deadline_us == 0 || row->sweep == STORE_SWEEP_RETRY)
+	if (b->policy.deadline_us == 0)
 		return;
-	b->deadline_us = row->submitted_us + b->policy.deadline_us;
+	b->deadline_us = row->deadline_from_us + b->policy.deadline_us;
 	int64_t in_us = b->deadline_us - clock_wall_us();
 	if (in_us < 0)
 		in_us = 0;

@@ -165,6 +165,28 @@ static void visit_rule(const struct engine *en, const struct rule *r, const char
 	}
 }
 
+/* The rates of pulls, as rules of their own: each once, with its state for every host. */
+static bool is_first(const struct engine_limit *l, const char *host)
+{
+	for (const struct engine_limit *p = l->hh.prev; p; p = p->hh.prev)
+		if (p->batch == ENGINE_LIMIT_OF_PULL && strcmp(p->name, l->name) == 0 &&
+		    (!host || strcmp(p->host, host) == 0))
+			return false;
+	return true;
+}
+
+static void visit_pull(const struct engine_limit *first, const char *host, const struct engine_limits_visitor *v)
+{
+	struct rule rule = {.name = first->name, .match = "", .source = RULE_PULL};
+
+	rule.limit = *limit_get_rule(sched_limit_state(first->sched));
+	v->on_rule(v->arg, &rule);
+	for (const struct engine_limit *l = first; l; l = l->hh.next)
+		if (l->batch == ENGINE_LIMIT_OF_PULL && strcmp(l->name, first->name) == 0 &&
+		    (!host || strcmp(l->host, host) == 0))
+			v->on_state(v->arg, &rule, l->host, sched_limit_state(l->sched), sched_limit_line(l->sched));
+}
+
 /* A rule with a path counts too: some of the host's requests may match it. */
 static bool concerns(const struct engine *en, unsigned index, const char *host)
 {
@@ -176,6 +198,9 @@ void engine_limits_visit(const struct engine *en, const char *host, const struct
 	for (unsigned i = 0; i < rules_count(en->rules); i++)
 		if (!host || concerns(en, i, host))
 			visit_rule(en, rules_get(en->rules, i), host, v);
+	for (const struct engine_limit *l = en->limits; l; l = l->hh.next)
+		if (l->batch == ENGINE_LIMIT_OF_PULL && (!host || strcmp(l->host, host) == 0) && is_first(l, host))
+			visit_pull(l, host, v);
 	for (const struct engine_host *h = en->hosts; h; h = h->hh.next)
 		if (!host || strcmp(h->name, host) == 0)
 			v->on_host(v->arg, h->name, sched_limit_state(h->sched), &h->throttle);

@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "daemon/engine_private.h"
+#include "daemon/engine_run.h"
+#include "daemon/render.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -53,8 +55,13 @@ struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, 
 	return limit_get(en, r->name, 0, host, &r->limit);
 }
 
-#define OWN_NAME_SIZE 128
-#define OWN_OF_PULL   UINT32_MAX /* no batch has this number */
+const char *engine_pull_limit_name(char *out, const char *pull, const struct rate *rate)
+{
+	char text[RENDER_RATE_SIZE];
+
+	snprintf(out, ENGINE_PULL_LIMIT_SIZE, "pull %.100s %s", pull, render_rate(text, rate));
+	return out;
+}
 
 /* Whose rate it is: the batch's, or that of the pull whose run it is, which all its runs share. A recipe that asks for
  * another rate than before has another limit. */
@@ -63,19 +70,17 @@ static const char *own_name(const struct engine_batch *b, char *out)
 	const char *pull = b->run ? engine_run_pull(b->run) : NULL;
 
 	if (pull)
-		snprintf(out, OWN_NAME_SIZE, "pull %s %lld/%lldus", pull, (long long)b->policy.rate.count,
-			 (long long)b->policy.rate.window_us);
-	else
-		snprintf(out, OWN_NAME_SIZE, "batch %u", b->id);
+		return engine_pull_limit_name(out, pull, &b->policy.rate);
+	snprintf(out, ENGINE_PULL_LIMIT_SIZE, "batch %u", b->id);
 	return out;
 }
 
 static struct engine_limit *batch_limit(const struct engine_batch *b, const char *host)
 {
 	struct limit_rule rule = {.rates = {b->policy.rate}, .rate_count = 1};
-	char name[OWN_NAME_SIZE];
+	char name[ENGINE_PULL_LIMIT_SIZE];
 
-	return limit_get(b->en, own_name(b, name), b->run ? OWN_OF_PULL : b->id, host, &rule);
+	return limit_get(b->en, own_name(b, name), b->run ? ENGINE_LIMIT_OF_PULL : b->id, host, &rule);
 }
 
 /* ---- tracks ---- */
@@ -118,7 +123,7 @@ static bool waits_for_host(const struct engine_batch *b)
 void engine_track_key(const struct engine_track *t, char *out, size_t size)
 {
 	const struct engine_batch *b = t->lane->batch;
-	char own[OWN_NAME_SIZE] = "";
+	char own[ENGINE_PULL_LIMIT_SIZE] = "";
 
 	if (b->policy.rate.count > 0)
 		own_name(b, own);

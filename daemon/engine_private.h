@@ -176,10 +176,12 @@ struct engine {
 	struct engine_stats stats;
 };
 
-/* The state of a rule for one host, or of a batch's own rate for one host. */
+#define ENGINE_LIMIT_OF_PULL UINT32_MAX /* no batch has this number */
+
+/* The state of a rule for one host, or of a batch's own rate for one host, or of a pull's. */
 struct engine_limit {
-	char *name;     /* of the rule; or "batch 7" */
-	uint32_t batch; /* 0: of a rule */
+	char *name;     /* of the rule; or "batch 7"; or "pull cats 100/1min" */
+	uint32_t batch; /* 0: of a rule; or ENGINE_LIMIT_OF_PULL */
 	char *host;
 	struct sched_limit *sched;
 	UT_hash_handle hh; /* by `key` */

@@ -172,6 +172,7 @@ void engine_run_close(struct engine_run *run)
 	if (!run)
 		return;
 	plan_free(run->plan);
+	tally_free(run->tally);
 	secrets_free(run->secrets);
 	free(run->program);
 	free(run->vars);

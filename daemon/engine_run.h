@@ -4,6 +4,7 @@
 
 #include "daemon/engine.h"
 #include "daemon/store_pull.h"
+#include "daemon/tally.h"
 
 struct json_t;
 
@@ -27,6 +28,21 @@ struct engine_run_ask {
 /* Errors: ERR_NOT_FOUND (no such recipe), ERR_INPUT (the recipe, a var, a secret without value), those of the store.
  * May call back before it returns. */
 void engine_run_submit(struct engine *en, struct engine_run_ask *ask);
+
+/* How far a live run is. -1: not known, or not told. */
+struct engine_run_live {
+	bool more; /* only the sums, and not all of them yet: ask again in another turn */
+	struct tally_sums sums;
+	int64_t pages, items, expected_pages, expected_items;
+};
+/* False: there is no such run in memory, or `more`. */
+bool engine_run_live(struct engine *en, uint32_t run, struct engine_run_live *out);
+/* As engine_explain_batch, for a run. `b` is its batch as it is shown; room for 2 at least. */
+unsigned engine_explain_run(struct engine *en, const struct store_run *row, const struct store_batch *b,
+			    struct engine_wait *out, unsigned room);
+/* The name of the limit that all runs of a pull with this rate share: "pull cats 100/1min". */
+#define ENGINE_PULL_LIMIT_SIZE 160
+const char *engine_pull_limit_name(char *out, const char *pull, const struct rate *rate);
 
 /* What state is kept under for these vars (NULL: none) of a pull; malloc'd. NULL with ERR_NOT_FOUND (no such recipe) or
  * ERR_INPUT: it does not parse, has no such var, or could not begin at `since` (a JSON text or number; NULL: not

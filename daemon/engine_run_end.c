@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/run_private.h"
+#include "daemon/tally.h"
 #include "daemon/unique.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -16,7 +17,7 @@
 #define AGAIN_US      1000000 /* after an error of the store */
 
 /* Run one after the other, each until it says that it is done. */
-enum stage { STAGE_ROW, STAGE_PAGES, STAGE_SUM, STAGE_KEYS, STAGE_STATE, STAGE_END };
+enum stage { STAGE_ROW, STAGE_PAGES, STAGE_ATTEMPTS, STAGE_KEYS, STAGE_STATE, STAGE_END };
 
 struct engine_conclusion {
 	struct engine *en;
@@ -26,7 +27,7 @@ struct engine_conclusion {
 	union {
 		struct store_run_get get;
 		struct store_pages pages;
-		struct store_run_sum sum;
+		struct store_run_attempts attempts;
 		struct store_pull_states states;
 		struct store_run_end end;
 	} op;
@@ -39,7 +40,7 @@ struct engine_conclusion {
 	bool cancelled, waiting, ended;
 	/* found out */
 	struct plan *plan;
-	uint32_t after_seq;
+	uint32_t after_seq, after_event;
 	int64_t not_modified, keys;
 	uint32_t counted; /* pages up to here have keys that count */
 	char *since;
@@ -47,6 +48,7 @@ struct engine_conclusion {
 	char *told;    /* the receipt's error, where it is made of two */
 	struct receipt receipt;
 	struct unique *unique;
+	struct tally *tally;
 	int64_t items_before;
 	char *state_since;
 	UT_hash_handle hh;
@@ -60,6 +62,7 @@ static void conclusion_free(struct engine_conclusion *c)
 	HASH_DEL(c->en->conclusions, c);
 	plan_free(c->plan);
 	unique_free(c->unique);
+	tally_free(c->tally);
 	recipe_free(c->recipe);
 	run_ask_clear(&c->ask);
 	free(c->pull);
@@ -199,8 +202,8 @@ static void on_pages(struct store_op *op, const struct err *e)
 	struct plan_conclusion p;
 	plan_conclude(c->plan, -1, &p);
 	c->counted = p.end;
-	memset(&c->op, 0, sizeof c->op);
-	soon(c, STAGE_SUM, 0);
+	c->tally = tally_create();
+	soon(c, STAGE_ATTEMPTS, 0);
 }
 
 static void read_pages(struct engine_conclusion *c)
@@ -212,23 +215,27 @@ static void read_pages(struct engine_conclusion *c)
 
 /* ---- its attempts ---- */
 
-static void on_sum(struct store_op *op, const struct err *e)
+static void on_attempt(struct store_run_attempts *a, const struct store_run_attempt *row)
+{
+	struct engine_conclusion *c = (struct engine_conclusion *)((char *)a - offsetof(struct engine_conclusion, op));
+
+	run_tally_add(c->tally, row);
+}
+
+static void on_attempts(struct store_op *op, const struct err *e)
 {
 	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
-	const struct store_run_sum *s = &c->op.sum;
 
 	if (e) {
 		again(c, e);
 		return;
 	}
-	if (s->more) {
-		soon(c, STAGE_SUM, 0);
+	c->after_event = c->op.attempts.after_event;
+	if (c->op.attempts.more) {
+		soon(c, STAGE_ATTEMPTS, 0);
 		return;
 	}
-	c->receipt.requests = s->requests;
-	c->receipt.retries = s->retries;
-	c->receipt.limited_us = s->limited_us;
-	c->receipt.bytes = s->bytes;
+	c->receipt.sums = tally_read(c->tally);
 	c->after_seq = 0;
 	c->receipt.unique = -1;
 	if (c->recipe && c->recipe->expr[RECIPE_KEY].text) {
@@ -238,14 +245,14 @@ static void on_sum(struct store_op *op, const struct err *e)
 	soon(c, c->unique ? STAGE_KEYS : STAGE_STATE, 0);
 }
 
-static void read_sum(struct engine_conclusion *c)
+static void read_attempts(struct engine_conclusion *c)
 {
-	struct store_run_sum *s = &c->op.sum;
-
-	s->op.done = on_sum;
-	s->run = c->run;
-	s->limit = ROWS_PER_STEP;
-	store_run_sum(c->en->store, s);
+	c->op.attempts = (struct store_run_attempts){.op.done = on_attempts,
+						     .run = c->run,
+						     .after_event = c->after_event,
+						     .limit = ROWS_PER_STEP,
+						     .on_row = on_attempt};
+	store_run_attempts(c->en->store, &c->op.attempts);
 }
 
 /* ---- how many keys are different: a pass over the pages, or some ---- */
@@ -392,9 +399,6 @@ static void write_end(struct engine_conclusion *c)
 	c->receipt.items_before = c->items_before;
 	c->receipt.started_us = c->started_us;
 	c->receipt.ended_us = clock_wall_us();
-	/* Pages wait side by side: the run as a whole has waited no longer than it took. */
-	if (c->receipt.limited_us > c->receipt.ended_us - c->receipt.started_us)
-		c->receipt.limited_us = c->receipt.ended_us - c->receipt.started_us;
 	c->receipt.since_wanted = c->recipe && c->recipe->since.used;
 	c->receipt.since_seen = c->since != NULL;
 	c->receipt.since_from = c->ask.sent_since;
@@ -414,7 +418,7 @@ static void write_end(struct engine_conclusion *c)
 static void step(struct engine_conclusion *c)
 {
 	static void (*const stages[])(struct engine_conclusion * c) = {
-	    [STAGE_ROW] = read_row,   [STAGE_PAGES] = read_pages, [STAGE_SUM] = read_sum,
+	    [STAGE_ROW] = read_row,   [STAGE_PAGES] = read_pages, [STAGE_ATTEMPTS] = read_attempts,
 	    [STAGE_KEYS] = read_keys, [STAGE_STATE] = read_state, [STAGE_END] = write_end,
 	};
 

@@ -63,10 +63,10 @@ char *receipt_write(const struct receipt *r)
 
 	json_object_set_new(o, "missing", json_integer((json_int_t)c->gap_count));
 	json_object_set_new(o, "not_modified", json_integer(r->not_modified));
-	json_object_set_new(o, "requests", json_integer(r->requests));
-	json_object_set_new(o, "retries", json_integer(r->retries));
-	json_object_set_new(o, "limited_seconds", json_real((double)r->limited_us / 1e6));
-	json_object_set_new(o, "bytes", json_integer(r->bytes));
+	json_object_set_new(o, "requests", json_integer(r->sums.requests));
+	json_object_set_new(o, "retries", json_integer(r->sums.retries));
+	json_object_set_new(o, "limited_seconds", json_real((double)r->sums.limited_us / 1e6));
+	json_object_set_new(o, "bytes", json_integer(r->sums.bytes));
 	json_object_set_new(o, "seconds", json_real((double)(r->ended_us - r->started_us) / 1e6));
 	json_object_set_new(o, "since", since(r));
 	json_object_set_new(o, "error", render_text(r->error));
@@ -76,6 +76,16 @@ char *receipt_write(const struct receipt *r)
 	if (!written)
 		BUG("out of memory for a receipt");
 	return written;
+}
+
+void run_tally_add(struct tally *t, const struct store_run_attempt *row)
+{
+	tally_add(t, &(struct tally_attempt){.page = row->page,
+					     .sent = row->sent,
+					     .redirected = row->redirected,
+					     .started_us = row->started_us,
+					     .limited_us = row->limited_us,
+					     .bytes = row->size_bytes});
 }
 
 static int kind_rank(const json_t *v)

@@ -10,6 +10,7 @@
 #include "daemon/engine_run.h"
 #include "daemon/plan.h"
 #include "daemon/secrets.h"
+#include "daemon/tally.h"
 #include "lib/recipe.h"
 
 /* ---- run_ask.c: what a run was asked with; kept as JSON with the run ---- */
@@ -69,10 +70,12 @@ struct engine_run {
 	char *program;
 	struct secrets *secrets;
 	struct plan *plan;
-	uint32_t added;   /* pages there are */
-	bool next_public; /* of a followed run: a server at a public address supplied the URL of the page to come */
-	bool ready;       /* the plan is as the store has it */
-	bool guarded;     /* it has to fail: nothing is added any more */
+	uint32_t added;      /* pages there are */
+	bool next_public;    /* of a followed run: a server at a public address supplied the URL of the page to come */
+	bool ready;          /* the plan is as the store has it */
+	bool guarded;        /* it has to fail: nothing is added any more */
+	struct tally *tally; /* of its attempts up to event `tallied`; NULL: nobody has asked yet */
+	uint32_t tallied;
 };
 
 /* What the opening of a page's attempt leaves for its outcome. */
@@ -105,7 +108,8 @@ void engine_run_next(struct engine *en, uint32_t uid, const char *pull, const ch
 struct receipt {
 	const struct plan_conclusion *conclusion;
 	enum run_verdict verdict;
-	int64_t unique, not_modified, requests, retries, limited_us, bytes, started_us, ended_us;
+	struct tally_sums sums;
+	int64_t unique, not_modified, started_us, ended_us;
 	int64_t items_before;          /* of the last complete run; -1 */
 	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */
 	const char *since_from;        /* as sent; NULL */
@@ -113,6 +117,7 @@ struct receipt {
 	const char *error;
 };
 char *receipt_write(const struct receipt *r);
+void run_tally_add(struct tally *t, const struct store_run_attempt *row);
 /* Whether the JSON text `a` is greater than `b`: numbers by value, texts byte by byte, a text above any number. "" is
  * below all. */
 bool receipt_since_greater(const char *a, const char *b);

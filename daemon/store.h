@@ -54,6 +54,9 @@ struct store_batch {
 	int run_state, run_verdict;     /* then: of enum run_state, enum run_verdict */
 	enum store_sweep sweep;         /* still under way */
 	int64_t submitted_us, ended_us; /* ended_us 0: not yet */
+	/* What its deadline counts from: its submission; the begin of a run that waited; the owner's retry of what had
+	 * ended. */
+	int64_t deadline_from_us;
 	int64_t counts[JOB_STATES];
 };
 

@@ -54,6 +54,7 @@ static void batch_read(struct batch_entry *b, const struct stmt *q)
 	snprintf(b->sweep_error, sizeof b->sweep_error, "%s", col_text(q, 18));
 	b->run = !col_null(q, 19);
 	b->base = (uint32_t)col_int(q, 19);
+	b->deadline_from_us = col_int(q, 20);
 }
 
 struct batch_entry *store_batch_find(struct store *st, uint32_t id)
@@ -166,6 +167,7 @@ static int batch_write(struct store *st, const struct batch_entry *b)
 		stmt_null(&q);
 	stmt_int(&q, b->sweep_reason);
 	stmt_text(&q, *b->sweep_error ? b->sweep_error : NULL);
+	stmt_int(&q, b->deadline_from_us);
 	stmt_int(&q, b->id);
 	return stmt_run(&q);
 }

@@ -78,6 +78,16 @@ static bool mark_fail(struct store *st, struct batch_entry *b)
 	return true;
 }
 
+/* What had ended goes on by its owner's word, and has its time once more. */
+static void begin_again(struct store *st, struct batch_entry *b)
+{
+	if (b->run)
+		store_run_again(st, b);
+	b->ended_us = 0;
+	b->deadline_from_us = clock_wall_us();
+	st->totals.live_batches++;
+}
+
 static bool mark_retry(struct store *st, struct batch_entry *b)
 {
 	if (!b->ended_us)
@@ -86,11 +96,8 @@ static bool mark_retry(struct store *st, struct batch_entry *b)
 		return true;
 	if (b->run && store_run_is_complete(st, b->id))
 		return true;
-	if (b->run)
-		store_run_again(st, b);
-	b->ended_us = 0;
+	begin_again(st, b);
 	b->paused = false;
-	st->totals.live_batches++;
 	sweep_start(st, b, STORE_SWEEP_RETRY);
 	return true;
 }
@@ -138,6 +145,8 @@ void store_batch_mark(struct store *st, struct store_batch_mark *m)
 	if (!store_tx_join(st, &m->op, 1))
 		return;
 	b = store_batch_of(st, &m->op, m->batch);
+	if (b && m->mark == STORE_MARK_RETRY && b->run && b->ended_us && store_run_refuse_retry(st, &m->op, b))
+		b = NULL;
 	if (b) {
 		memcpy(m->counts, b->counts, sizeof m->counts);
 		if (m->mark == STORE_MARK_RETRY && b->ended_us)
@@ -190,6 +199,8 @@ static void job_retry(struct store *st, struct store_job_mark *m, struct batch_e
 		refuse_job(st, m, "has neither failed nor been cancelled");
 		return;
 	}
+	if (b->run && b->ended_us && store_run_refuse_retry(st, &m->op, b))
+		return;
 	if (m->reason != REASON_NONE && j->reason == m->reason) {
 		store_tx_refuse(st, &m->op, ERR_CONFLICT,
 				"look there, then say unsafe=1 (fanoutctl retry --unsafe) if it is to be sent again",
@@ -207,12 +218,8 @@ static void job_retry(struct store *st, struct store_job_mark *m, struct batch_e
 	}
 	if (store_job_again(st, b, j, chain) < 0)
 		return;
-	if (b->ended_us) {
-		if (b->run)
-			store_run_again(st, b);
-		b->ended_us = 0;
-		st->totals.live_batches++;
-	}
+	if (b->ended_us)
+		begin_again(st, b);
 	store_batch_dirty(st, b, true);
 }
 

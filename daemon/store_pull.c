@@ -1,6 +1,7 @@
 /* Runs: made, started, read. A run is a batch with a row more; what a batch's marks mean for it is here too. Of two
  * runs of one pull the later waits, or is not made: that is seen in the transaction that makes it. Pages:
  * store_pull_page.c; how a run ends, and what stays of it: store_pull_state.c. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
@@ -86,10 +87,12 @@ static int run_begin(struct store *st, struct batch_entry *b, const char *option
 
 	if (base_read(st, b->id, &b->base) < 0)
 		return -1;
+	b->deadline_from_us = clock_wall_us();
+	store_batch_dirty(st, b, true);
 	stmt_begin(&q, st, STMT_RUN_START);
 	stmt_text(&q, options);
 	stmt_int(&q, b->base);
-	stmt_int(&q, clock_wall_us());
+	stmt_int(&q, b->deadline_from_us);
 	stmt_int(&q, b->id);
 	if (stmt_run(&q) < 0)
 		return -1;
@@ -246,6 +249,30 @@ bool store_run_has_ended(struct store *st, uint32_t run)
 bool store_run_is_complete(struct store *st, uint32_t run)
 {
 	return run_brief(st, run, 4) == RUN_COMPLETE;
+}
+
+bool store_run_refuse_retry(struct store *st, struct store_op *op, const struct batch_entry *b)
+{
+	bool nothing = b->counts[JOB_FAILED] + b->counts[JOB_CANCELLED] == 0, refused = false;
+	char hint[120];
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_RUN_BRIEF);
+	stmt_int(&q, b->id);
+	if (stmt_step(&q) == 1 && col_int(&q, 4) != RUN_COMPLETE && (!col_null(&q, 6) || nothing)) {
+		refused = true;
+		snprintf(hint, sizeof hint, "fanoutctl pull run %s starts a new one", col_text(&q, 1));
+		if (!col_null(&q, 6))
+			store_tx_refuse(st, op, ERR_CONFLICT, hint,
+					"run %u was stopped for good, and what it has would stop it again: %s", b->id,
+					col_text(&q, 6));
+		else
+			store_tx_refuse(st, op, ERR_CONFLICT, hint,
+					"run %u has no page that failed or was cancelled: nothing can be fetched again",
+					b->id);
+	}
+	stmt_end(&q);
+	return refused;
 }
 
 /* ---- reading ---- */

@@ -10,7 +10,8 @@
  *            store_run_end, with which it and its batch end
  *
  *   RETRY    of what has ended and is not complete (also of one page): the run is RUNNING again, its batch open, its
- *            verdict, guard and receipt are void; also where no page is queued again after all
+ *            verdict and receipt are void, and its deadline counts from now; ERR_CONFLICT where a guard has stopped it
+ *            (what is stored would stop it again), or no page has failed or was cancelled
  *
  *   REMOVE   the run and its pages are gone with the batch; the state of the pull stays
  *
@@ -172,18 +173,32 @@ struct store_page_request {
 	const struct message_page *base; /* what that page said, without keys; NULL: none */
 };
 
-/* Sums over a run's attempts, for the receipt. A step: call until `more` is false; sums add up in the struct. */
-struct store_run_sum {
+/* A run's ended attempts, in the order of their ends. A step: call until `more` is false; after that it has what came
+ * meanwhile. */
+struct store_run_attempt {
+	uint32_t page; /* number */
+	bool sent;
+	bool redirected; /* the page goes on where a redirect led it */
+	int64_t started_us, limited_us;
+	int64_t size_bytes; /* also of a page that was reused */
+};
+struct store_run_attempts {
 	struct store_op op;
 	uint32_t run;
 	uint32_t after_event; /* 0; in and out */
 	size_t limit;
-	/* In and out. Retries: attempts that another followed, but for redirects. Bytes: also of pages that were
-	 * reused. */
-	int64_t requests, retries, limited_us, bytes, wire_bytes;
+	void (*on_row)(struct store_run_attempts *a, const struct store_run_attempt *row);
 	bool more; /* out */
 };
-void store_run_sum(struct store *st, struct store_run_sum *s);
+void store_run_attempts(struct store *st, struct store_run_attempts *a);
+
+/* The hosts that a batch's jobs went to, or are to go to: limit keys, those of redirects too. A read. */
+struct store_batch_hosts {
+	struct store_op op;
+	uint32_t batch;
+	void (*on_row)(struct store_batch_hosts *h, const char *host);
+};
+void store_batch_hosts(struct store *st, struct store_batch_hosts *h);
 
 /* ---- ends and states ---- */
 

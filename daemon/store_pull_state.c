@@ -61,34 +61,61 @@ void store_run_end(struct store *st, struct store_run_end *e)
 	store_tx_leave(st);
 }
 
-/* ---- sums ---- */
+/* ---- attempts ---- */
 
-void store_run_sum(struct store *st, struct store_run_sum *s)
+static int attempts_read(struct store *st, struct store_run_attempts *a)
 {
-	struct batch_entry *b = store_batch_for(st, &s->op, s->run);
 	struct stmt q;
 	int rc;
 
+	stmt_begin(&q, st, STMT_RUN_ATTEMPTS);
+	stmt_int(&q, (int64_t)jobid_make(a->run, a->after_event));
+	stmt_int(&q, (int64_t)jobid_make(a->run, UINT32_MAX));
+	stmt_int(&q, (int64_t)a->limit);
+	while ((rc = stmt_step(&q)) == 1) {
+		struct store_run_attempt row = {
+		    .page = (uint32_t)col_int(&q, 1),
+		    .sent = col_int(&q, 2),
+		    .redirected = col_int(&q, 3),
+		    .started_us = col_int(&q, 4),
+		    .limited_us = col_int(&q, 5),
+		    .size_bytes = col_int(&q, 6),
+		};
+		a->after_event = jobid_seq((uint64_t)col_int(&q, 0));
+		a->on_row(a, &row);
+	}
+	stmt_end(&q);
+	return rc;
+}
+
+void store_run_attempts(struct store *st, struct store_run_attempts *a)
+{
+	struct batch_entry *b = store_batch_for(st, &a->op, a->run);
+	int rc;
+
 	if (b && !b->run)
-		store_op_refused(&s->op, ERR_NOT_FOUND, NULL, "there is no run %u", s->run);
+		store_op_refused(&a->op, ERR_NOT_FOUND, NULL, "there is no run %u", a->run);
 	if (!b || !b->run)
 		return;
-	stmt_begin(&q, st, STMT_RUN_SUM);
-	stmt_int(&q, (int64_t)jobid_make(s->run, s->after_event));
-	stmt_int(&q, (int64_t)jobid_make(s->run, UINT32_MAX));
-	stmt_int(&q, (int64_t)s->limit);
-	rc = stmt_step(&q);
-	if (rc == 1 && col_int(&q, 0) > 0) {
-		s->after_event = (uint32_t)col_int(&q, 1);
-		s->requests += col_int(&q, 2);
-		s->retries += col_int(&q, 3);
-		s->limited_us += col_int(&q, 4);
-		s->bytes += col_int(&q, 5);
-		s->wire_bytes += col_int(&q, 6);
-	}
-	s->more = s->limit > 0 && s->after_event < b->next_event - 1;
+	rc = attempts_read(st, a);
+	a->more = a->limit > 0 && a->after_event < b->next_event - 1;
+	store_op_done(st, &a->op, rc < 0);
+}
+
+void store_batch_hosts(struct store *st, struct store_batch_hosts *h)
+{
+	struct batch_entry *b = store_batch_for(st, &h->op, h->batch);
+	struct stmt q;
+	int rc;
+
+	if (!b)
+		return;
+	stmt_begin(&q, st, STMT_BATCH_HOSTS);
+	stmt_int(&q, h->batch);
+	while ((rc = stmt_step(&q)) == 1)
+		h->on_row(h, col_text(&q, 0));
 	stmt_end(&q);
-	store_op_done(st, &s->op, rc < 0);
+	store_op_done(st, &h->op, rc < 0);
 }
 
 /* ---- states ---- */

@@ -54,6 +54,7 @@ struct batch_entry {
 	enum job_reason sweep_reason; /* what its jobs fail with */
 	char sweep_error[200];
 	int64_t submitted_us, touched_us, ended_us;
+	int64_t deadline_from_us;      /* 0: submitted_us */
 	uint64_t next_seq, next_event; /* 64 bits: one past the last */
 	uint64_t last_event;           /* newest that ended a job */
 	int64_t counts[JOB_STATES];
@@ -402,6 +403,8 @@ void store_attempt_over(struct store *st, struct batch_entry *b, struct open_att
 int store_run_cut(struct store *st, uint32_t run, const char *error);
 /* Once more, by the owner's word: it runs again, and its receipt is void. */
 int store_run_again(struct store *st, struct batch_entry *b);
+/* What has ended cannot be retried: a guard stopped it, or no page of it failed. Told, and true. */
+bool store_run_refuse_retry(struct store *st, struct store_op *op, const struct batch_entry *b);
 /* Complete: there is nothing to fetch again. */
 bool store_run_is_complete(struct store *st, uint32_t run);
 bool store_run_waits(struct store *st, uint32_t run);

@@ -24,7 +24,7 @@
 #define BATCH_COLUMNS                                                                                         \
 	"b.id, b.uid, b.name, b.key, t.options, b.priority, b.concurrency, b.held, b.closed, b.paused,"       \
 	" b.sweep, b.submitted_us, b.ended_us, b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled," \
-	" (SELECT state * 8 + verdict FROM runs WHERE batch = b.id)"
+	" (SELECT state * 8 + verdict FROM runs WHERE batch = b.id), b.deadline_from_us"
 
 #define BRIEF_COLUMNS                                                                                    \
 	"j.id, coalesce(p.lane, j.lane), j.chain, j.submitted_us, p.state, p.reason, p.tries, p.deaths," \
@@ -58,18 +58,18 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_PAGES] = "PRAGMA page_count",
     [STMT_FREE_PAGES] = "PRAGMA freelist_count",
 
-    [STMT_BATCH_INSERT] = "INSERT INTO batches VALUES (?,?,?,?,?,?,?,0,0,0,0,0,NULL,?,?,NULL,1,1,0,0,0,0,0,0)",
+    [STMT_BATCH_INSERT] = "INSERT INTO batches VALUES (?,?,?,?,?,?,?,0,0,0,0,0,NULL,?,?,NULL,1,1,0,0,0,0,0,0,0)",
     [STMT_TEMPLATE_INSERT] = "INSERT INTO templates VALUES (?,?)",
     [STMT_BATCH_BY_KEY] = "SELECT id FROM batches WHERE uid = ? AND key = ?",
     [STMT_BATCH_LOAD] =
 	"SELECT uid, held, closed, paused, sweep, sweep_seq, submitted_us, touched_us, ended_us, next_seq,"
 	" next_event, n_blocked, n_queued, n_done, n_failed, n_cancelled, body_bytes, sweep_reason, sweep_error,"
-	" (SELECT base FROM runs WHERE batch = batches.id) FROM batches WHERE id = ?",
+	" (SELECT base FROM runs WHERE batch = batches.id), deadline_from_us FROM batches WHERE id = ?",
     [STMT_BATCH_COUNTS] = "UPDATE batches SET next_seq = ?, next_event = ?, n_blocked = ?, n_queued = ?, n_done = ?,"
 			  " n_failed = ?, n_cancelled = ?, body_bytes = ? WHERE id = ?",
     [STMT_BATCH_STATE] =
 	"UPDATE batches SET held = ?, closed = ?, paused = ?, sweep = ?, sweep_seq = ?, touched_us = ?,"
-	" ended_us = ?, sweep_reason = ?, sweep_error = ? WHERE id = ?",
+	" ended_us = ?, sweep_reason = ?, sweep_error = ?, deadline_from_us = ? WHERE id = ?",
     [STMT_BATCH_FORGET_KEY] = "UPDATE batches SET key = NULL WHERE id = ?",
     [STMT_BATCH_GET] = "SELECT " BATCH_COLUMNS " FROM batches b JOIN templates t ON t.batch = b.id WHERE b.id = ?",
     [STMT_BATCH_LIST] = "SELECT " BATCH_COLUMNS " FROM batches b JOIN templates t ON t.batch = b.id"
@@ -210,7 +210,7 @@ static const char *const texts[STMT_COUNT] = {
 		    " WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",
 
     [STMT_RUN_INSERT] = "INSERT INTO runs VALUES (?,?,0,0,?,?,0,0,?,0,0,?,?,?,NULL,NULL,NULL,?)",
-    [STMT_RUN_BRIEF] = "SELECT uid, pull, scope, state, verdict, apart FROM runs WHERE batch = ?",
+    [STMT_RUN_BRIEF] = "SELECT uid, pull, scope, state, verdict, apart, guard FROM runs WHERE batch = ?",
     [STMT_RUN_OTHERS] = "SELECT min(batch), max(batch) FROM runs INDEXED BY runs_live WHERE state <> 2 AND batch < ?"
 			" AND uid = ? AND pull = ? AND scope = ? AND NOT apart",
     [STMT_RUN_BASE] = "SELECT s.run FROM runs r JOIN pull_states s"
@@ -234,11 +234,10 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RUN_LIST_LIVE] = RUN_LIST("INDEXED BY runs_live", "r.state <> 2 AND (?1 < 0 OR r.uid = ?1)"
 							    " AND (?2 IS NULL OR r.pull = ?2)"
 							    " AND (?3 IS NULL OR r.scope = ?3) AND") "LIMIT ?",
-    /* A redirect's next hop is no retry. */
-    [STMT_RUN_SUM] = "SELECT count(*), max(id), sum(boot IS NOT NULL),"
-		     " sum(state = 1 AND status NOT IN (301, 302, 303, 307, 308)), sum(limited_us), sum(size_bytes),"
-		     " sum(wire_bytes) FROM (SELECT id, boot, state, status, limited_us, size_bytes, wire_bytes"
-		     " FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?)",
+    [STMT_RUN_ATTEMPTS] =
+	"SELECT id, seq, boot IS NOT NULL, state = 1 AND status IN (301, 302, 303, 307, 308), started_us, limited_us,"
+	" size_bytes FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+    [STMT_BATCH_HOSTS] = "SELECT key FROM lanes WHERE batch = ? ORDER BY id",
     [STMT_PAGE_BY_TOKEN] = "SELECT job FROM pages WHERE job >> 32 = ? AND token = ?",
     [STMT_PAGE_INSERT] = "INSERT INTO pages (job, from_public, past_end, said, reused_from, token)"
 			 " VALUES (?,?,0,0,0,?)",

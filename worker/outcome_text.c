@@ -286,7 +286,7 @@ static void say_resend(struct words *w)
 {
 	say(w, "the connection to ");
 	say_peer(w);
-	say(w, " closed before a response came, and the request was not sent a second time");
+	say(w, " that was kept from the request before closed before a response came");
 }
 
 static void say_cancelled(struct words *w)

@@ -305,6 +305,25 @@ static void a_live_run_is_not_closed_by_the_hour(void **state)
 
 /* ---- once more ---- */
 
+static void a_run_that_nothing_can_be_fetched_again_of_is_not_retried(void **state)
+{
+	struct room *r = *state;
+	uint32_t stopped = run_new(r, (struct run_like){.pages = "12", .pull = "p"});
+	uint32_t full = run_new(r, (struct run_like){.pages = "1", .pull = "q"});
+
+	fetch_page(r, stopped, 1, (struct page_how){0});
+	fetch_page(r, stopped, 2, (struct page_how){.next = JOB_FAILED, .guard = "a token again"});
+	run_end(r, stopped, RUN_FAILED, NULL);
+	assert_int_equal(mark(r, stopped, STORE_MARK_RETRY).code, ERR_CONFLICT);
+	assert_int_equal(mark_job(r, jobid_make(stopped, 2), STORE_MARK_RETRY).code, ERR_CONFLICT);
+	assert_string_equal(run_of(r, stopped).guard, "a token again");
+	assert_int_equal(run_of(r, stopped).row.verdict, RUN_FAILED);
+	fetch_page(r, full, 1, (struct page_how){0});
+	run_end(r, full, RUN_INCOMPLETE, NULL);
+	assert_int_equal(mark(r, full, STORE_MARK_RETRY).code, ERR_CONFLICT);
+	assert_int_equal(run_of(r, full).row.verdict, RUN_INCOMPLETE);
+}
+
 static void a_run_that_is_retried_runs_again_and_its_receipt_is_void(void **state)
 {
 	struct room *r = *state;
@@ -312,8 +331,7 @@ static void a_run_that_is_retried_runs_again_and_its_receipt_is_void(void **stat
 	struct run_copy c;
 
 	fetch_page(r, run, 1, (struct page_how){0});
-	fetch_page(r, run, 2, (struct page_how){.next = JOB_FAILED, .guard = "a token again"});
-	assert_string_equal(run_of(r, run).guard, "a token again");
+	fetch_page(r, run, 2, (struct page_how){.next = JOB_FAILED});
 	run_end(r, run, RUN_INCOMPLETE, NULL);
 	assert_int_equal(mark(r, run, STORE_MARK_RETRY).code, ERR_NONE);
 	c = run_of(r, run);
@@ -321,7 +339,7 @@ static void a_run_that_is_retried_runs_again_and_its_receipt_is_void(void **stat
 	assert_int_equal(c.row.verdict, RUN_OPEN);
 	assert_int_equal(c.row.ended_us, 0);
 	assert_string_equal(c.receipt, "");
-	assert_string_equal(c.guard, "");
+	assert_true(batch_of(r, run).row.deadline_from_us > batch_of(r, run).row.submitted_us);
 	assert_false(batch_of(r, run).row.closed);
 	assert_int_equal(run_end(r, run, RUN_COMPLETE, NULL).code, ERR_CONFLICT);
 	step_all(r);
@@ -461,6 +479,7 @@ int main(void)
 	    TEST(one_page_that_is_retried_opens_its_run_again),
 	    TEST(a_cancelled_run_may_be_retried_once_it_has_its_receipt),
 	    TEST(of_a_complete_run_nothing_is_retried),
+	    TEST(a_run_that_nothing_can_be_fetched_again_of_is_not_retried),
 	    TEST(a_removed_run_is_gone_with_its_pages),
 	    TEST(a_cancelled_run_that_is_removed_makes_nobody_wait),
 	    TEST(states_and_verdicts_have_names),

@@ -219,33 +219,54 @@ static void the_state_outlives_its_run(void **state)
 	assert_int_equal(run_of(r, next).row.base, 0);
 }
 
-/* ---- sums ---- */
+/* ---- attempts ---- */
 
-static struct store_run_sum sum_of(struct room *r, uint32_t run, size_t limit, int *steps)
+struct told {
+	struct store_run_attempts attempts;
+	struct store_run_attempt rows[10];
+	unsigned count;
+};
+
+static void on_attempt(struct store_run_attempts *a, const struct store_run_attempt *row)
 {
-	struct store_run_sum s = {.run = run, .limit = limit};
+	struct told *t = (struct told *)a;
+
+	assert_true(t->count < 10);
+	t->rows[t->count++] = *row;
+}
+
+static struct told attempts_of(struct room *r, uint32_t run, size_t limit, int *steps)
+{
+	struct told t = {.attempts = {.run = run, .limit = limit, .on_row = on_attempt}};
 
 	*steps = 0;
 	do {
-		s.op = op_of(r);
-		store_run_sum(r->st, &s);
+		t.attempts.op = op_of(r);
+		store_run_attempts(r->st, &t.attempts);
 		wait_done(r);
 		assert_fine(r);
 		++*steps;
-	} while (s.more);
-	return s;
+	} while (t.attempts.more);
+	return t;
 }
 
-static void sums_are_over_all_attempts(void **state)
+static void all_attempts_of_a_run_are_told_and_no_others(void **state)
 {
+	static const struct store_run_attempt want[5] = {
+	    {.page = 1, .sent = true, .limited_us = 3, .size_bytes = 3},
+	    {.page = 1, .sent = true, .redirected = true, .limited_us = 3},
+	    {.page = 1, .sent = true, .limited_us = 3, .size_bytes = 5},
+	    {.page = 2, .sent = true, .limited_us = 3},
+	    {.page = 3},
+	};
 	struct room *r = *state;
 	uint32_t run = run_new(r, (struct run_like){.pages = "123"}),
 		 other = run_new(r, (struct run_like){.pull = "o"});
-	struct store_run_sum s;
+	struct told t;
 	int steps;
 
-	s = sum_of(r, run, 100, &steps);
-	assert_int_equal(s.requests, 0);
+	t = attempts_of(r, run, 100, &steps);
+	assert_int_equal(t.count, 0);
 	fetch_page(r, run, 1, (struct page_how){.goes_on = true, .status = 500, .body = "err"});
 	fetch_page(r, run, 1, (struct page_how){.goes_on = true, .status = 302});
 	fetch_page(r, run, 1, (struct page_how){.body = "12345"});
@@ -253,23 +274,26 @@ static void sums_are_over_all_attempts(void **state)
 	mark_job(r, jobid_make(run, 3), STORE_MARK_CANCEL);
 	fetch_page(r, other, 1, (struct page_how){.body = "1234567890"});
 	for (size_t limit = 1; limit < 8; limit++) {
-		s = sum_of(r, run, limit, &steps);
+		t = attempts_of(r, run, limit, &steps);
 		assert_int_equal(steps, (5 + (int)limit - 1) / (int)limit);
-		assert_int_equal(s.requests, 4);
-		assert_int_equal(s.retries, 1); /* the redirect is none */
-		assert_int_equal(s.limited_us, 4 * 3);
-		assert_int_equal(s.bytes, 8);
-		assert_int_equal(s.wire_bytes, 4 * 7);
+		assert_int_equal(t.count, 5);
+		for (int i = 0; i < 5; i++) {
+			assert_int_equal(t.rows[i].page, want[i].page);
+			assert_int_equal(t.rows[i].sent, want[i].sent);
+			assert_int_equal(t.rows[i].redirected, want[i].redirected);
+			assert_int_equal(t.rows[i].limited_us, want[i].limited_us);
+			assert_int_equal(t.rows[i].size_bytes, want[i].size_bytes);
+		}
 	}
 }
 
-static void what_is_no_run_has_no_sums(void **state)
+static void what_is_no_run_has_no_attempts_of_a_run(void **state)
 {
 	struct room *r = *state;
-	struct store_run_sum s = {.run = batch_new(r, false), .limit = 9};
+	struct store_run_attempts a = {.run = batch_new(r, false), .limit = 9, .on_row = on_attempt};
 
-	s.op = op_of(r);
-	store_run_sum(r->st, &s);
+	a.op = op_of(r);
+	store_run_attempts(r->st, &a);
 	wait_done(r);
 	assert_error(r, ERR_NOT_FOUND);
 }
@@ -370,8 +394,8 @@ int main(void)
 	    TEST(the_last_complete_run_is_the_base_of_the_next),
 	    TEST(a_run_that_waited_has_the_base_of_when_it_starts),
 	    TEST(the_state_outlives_its_run),
-	    TEST(sums_are_over_all_attempts),
-	    TEST(what_is_no_run_has_no_sums),
+	    TEST(all_attempts_of_a_run_are_told_and_no_others),
+	    TEST(what_is_no_run_has_no_attempts_of_a_run),
 	    TEST(a_database_from_before_pulls_is_brought_up_to_date),
 	    cmocka_unit_test(the_check_finds_runs_and_pages_that_do_not_add_up),
 	};

@@ -1,0 +1,121 @@
+/* A run that has not ended, for people: how far it is, and what it waits for. It changes nothing but what it has read
+ * of the run's attempts, so that a second question costs only what came since the first. */
+#include <stdio.h>
+
+#include "daemon/run_private.h"
+
+#define ATTEMPTS_A_STEP 4000
+
+/* ---- figures ---- */
+
+struct reading {
+	struct store_run_attempts attempts;
+	struct tally *tally;
+};
+
+static void on_attempt(struct store_run_attempts *a, const struct store_run_attempt *row)
+{
+	run_tally_add(((struct reading *)a)->tally, row);
+}
+
+static void on_attempts(struct store_op *op, const struct err *e)
+{
+	struct store_run_attempts *a = (struct store_run_attempts *)op;
+
+	a->more = a->more && !e;
+}
+
+/* Reads call back at once. True: there are more. */
+static bool read_attempts(struct engine_run *run)
+{
+	struct reading r = {.attempts = {.op.done = on_attempts,
+					 .run = run->batch->id,
+					 .after_event = run->tallied,
+					 .limit = ATTEMPTS_A_STEP,
+					 .on_row = on_attempt}};
+
+	if (!run->tally)
+		run->tally = tally_create();
+	r.tally = run->tally;
+	store_run_attempts(run->batch->en->store, &r.attempts);
+	run->tallied = r.attempts.after_event;
+	return r.attempts.more;
+}
+
+bool engine_run_live(struct engine *en, uint32_t number, struct engine_run_live *out)
+{
+	struct engine_batch *b = engine_batch_find(en, number);
+	struct plan_conclusion p;
+
+	*out = (struct engine_run_live){0};
+	if (!b || !b->run)
+		return false;
+	out->more = read_attempts(b->run);
+	out->sums = tally_read(b->run->tally);
+	if (out->more || !engine_run_ready(b->run))
+		return false;
+	plan_conclude(b->run->plan, -1, &p);
+	out->pages = p.pages;
+	out->items = p.items;
+	out->expected_pages = p.expected_pages;
+	out->expected_items = p.expected_items;
+	return true;
+}
+
+/* ---- why it waits ---- */
+
+static void explain_waiting(const struct engine *en, const struct store_run *row, struct engine_wait *w)
+{
+	*w = (struct engine_wait){.run = row->behind};
+	if (row->behind) {
+		w->why = "run";
+		snprintf(w->text, sizeof w->text, "it begins when run %u of the same pull has ended", row->behind);
+	} else if (en->trouble) {
+		w->why = "storage";
+		snprintf(w->text, sizeof w->text, "the disk is full: nothing starts until there is room");
+	} else {
+		w->why = "turn";
+		snprintf(w->text, sizeof w->text, "it is about to begin");
+	}
+}
+
+/* Why no more is asked for at a time. */
+static bool explain_plan(struct engine_run *run, const struct store_batch *b, struct engine_wait *w)
+{
+	struct plan_rules rules = run_rules(run->recipe, &run->ask);
+	struct plan_conclusion p;
+
+	*w = (struct engine_wait){.why = NULL};
+	if (!engine_run_ready(run) || b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING] == 0 || rules.single)
+		return false;
+	plan_conclude(run->plan, -1, &p);
+	if (!rules.numbered) {
+		w->why = "answer";
+		snprintf(w->text, sizeof w->text, "pages come one by one: page %u has to say where the next one is",
+			 run->added);
+	} else if (p.expected_pages < 0 && p.expected_items < 0) {
+		w->why = "total";
+		snprintf(w->text, sizeof w->text,
+			 "no total is known: until the end is found, %u page%s asked for at a time", rules.window,
+			 rules.window == 1 ? " is" : "s are");
+	}
+	return w->why != NULL;
+}
+
+unsigned engine_explain_run(struct engine *en, const struct store_run *row, const struct store_batch *b,
+			    struct engine_wait *out, unsigned room)
+{
+	struct engine_batch *live = engine_batch_find(en, row->run);
+	unsigned n;
+
+	if (room < 2 || row->state == RUN_ENDED || row->cancelled)
+		return 0;
+	if (row->state == RUN_WAITING) {
+		explain_waiting(en, row, out);
+		return 1;
+	}
+	n = engine_explain_batch(en, b, out, room - 1);
+	if (live && live->run && !b->paused && !en->trouble)
+		n += explain_plan(live->run, b, &out[n]);
+	return n;
+}

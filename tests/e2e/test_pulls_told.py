@@ -1,0 +1,267 @@
+"""What is told of a run while it lives and when it has ended: why it waits, how far it is, what it cost, what can be done."""
+
+import threading
+
+import pytest
+
+from harness.process import wait_until
+from harness.pulls import pull, start, write_recipe
+
+CURSOR = {"type": "cursor", "param": "cursor", "next": ".next"}
+
+
+def explain(daemon, run):
+    return daemon.api.get(f"/v1/batches/{run.number}/explain").json()
+
+
+def live(run):
+    return run.get()["live"]
+
+
+def wait_for(daemon, run, why):
+    """The wait of this kind, once there is one."""
+    return wait_until(lambda: [w for w in explain(daemon, run)["waits"] if w["why"] == why], 60, f"it waits for {why}")[0]
+
+
+# ---- why it waits ----
+
+
+def test_a_run_behind_another_says_which_one_it_waits_for(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
+    first, second, third = start(daemon, "p"), start(daemon, "p", overlap="queue"), start(daemon, "p", overlap="queue")
+    for run, behind in ((second, first), (third, second)):
+        told = explain(daemon, run)
+        (why,) = told["waits"]
+        assert (told["state"], told["run"], why["why"], why["run"]) == ("waiting", True, "run", behind.number)
+        assert str(behind.number) in why["text"]
+        assert live(run)["waits"] == [why] and run.get()["waiting_for"] == behind.number
+        assert f"begins when run {behind.number} " in daemon.ctl("explain", run.number).out
+        assert daemon.ctl("explain", run.number).out.startswith(f"run {run.number} is waiting. It waits because")
+        assert f"begins when run {behind.number} " in daemon.ctl("status", run.number).out
+        assert f"begins when run {behind.number} " in daemon.ctl("pull", "show", run.number).out
+
+
+def test_a_run_that_was_cancelled_while_it_waited_waits_for_nothing(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
+    start(daemon, "p")
+    second = start(daemon, "p", overlap="queue")
+    daemon.ctl("cancel", second.number)
+    second.wait()
+    assert explain(daemon, second)["waits"] == [] and second.get()["live"] is None
+
+
+def test_a_run_that_follows_a_cursor_says_that_pages_come_one_by_one(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page=CURSOR)
+    run = start(daemon, "p")
+    why = wait_for(daemon, run, "answer")
+    assert "one by one" in why["text"] and "page 1" in why["text"]
+
+
+def test_a_run_without_a_total_says_how_many_pages_are_asked_for_at_a_time(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "page", "param": "page", "window": 3})
+    run = start(daemon, "p")
+    why = wait_for(daemon, run, "total")
+    assert "3 pages" in why["text"]
+
+
+def test_a_page_that_is_tried_again_is_what_a_run_waits_for(daemon, answer):
+    """The longest delay between two attempts is drawn in the end: it is waited for until it is seen."""
+    url = answer(b"no", status="500 Oh")
+    write_recipe(daemon, "p", url=url, page={"type": "single"}, retry={"max_attempts": 100})
+    run = start(daemon, "p")
+    why = wait_for(daemon, run, "due")
+    assert why["until"] is not None
+
+
+# ---- how far it is ----
+
+
+def test_a_live_run_shows_its_figures(daemon, serve):
+    opened = threading.Event()
+
+    def behave(c):
+        while head := c.request():
+            page = head.split("page=")[1].split()[0]
+            if page == "3":
+                opened.wait(600)
+            c.answer(b'{"result":[{"id":%s},{"id":-%s}],"pages":5}' % (page.encode(), page.encode()))
+
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page={"type": "page", "param": "page", "total_pages": ".pages"}, items=".result[]")
+    run = start(daemon, "p")
+    wait_until(lambda: live(run) and live(run)["pages"] == 4, 60, "all but one are there")
+    told = live(run)
+    assert (told["items"], told["expected"]["pages"], told["requests"], told["retries"]) == (8, 5, 4, 0)
+    assert (told["in_flight"], told["queued"]) == (1, 0) and told["seconds"] > 0 and told["bytes"] > 0
+    assert run.get()["pages"] is None, "the receipt is not made yet"
+    shown = daemon.ctl("pull", "show", run.number).out
+    for line in ("pages 4 of 5", "items 8", "requests 4", "in flight 1"):
+        assert line in " ".join(shown.split()), shown
+    daemon.kill()
+    daemon.start()
+    assert (live(run)["pages"], live(run)["items"], live(run)["expected"]["pages"]) == (4, 8, 5)
+    opened.set()
+    assert run.wait()["pages"] == 5 and run.get()["live"] is None
+
+
+# ---- what it cost ----
+
+
+def test_pages_that_were_never_sent_are_no_requests_and_no_retries(daemon):
+    write_recipe(daemon, "p", url="http://127.0.0.1:1/", page={"type": "single"}, retry={"max_attempts": 3})
+    _, receipt = pull(daemon, "p")
+    assert (receipt["verdict"], receipt["requests"], receipt["retries"]) == ("failed", 0, 0), receipt
+
+
+def test_requests_beyond_the_first_of_each_page_are_retries(daemon, apisim):
+    api = apisim.pages("page", "a", items=30, size=10, totals="items", fail="2:2-3:503")
+    write_recipe(daemon, "p", url=str(api), page={"type": "page", "param": "page", "size": 10, "total_items": ".total"}, items=".result[]")
+    run, receipt = pull(daemon, "p")
+    asked = len(apisim.page_log("a"))
+    assert (receipt["requests"], receipt["retries"]) == (asked, asked - receipt["pages"]), receipt
+
+
+def test_a_kept_connection_that_closes_is_not_called_final(daemon, serve):
+    """The first connection answers once and closes at the second request."""
+
+    def behave(c):
+        c.request()
+        c.answer(b'{"result":[1],"more":true}')
+        c.request()
+
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page={"type": "page", "param": "page", "max_pages": 2, "has_more": ".more"}, items=".result[]")
+    run, receipt = pull(daemon, "p")
+    assert receipt["pages"] == 2 and receipt["retries"] <= receipt["requests"] - 2, receipt
+    for row in run.pages():
+        told = daemon.api.get(f"/v1/jobs/{row['job']}/attempts").json()["attempts"]
+        assert not any("second time" in (attempt["error"] or "") for attempt in told)
+
+
+def test_the_time_that_a_limit_took_is_counted_once_for_all_pages_that_wait(daemon, apisim):
+    api = apisim.pages("page", "a", items=60, size=10, totals="items")
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "2/s"})
+    _, receipt = pull(daemon, "p")
+    assert 1 < receipt["limited_seconds"] <= receipt["seconds"], receipt
+    write_recipe(daemon, "q", url=str(api), page=page, items=".result[]")
+    assert pull(daemon, "q")[1]["limited_seconds"] == 0
+
+
+# ---- what can be done ----
+
+
+def test_a_run_that_its_deadline_ended_has_its_time_again_when_it_is_retried(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"}, deadline="1s")
+    run = start(daemon, "p")
+    receipt = run.wait()
+    assert "deadline" in receipt["error"], receipt
+    gate.open()
+    daemon.ctl("retry", run.number)
+    receipt = run.wait()
+    assert receipt["verdict"] == "complete", receipt
+
+
+def test_the_deadline_of_a_retried_run_holds_too(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"}, deadline="1s")
+    run = start(daemon, "p")
+    run.wait()
+    daemon.ctl("retry", run.number)
+    assert "deadline" in run.wait()["error"]
+
+
+def test_the_deadline_of_a_run_that_waits_counts_from_its_begin(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
+    first = start(daemon, "p", deadline="3s")
+    second = start(daemon, "p", overlap="queue", deadline="2s")
+    assert "deadline" in first.wait()["error"]
+    receipt = second.wait()
+    assert "deadline" in receipt["error"], receipt
+    row = daemon.api.get(f"/v1/runs/{second.number}").json()
+    assert row["seconds"] >= 1.9, "it had its own two seconds, though it had waited three"
+
+
+def test_a_run_that_a_guard_stopped_is_not_retried_and_says_why(daemon, apisim):
+    api = apisim.pages("cursor", "a", items=160, size=10, loop="6:2")
+    write_recipe(daemon, "p", url=str(api), page={**CURSOR, "next": ".next_cursor"}, items=".result[]")
+    run, receipt = pull(daemon, "p")
+    assert receipt["stop_reason"] == "guard"
+    for what in (run.number, f"{run.number}.1"):
+        refused = daemon.ctl("retry", what, check=1)
+        assert "pull run p" in refused.err or "neither failed" in refused.err, refused
+    assert "page 2" in daemon.ctl("retry", run.number, check=1).err
+    assert run.get() == {**run.get(), "verdict": "failed", "stop_reason": "guard"}
+    told = daemon.ctl("wait", run.number, check=1).err
+    assert "pull run p" in told and "retry" not in told, told
+
+
+def test_a_run_with_nothing_to_fetch_again_says_so(daemon, apisim):
+    api = apisim.pages("page", "a", items=160, size=10)
+    write_recipe(daemon, "p", url=str(api), page={"type": "page", "param": "page", "max_pages": 5}, items=".result[]")
+    run, _ = pull(daemon, "p")
+    refused = daemon.ctl("retry", run.number, check=1)
+    assert "no page that failed" in refused.err and "pull run p" in refused.err
+
+
+# ---- its own limit ----
+
+
+def test_a_recipe_s_own_rate_is_shown_like_a_rule(daemon, apisim):
+    api = apisim.pages("page", "a", items=300, size=10, totals="items")
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "3/h"})
+    run = start(daemon, "p")
+    why = wait_for(daemon, run, "rate")
+    name = "pull p 3/1h"
+    assert why["limit"] == name and why["until"] is not None
+    (rule,) = [r for r in daemon.api.get("/v1/limits").json()["limits"] if r["name"] == name]
+    assert (rule["source"], rule["rates"]) == ("pull", ["3/1h"])
+    (state,) = rule["state"]
+    (window,) = state["windows"]
+    assert window["used"] == 3 and window["free_at"] is not None
+    assert run.get()["limit"] == {"name": name, "rate": "3/1h"}
+    assert name in daemon.ctl("limits").out and name in daemon.ctl("status", run.number).out
+    assert name in daemon.ctl("explain", run.number).out
+    assert name in daemon.ctl("pull", "show", run.number).out
+
+
+@pytest.mark.parametrize("kind", ["batch", "other"])
+def test_a_pull_s_rate_holds_for_its_runs_alone(daemon, answer, kind):
+    url = answer(b'{"result":[1]}')
+    write_recipe(daemon, "p", url=url, page={"type": "single"}, items=".result[]", limit={"rate": "1/h"})
+    pull(daemon, "p")
+    if kind == "batch":
+        daemon.ctl("submit", "--wait", url)
+    else:
+        write_recipe(daemon, "q", url=url, page={"type": "single"}, items=".result[]")
+        assert pull(daemon, "q")[1]["complete"]
+
+
+# ---- audits ----
+
+
+def test_the_audit_of_a_run_has_the_limits_that_its_requests_counted_against_and_its_own(daemon, apisim):
+    api = apisim.pages("page", "a", items=60, size=10, totals="items")
+    host = str(api).split("/")[2]
+    assert daemon.api.request("PUT", "/v1/limits/wide", {"match": host, "rate": "1000/min"}).status == 200
+    assert daemon.api.request("PUT", "/v1/limits/elsewhere", {"match": host + "/elsewhere", "rate": "1000/min"}).status == 200
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "100/ms"})
+    daemon.ctl("submit", "--wait", str(api))
+    run, receipt = pull(daemon, "p")
+    daemon.ctl("submit", "--wait", str(api))
+    rows = {row["limit"]: row for row in daemon.ctl("audit", run.number, "-f", "ndjson").rows()}
+    assert set(rows) == {"wide", "pull p 100/1ms"}, rows
+    for row in rows.values():
+        assert (row["attempts"], row["of_run"], row["verdict"], row["host"]) == (6, 6, "kept", host)
+    assert "OF THE RUN" in daemon.ctl("audit", run.number).out
+    assert {r["limit"] for r in daemon.ctl("audit", host, "-f", "ndjson").rows()} >= {"wide", "elsewhere"}
+    daemon.ctl("audit", 99, check=4)
+
+
+def test_the_audit_of_a_run_finds_what_broke_its_limit(daemon, apisim):
+    """What a rule of today says of a run that it was not yet there for."""
+    api = apisim.pages("page", "a", items=60, size=10, totals="items")
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]")
+    run, _ = pull(daemon, "p")
+    assert daemon.api.request("PUT", "/v1/limits/late", {"match": str(api).split("/")[2], "rate": "2/h"}).status == 200
+    assert "late" in daemon.ctl("audit", run.number, check=1).out

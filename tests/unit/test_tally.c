@@ -1,0 +1,151 @@
+/* daemon/tally: requests, retries, and for how long limits held a run back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+/* after those: */
+#include <cmocka.h>
+
+#include "daemon/tally.h"
+
+static void sent(struct tally *t, uint32_t page, bool redirected)
+{
+	tally_add(t, &(struct tally_attempt){.page = page, .sent = true, .redirected = redirected, .bytes = 10});
+}
+
+static void held(struct tally *t, int64_t from_us, int64_t to_us)
+{
+	tally_add(t, &(struct tally_attempt){.page = 1, .started_us = to_us, .limited_us = to_us - from_us});
+}
+
+static void a_page_s_second_request_is_a_retry(void **state)
+{
+	struct tally *t = tally_create();
+	struct tally_sums s;
+
+	(void)state;
+	sent(t, 1, false);
+	sent(t, 100000, false);
+	sent(t, 1, false);
+	s = tally_read(t);
+	assert_int_equal(s.requests, 3);
+	assert_int_equal(s.retries, 1);
+	assert_int_equal(s.bytes, 30);
+	sent(t, 1, false);
+	assert_int_equal(tally_read(t).retries, 2);
+	tally_free(t);
+}
+
+static void where_a_redirect_leads_is_no_retry(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	sent(t, 1, true);
+	sent(t, 1, true);
+	sent(t, 1, false);
+	assert_int_equal(tally_read(t).retries, 0);
+	sent(t, 1, true);
+	assert_int_equal(tally_read(t).retries, 1);
+	sent(t, 1, false);
+	assert_int_equal(tally_read(t).retries, 1);
+	assert_int_equal(tally_read(t).requests, 5);
+	tally_free(t);
+}
+
+static void what_was_not_sent_is_no_request_and_makes_no_retry(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		tally_add(t, &(struct tally_attempt){.page = 1});
+	sent(t, 1, false);
+	assert_int_equal(tally_read(t).requests, 1);
+	assert_int_equal(tally_read(t).retries, 0);
+	tally_free(t);
+}
+
+static void pages_that_wait_side_by_side_count_once(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	held(t, 100, 200);
+	held(t, 150, 250);
+	held(t, 110, 120);
+	assert_int_equal(tally_read(t).limited_us, 150);
+	held(t, 300, 400);
+	held(t, 500, 600);
+	assert_int_equal(tally_read(t).limited_us, 350);
+	held(t, 0, 50);
+	assert_int_equal(tally_read(t).limited_us, 400);
+	held(t, 250, 550); /* joins three */
+	assert_int_equal(tally_read(t).limited_us, 50 + 500);
+	held(t, -1000, 1000);
+	assert_int_equal(tally_read(t).limited_us, 2000);
+	tally_free(t);
+}
+
+/* Against a table of moments. */
+static void any_spans_in_any_order_are_summed_up_right(void **state)
+{
+	struct tally *t = tally_create();
+	static bool there[2000];
+	int64_t sum = 0;
+
+	(void)state;
+	srandom(7);
+	for (int i = 0; i < 300; i++) {
+		int from = (int)(random() % 1900), to = from + (int)(random() % 20);
+
+		held(t, from, to);
+		for (int k = from; k < to; k++) {
+			sum += !there[k];
+			there[k] = true;
+		}
+		assert_int_equal(tally_read(t).limited_us, sum);
+	}
+	tally_free(t);
+}
+
+static void any_number_of_spans_takes_bounded_memory_and_loses_none(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	for (int64_t i = 0; i < 3 * TALLY_SPANS_MAX; i++)
+		held(t, i * 10, i * 10 + 3);
+	assert_int_equal(tally_read(t).limited_us, 3 * 3 * TALLY_SPANS_MAX);
+	held(t, 0, 5); /* far back: it was summed up */
+	assert_int_equal(tally_read(t).limited_us, 3 * 3 * TALLY_SPANS_MAX);
+	tally_free(t);
+}
+
+static void nonsense_does_no_harm(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	tally_add(t, &(struct tally_attempt){.started_us = INT64_MIN, .limited_us = 10});
+	tally_add(t, &(struct tally_attempt){.started_us = 10, .limited_us = -10});
+	assert_int_equal(tally_read(t).limited_us, 0);
+	tally_free(t);
+	tally_free(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_page_s_second_request_is_a_retry),
+	    cmocka_unit_test(where_a_redirect_leads_is_no_retry),
+	    cmocka_unit_test(what_was_not_sent_is_no_request_and_makes_no_retry),
+	    cmocka_unit_test(pages_that_wait_side_by_side_count_once),
+	    cmocka_unit_test(any_spans_in_any_order_are_summed_up_right),
+	    cmocka_unit_test(any_number_of_spans_takes_bounded_memory_and_loses_none),
+	    cmocka_unit_test(nonsense_does_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
