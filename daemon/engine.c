@@ -75,6 +75,8 @@ static void on_trouble(void *arg, const struct err *e)
 		rewind_lanes(en);
 	} else {
 		engine_settle_unsettled(en);
+		engine_marks_again(en);
+		engine_runs_cancel_again(en);
 		engine_hosts_note_again(en);
 		engine_pump_soon(en);
 	}
@@ -262,6 +264,7 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 	en->on_fatal_arg = arg;
 	en->stats.started_wall_us = clock_wall_us();
 	TAILQ_INIT(&en->unsettled);
+	TAILQ_INIT(&en->marks_again);
 	engine_set_pulls(en, set->pulls_dir, set->secrets_dir);
 	en->rules = rules_create();
 	en->next_track = 1;
@@ -322,6 +325,7 @@ void engine_free(struct engine *en)
 			free(j);
 	}
 	free_batches(en);
+	engine_marks_free(en);
 	engine_limits_free(en);
 	engine_conclusions_free(en);
 	free(en->pulls_dir);

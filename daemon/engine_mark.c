@@ -1,4 +1,5 @@
 /* The owner's word on batches and jobs: through the store first, then what it means for what is loaded or running. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/engine_private.h"
@@ -9,6 +10,10 @@ struct batch_mark {
 	struct store_batch_mark mark;
 	struct store_batch_mark *asked; /* NULL: by the engine itself */
 	struct engine *en;
+	void (*done)(void *arg); /* of the engine's own: it is committed, or was refused; NULL */
+	void *arg;
+	char *error;                   /* its own copy */
+	TAILQ_ENTRY(batch_mark) again; /* the engine's own, that a full disk did not take */
 };
 
 static void job_cancel(struct engine_job *j)
@@ -57,12 +62,22 @@ static void batch_marked(struct engine_batch *b, enum store_mark mark, enum job_
 	}
 }
 
+static void mark_free(struct batch_mark *m)
+{
+	free(m->error);
+	free(m);
+}
+
 static void on_batch_marked(struct store_op *op, const struct err *e)
 {
 	struct batch_mark *m = (struct batch_mark *)op;
 	struct store_batch_mark *asked = m->asked;
 	struct engine_batch *b = engine_batch_find(m->en, m->mark.batch);
 
+	if (e && !asked && e->code == ERR_NO_SPACE) {
+		TAILQ_INSERT_TAIL(&m->en->marks_again, m, again);
+		return;
+	}
 	if (!e && b)
 		batch_marked(b, m->mark.mark, m->mark.reason);
 	else if (e && !asked)
@@ -70,21 +85,65 @@ static void on_batch_marked(struct store_op *op, const struct err *e)
 	if (asked)
 		memcpy(asked->counts, m->mark.counts, sizeof asked->counts);
 	event_active(m->en->step, EV_TIMEOUT, 1);
-	free(m);
+	if (m->done)
+		m->done(m->arg);
+	mark_free(m);
 	if (asked)
 		asked->op.done(&asked->op, e);
 }
 
-static void mark(struct engine *en, struct store_batch_mark *asked, const struct store_batch_mark *what)
+static struct batch_mark *mark_create(struct engine *en, const struct store_batch_mark *what)
 {
 	struct batch_mark *m = calloc(1, sizeof *m);
 
-	if (!m)
+	if (!m || (what->error && !(m->error = strdup(what->error))))
 		abort();
 	m->mark = *what;
+	m->mark.error = m->error;
 	m->mark.op = (struct store_op){.done = on_batch_marked};
-	m->asked = asked;
 	m->en = en;
+	return m;
+}
+
+static void mark(struct engine *en, struct store_batch_mark *asked, const struct store_batch_mark *what)
+{
+	struct batch_mark *m = mark_create(en, what);
+
+	m->asked = asked;
+	store_batch_mark(en->store, &m->mark);
+}
+
+/* There is room again. One that has lost its sense meanwhile is refused by the store. */
+void engine_marks_again(struct engine *en)
+{
+	struct batch_mark_list list;
+	struct batch_mark *m;
+
+	TAILQ_INIT(&list);
+	TAILQ_CONCAT(&list, &en->marks_again, again);
+	while ((m = TAILQ_FIRST(&list))) {
+		TAILQ_REMOVE(&list, m, again);
+		store_batch_mark(en->store, &m->mark);
+	}
+}
+
+void engine_marks_free(struct engine *en)
+{
+	struct batch_mark *m;
+
+	while ((m = TAILQ_FIRST(&en->marks_again))) {
+		TAILQ_REMOVE(&en->marks_again, m, again);
+		mark_free(m);
+	}
+}
+
+void engine_batch_cancel(struct engine *en, uint32_t batch, void (*done)(void *arg), void *arg)
+{
+	struct store_batch_mark what = {.batch = batch, .mark = STORE_MARK_CANCEL};
+	struct batch_mark *m = mark_create(en, &what);
+
+	m->done = done;
+	m->arg = arg;
 	store_batch_mark(en->store, &m->mark);
 }
 

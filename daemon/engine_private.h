@@ -143,6 +143,9 @@ struct engine_batch {
 	UT_hash_handle hh;
 };
 
+struct batch_mark;
+TAILQ_HEAD(batch_mark_list, batch_mark);
+
 struct engine {
 	struct event_base *base;
 	struct engine_settings set;
@@ -159,6 +162,7 @@ struct engine {
 	int64_t next_sweep_us;       /* boot: when idle limits are looked for again */
 	struct engine_job *jobs;     /* by id; loaded, running, ending */
 	TAILQ_HEAD(, engine_job) unsettled;
+	struct batch_mark_list marks_again;    /* the engine's own, that a full disk did not take */
 	struct wire_out scratch;               /* where a request is encoded */
 	size_t frame_bytes;                    /* of all jobs */
 	struct engine_conclusion *conclusions; /* by run */
@@ -203,6 +207,12 @@ struct engine_host {
 /* engine_mark.c */
 /* Ends what of the batch has not ended. */
 void engine_batch_fail(struct engine_batch *b, enum job_reason reason, const char *error);
+/* Cancels it, as its owner would; `done` when that is committed, or refused because it has ended. A full disk delays
+ * it. */
+void engine_batch_cancel(struct engine *en, uint32_t batch, void (*done)(void *arg), void *arg);
+/* When there is room again: marks of the engine's own that were not taken. */
+void engine_marks_again(struct engine *en);
+void engine_marks_free(struct engine *en);
 /* The same, of a run that is not in memory. */
 void engine_run_abandon(struct engine *en, uint32_t run, const char *error);
 
@@ -329,6 +339,8 @@ void engine_page_judge(struct engine_job *j, const struct message_outcome *o, st
 void engine_page_end(struct engine_job *j, const struct message_outcome *o, const struct verdict *v);
 
 /* engine_run.c */
+/* What pages a run no longer needs is looked at again: what was to be cancelled may not have been taken. */
+void engine_runs_cancel_again(struct engine *en);
 const char *engine_run_pull(const struct engine_run *run); /* its pull's name; NULL: not read yet */
 /* Of a batch that is a run; a run that cannot be read again fails its batch. */
 void engine_run_open(struct engine_batch *b);

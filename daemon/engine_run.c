@@ -133,6 +133,27 @@ static void on_got(struct store_op *op, const struct err *e)
 		r->e = *e;
 }
 
+static void cancel_needless(struct engine_run *run)
+{
+	struct plan_step step;
+
+	plan_more(run->plan, &step);
+	if (run->guarded)
+		engine_run_cancel_from(run, 0);
+	else if (step.cancel_from != UINT32_MAX)
+		engine_run_cancel_from(run, step.cancel_from);
+}
+
+void engine_runs_cancel_again(struct engine *en)
+{
+	for (struct engine_batch *b = en->batches; b; b = b->hh.next) {
+		if (!b->run || engine_batch_stopped_for_good(b) || !engine_run_ready(b->run))
+			continue;
+		engine_run_add_more(b->run);
+		cancel_needless(b->run);
+	}
+}
+
 void engine_run_open(struct engine_batch *b)
 {
 	struct engine_run *run = calloc(1, sizeof *run);
@@ -144,14 +165,8 @@ void engine_run_open(struct engine_batch *b)
 	b->run = run;
 	store_run_get(b->en->store, &r.get);
 	if (r.found && engine_run_ready(run)) {
-		struct plan_step step;
-
 		engine_run_add_more(run);
-		plan_more(run->plan, &step);
-		if (run->guarded)
-			engine_run_cancel_from(run, 0);
-		else if (step.cancel_from != UINT32_MAX)
-			engine_run_cancel_from(run, step.cancel_from);
+		cancel_needless(run);
 		return;
 	}
 	log_error("run cannot go on", "run=%u why=\"%s\"", b->id, r.e.what);

@@ -16,6 +16,7 @@ struct beginning {
 	} op;
 	struct store_pull_states states;
 	struct store_run_list others;
+	unsigned replacing; /* cancels that are under way */
 	struct engine *en;
 	struct engine_run_ask *asked; /* NULL: a run that waited */
 	uint32_t run;                 /* of one that waited */
@@ -144,6 +145,54 @@ static int first_pages(struct beginning *b, struct err *e)
 
 /* ---- a new one ---- */
 
+/* The answer may come when those that it replaces are cancelled. */
+static void answer(struct beginning *b)
+{
+	if (--b->replacing == 0)
+		finish(b, NULL);
+}
+
+static void on_cancelled(void *arg)
+{
+	answer(arg);
+}
+
+static void on_other(struct store_run_list *l, const struct store_run *row)
+{
+	struct beginning *b = (struct beginning *)((char *)l - offsetof(struct beginning, others));
+
+	if (row->cancelled || row->run >= b->asked->run)
+		return;
+	b->replacing++;
+	engine_batch_cancel(b->en, row->run, on_cancelled, b);
+}
+
+static void on_others(struct store_op *op, const struct err *e)
+{
+	struct beginning *b = (struct beginning *)((char *)op - offsetof(struct beginning, others));
+
+	if (e)
+		log_error("run does not replace another yet", "run=%u why=\"%s\"", b->asked->run, e->what);
+	answer(b);
+}
+
+/* The new one is on disk and waits: whatever happens from here on, one of them is there. Those before it are cancelled,
+ * and with the end of the last it begins. */
+static void replace_others(struct beginning *b)
+{
+	b->replacing = 1; /* this call itself */
+	b->others = (struct store_run_list){
+	    .op.done = on_others,
+	    .uid = b->uid,
+	    .pull = b->recipe->name,
+	    .live = true,
+	    .scope = b->scope,
+	    .limit = SIZE_MAX,
+	    .on_row = on_other,
+	};
+	store_run_list(b->en->store, &b->others);
+}
+
 static void on_created(struct store_op *op, const struct err *e)
 {
 	struct beginning *b = (struct beginning *)op;
@@ -157,7 +206,10 @@ static void on_created(struct store_op *op, const struct err *e)
 			log_info("run", "run=%u pull=%s uid=%u state=%s", c->run, b->recipe->name, b->uid,
 				 run_state_name(c->waiting ? RUN_WAITING : RUN_RUNNING));
 	}
-	finish(b, e);
+	if (!e && c->waiting && b->asked->overlap == RUN_REPLACE)
+		replace_others(b);
+	else
+		finish(b, e);
 }
 
 static void create(struct beginning *b)
@@ -180,55 +232,6 @@ static void create(struct beginning *b)
 	    .page_count = b->pages.count,
 	};
 	store_run_create(b->en->store, &b->op.create);
-}
-
-/* Those in the way are cancelled; the new one waits until they are gone. */
-struct replaced {
-	struct store_batch_mark mark;
-};
-
-static void on_replaced(struct store_op *op, const struct err *e)
-{
-	(void)e; /* it has ended by itself */
-	free(op);
-}
-
-static void on_other(struct store_run_list *l, const struct store_run *row)
-{
-	struct beginning *b = (struct beginning *)((char *)l - offsetof(struct beginning, others));
-	struct replaced *r;
-
-	if (row->cancelled)
-		return;
-	r = calloc(1, sizeof *r);
-	if (!r)
-		abort();
-	r->mark = (struct store_batch_mark){.op.done = on_replaced, .batch = row->run, .mark = STORE_MARK_CANCEL};
-	engine_batch_mark(b->en, &r->mark);
-}
-
-static void on_others(struct store_op *op, const struct err *e)
-{
-	struct beginning *b = (struct beginning *)((char *)op - offsetof(struct beginning, others));
-
-	if (e)
-		finish(b, e);
-	else
-		create(b);
-}
-
-static void cancel_others(struct beginning *b)
-{
-	b->others = (struct store_run_list){
-	    .op.done = on_others,
-	    .uid = b->uid,
-	    .pull = b->recipe->name,
-	    .live = true,
-	    .scope = b->scope,
-	    .limit = SIZE_MAX,
-	    .on_row = on_other,
-	};
-	store_run_list(b->en->store, &b->others);
 }
 
 /* ---- one that waited ---- */
@@ -276,8 +279,6 @@ static void on_states(struct store_op *op, const struct err *error)
 		give_up(b, &e);
 	else if (!b->asked)
 		start(b);
-	else if (b->asked->overlap == RUN_REPLACE)
-		cancel_others(b);
 	else
 		create(b);
 }

@@ -261,7 +261,10 @@ static void on_keys_row(struct store_pages *p, const struct store_page *row)
 {
 	struct engine_conclusion *c = (struct engine_conclusion *)((char *)p - offsetof(struct engine_conclusion, op));
 
-	if (row->state == JOB_DONE && row->said && row->page.keys && jobid_seq(row->job) - 1 < c->counted)
+	if (row->state != JOB_DONE || !row->said || jobid_seq(row->job) - 1 >= c->counted)
+		return;
+	c->receipt.keys_rounded |= row->page.items > 0 && row->page.keys_bytes == 0;
+	if (row->page.keys)
 		unique_add(c->unique, row->page.keys, row->page.keys_bytes);
 }
 
@@ -283,7 +286,8 @@ static void on_keys(struct store_op *op, const struct err *e)
 		soon(c, STAGE_KEYS, 0);
 		return;
 	}
-	c->receipt.unique = (int64_t)unique_count(c->unique);
+	if (!c->receipt.keys_rounded)
+		c->receipt.unique = (int64_t)unique_count(c->unique);
 	soon(c, STAGE_STATE, 0);
 }
 

@@ -36,6 +36,9 @@ static json_t *warning(const struct receipt *r)
 	const struct plan_conclusion *c = r->conclusion;
 	char line[200] = "";
 
+	if (r->keys_rounded)
+		return json_string("keys are numbers beyond 2^53, and libjq rounds those: they cannot be compared, so "
+				   "that duplicates are not counted");
 	if (r->verdict != RUN_COMPLETE || c->items < 0)
 		return json_null();
 	if (!r->since_from && r->items_before >= 0 && c->items * 2 < r->items_before)

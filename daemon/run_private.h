@@ -111,6 +111,7 @@ struct receipt {
 	struct tally_sums sums;
 	int64_t unique, not_modified, started_us, ended_us;
 	int64_t items_before;          /* of the last complete run; -1 */
+	bool keys_rounded;             /* keys of some pages cannot be compared: numbers that jq has rounded */
 	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */
 	const char *since_from;        /* as sent; NULL */
 	const char *since_to;          /* JSON text; NULL */

@@ -12,7 +12,10 @@
 #include <strings.h>
 
 #include "lib/head.h"
+#include "lib/printable.h"
 #include "lib/url.h"
+
+#define LINK_SHOWN 60 /* characters of what is not understood */
 
 struct span {
 	const char *p;
@@ -26,6 +29,7 @@ struct link {
 
 struct reader {
 	char *p, *end;
+	const char *unclear; /* the first that is not in the grammar; NULL */
 };
 
 /* ---- References ---- */
@@ -126,6 +130,12 @@ static struct span read_run(struct reader *r, const char *stops)
 	return (struct span){.p = from, .n = (size_t)(r->p - from)};
 }
 
+static void note_unclear(struct reader *r, const char *from)
+{
+	if (!r->unclear)
+		r->unclear = from;
+}
+
 /* After its opening quote. One that is not closed has all of the rest. */
 static struct span read_quoted(struct reader *r)
 {
@@ -136,7 +146,8 @@ static struct span read_quoted(struct reader *r)
 			r->p++;
 		*to++ = *r->p++;
 	}
-	take(r, '"');
+	if (!take(r, '"'))
+		note_unclear(r, from - 1);
 	return (struct span){.p = from, .n = (size_t)(to - from)};
 }
 
@@ -207,12 +218,18 @@ static void skip_rest(struct reader *r)
 static bool read_link(struct reader *r, struct link *l)
 {
 	while (r->p < r->end) {
+		const char *from;
+
 		*l = (struct link){.rel.p = ""};
 		skip_space(r);
+		from = r->p;
+		if (r->p == r->end || take(r, ','))
+			continue;
 		if (take(r, '<') && read_target(r, &l->target) && read_parameters(r, l)) {
 			take(r, ',');
 			return true;
 		}
+		note_unclear(r, from);
 		skip_rest(r);
 		take(r, ',');
 	}
@@ -273,11 +290,14 @@ static bool find_in(struct reader *r, const char *url, const char *rel, struct s
 	return false;
 }
 
-int link_find(const char *head, const char *url, const char *rel, char **target, struct err *e)
+/* As link_find. Where there is none, and something of the fields is not in the grammar, `unclear` is that. */
+static int find(const char *head, const char *url, const char *rel, char **target, char *unclear, size_t size,
+		struct err *e)
 {
 	struct head_value v;
 	int found = 0;
 
+	*unclear = '\0';
 	while (!found && head_next(&head, "Link", &v)) {
 		char *field = copy((struct span){.p = v.p, .n = v.n});
 		struct reader r = {.p = field, .end = field + v.n};
@@ -286,8 +306,30 @@ int link_find(const char *head, const char *url, const char *rel, char **target,
 		if (find_in(&r, url, rel, &s)) {
 			*target = link_resolve(url, s.p, s.n, e);
 			found = *target ? 1 : -1;
+		} else if (r.unclear && !*unclear) {
+			/* From the header itself: the copy may be unescaped by now. */
+			text_printable(unclear, size, v.p + (r.unclear - field), v.n - (size_t)(r.unclear - field),
+				       LINK_SHOWN);
 		}
 		free(field);
 	}
 	return found;
+}
+
+int link_find(const char *head, const char *url, const char *rel, char **target, struct err *e)
+{
+	char unclear[4 * LINK_SHOWN + 1];
+
+	return find(head, url, rel, target, unclear, sizeof unclear, e);
+}
+
+int link_find_next(const char *head, const char *url, char **target, struct err *e)
+{
+	char unclear[4 * LINK_SHOWN + 1];
+	int found = find(head, url, "next", target, unclear, sizeof unclear, e);
+
+	if (found || !*unclear)
+		return found;
+	err_set(e, ERR_INPUT, NULL, "%s", unclear);
+	return -2;
 }

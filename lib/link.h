@@ -11,6 +11,9 @@
  * `url`. Links with another context (`anchor`) are not this response's and do not count. Returns 1 and sets *target, an
  * absolute http or https URL, to be freed; 0 where there is none; -1, with `e`, where it leads nowhere. */
 int link_find(const char *head, const char *url, const char *rel, char **target, struct err *e);
+/* The same for rel=next, where it matters that there is none: -2, with `e` what it is, where a part of the fields could
+ * not be understood, and so may have been it. */
+int link_find_next(const char *head, const char *url, char **target, struct err *e);
 
 /* The reference ref[0..n) as an absolute http or https URL, seen from `url`; without a fragment, for that is not sent.
  * A new string; NULL, with `e`, where it is none. */

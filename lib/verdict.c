@@ -43,8 +43,11 @@ static bool take_link(struct verdict *v, const struct verdict_head *h, char *tex
 {
 	char *url = NULL;
 	struct err e;
+	int rc = link_find_next(h->head, h->url, &url, &e);
 
-	if (link_find(h->head, h->url, "next", &url, &e) < 0)
+	if (rc == -2)
+		return complain(text, "the Link header cannot be understood: %s", e.what);
+	if (rc < 0)
 		return complain(text, "Link rel=next leads nowhere: %s", e.what);
 	set_next_url(v, url);
 	return false;

@@ -146,8 +146,8 @@ ctl pull run cats --wait
 echo '$ fanoutctl items cats | tail -n 2'
 ctl items cats >"$dir/items"
 tail -n 2 "$dir/items"
-echo "\$ fanoutctl audit --rate 20/2s ${strict_url#http://}"
-ctl audit --rate 20/2s "$strict_url"
+echo "\$ fanoutctl audit ${strict_url#http://}"
+ctl audit "$strict_url"
 
 cat <<EOF
 

@@ -119,7 +119,7 @@ def test_demo_shows_what_it_promises_and_cleans_up(scratch, tmp_path):
     assert_table_and_plot(out, done)
     assert "pull cats: complete: 60 pages, 600 items (600 unique), 61 requests, 1 retry" in done.err
     assert '{"id":600,"name":"item 600"' in done.out
-    assert re.search(r"^HOST +RATE .*\n\S+ +20/2s +61 +0 .* kept$", done.out, re.M), done
+    assert re.search(r"^HOST +LIMIT +RATE .*\n\S+ +pull cats 20/2s +20/2s +61 +0 .* kept$", done.out, re.M), done
     assert list(scratch.iterdir()) == [] and processes_of(scratch) == []
 
 

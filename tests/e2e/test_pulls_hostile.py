@@ -277,3 +277,81 @@ def test_what_a_run_is_asked_with_is_of_a_size_that_can_be_kept(daemon):
     assert "1024" in start(daemon, "p", status=400, since="2" * 1025)["detail"]
     answer = daemon.api.request("PUT", "/v1/pulls/p/state", {"vars": {"v": "x" * 16385}, "since": None})
     assert answer.status == 400
+
+
+# ---- one run in place of another ----
+
+
+def test_a_run_that_is_to_be_replaced_lives_until_its_successor_is_on_disk(make_daemon, preload, scratch, gate):
+    """The disk takes neither the new run nor anything that names it: then the old one goes on."""
+    full = scratch / "full"
+    shim = preload(WHEN_WRITTEN)
+    env = {"LD_PRELOAD": shim["LD_PRELOAD"], "ASAN_OPTIONS": shim["ASAN_OPTIONS"], "FULL_DISK": str(full), "FULL_WHEN": "since=2026-02-02"}
+    daemon = make_daemon(env=env)
+    since = {"param": "since", "from": ".at", "initial": "2026-01-01"}
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"}, since=since)
+    first = start(daemon, "p")
+    full.touch()
+    assert start(daemon, "p", status=507, overlap="replace", vars={}, since="2026-02-02x since=2026-02-02")["code"] == "no_space"
+    full.unlink()
+    row = first.get()
+    assert (row["state"], row["verdict"]) == ("running", None), row
+    gate.open()
+    assert first.wait()["verdict"] != "cancelled"
+
+
+def test_one_of_two_is_there_whenever_the_daemon_is_killed_while_one_replaces_the_other(make_daemon, gate):
+    daemon = make_daemon()
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
+    newest = start(daemon, "p")
+    for _ in range(5):
+        newest = start(daemon, "p", overlap="replace")
+        daemon.kill()
+        daemon.start()
+        live = [row for row in daemon.api.get("/v1/runs").json()["runs"] if row["state"] != "ended"]
+        assert newest.number in [row["run"] for row in live], live
+    gate.open()
+    assert newest.wait()["complete"]
+    for row in daemon.api.get("/v1/runs").json()["runs"]:
+        assert row["verdict"] == ("complete" if row["run"] == newest.number else "cancelled"), row
+
+
+# ---- what a full disk did not take ----
+
+
+def test_a_deadline_that_passes_while_the_disk_is_full_holds_when_there_is_room(make_daemon, preload, scratch, gate):
+    full = scratch / "full"
+    daemon = make_daemon(env={k: preload(FULL_DISK)[k] for k in ("LD_PRELOAD", "ASAN_OPTIONS")} | {"FULL_DISK": str(full)})
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"}, deadline="2s", timeout="1h")
+    run = start(daemon, "p")
+    wait_until(lambda: gate.held, 60, "it is under way")
+    full.touch()
+    wait_until(lambda: "storage is full" in daemon.log(), 60, "the deadline's mark could not be written")
+    full.unlink()
+    receipt = run.wait()
+    assert (receipt["verdict"], "deadline" in receipt["error"]) == ("failed", True), receipt
+
+
+def test_a_guard_that_falls_while_the_disk_is_full_cancels_the_rest_when_there_is_room(make_daemon, preload, scratch, serve):
+    full = scratch / "full"
+    daemon = make_daemon(env={k: preload(FULL_DISK)[k] for k in ("LD_PRELOAD", "ASAN_OPTIONS")} | {"FULL_DISK": str(full)})
+    go = threading.Event()
+
+    def behave(c):
+        while head := c.request():
+            page = int(head.split("page=")[1].split()[0])
+            if page == 2:
+                go.wait(600)
+            c.answer(b'{"result":[{"id":1}],"pages":500}')
+
+    page = {"type": "page", "param": "page", "total_pages": ".pages"}
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page=page, items=".result[]", limit={"concurrency": 1})
+    run = start(daemon, "p")
+    wait_until(lambda: run.pages()[0]["state"] == "done", 60, "one page is there")
+    full.touch()
+    go.set()
+    wait_until(lambda: "storage is full" in daemon.log(), 60, "the guard could not be written")
+    full.unlink()
+    receipt = run.wait()
+    assert (receipt["verdict"], receipt["stop_reason"]) == ("failed", "guard"), receipt
+    assert receipt["counts"]["queued"] == receipt["counts"]["running"] == 0

@@ -265,3 +265,38 @@ def test_the_audit_of_a_run_finds_what_broke_its_limit(daemon, apisim):
     run, _ = pull(daemon, "p")
     assert daemon.api.request("PUT", "/v1/limits/late", {"match": str(api).split("/")[2], "rate": "2/h"}).status == 200
     assert "late" in daemon.ctl("audit", run.number, check=1).out
+
+
+# ---- what cannot be told ----
+
+
+@pytest.mark.parametrize("field", ['<http://x/?page=2; rel="next"', '/?page=2; rel="next"', '</?page=1>; rel="prev", rel="next"', '</?page=1>; title="a; rel="prev'])
+def test_a_link_header_that_is_not_understood_is_no_end(daemon, answer, field):
+    url = answer(b"[1]", headers=["Link: " + field])
+    write_recipe(daemon, "p", url=url, page={"type": "link"}, items=".[]", retry={"max_attempts": 1})
+    run, receipt = pull(daemon, "p")
+    assert receipt["verdict"] == "failed" and "the Link header cannot be understood: " in receipt["error"], receipt
+
+
+@pytest.mark.parametrize("field", ['</?page=1>; rel="prev"', "", " , ", '</>; rel=prev, </>; rel="first";', '</a b>;rel=x;;title="\\""'])
+def test_a_link_header_without_a_next_is_an_end(daemon, answer, field):
+    url = answer(b"[1]", headers=["Link: " + field])
+    write_recipe(daemon, "p", url=url, page={"type": "link"}, items=".[]")
+    run, receipt = pull(daemon, "p")
+    assert (receipt["verdict"], receipt["stop_reason"]) == ("complete", "no_next"), receipt
+
+
+@pytest.mark.parametrize("form", ["%d", '{"deep":[%d]}'])
+def test_keys_that_jq_rounds_are_not_taken_for_each_other(daemon, answer, form):
+    ids = ",".join('{"id":%s}' % (form % (2**53 + i)) for i in range(4))
+    write_recipe(daemon, "p", url=answer(f'{{"result":[{ids}],"total":4}}'.encode()), page={"type": "single"}, items=".result[]", key=".id")
+    _, receipt = pull(daemon, "p")
+    assert (receipt["verdict"], receipt["items"], receipt["unique"], receipt["duplicates"]) == ("complete", 4, None, None), receipt
+    assert "2^53" in receipt["warning"]
+
+
+def test_keys_that_jq_has_exactly_are_compared(daemon, answer):
+    ids = ",".join('{"id":%d}' % i for i in (2**53 - 1, 2**53 - 2, 2**53 - 2))
+    write_recipe(daemon, "p", url=answer(f'{{"result":[{ids}]}}'.encode()), page={"type": "single"}, items=".result[]", key=".id")
+    _, receipt = pull(daemon, "p")
+    assert (receipt["unique"], receipt["duplicates"], receipt["warning"]) == (2, 1, None), receipt
