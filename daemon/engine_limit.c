@@ -1,11 +1,11 @@
-/* Which limits hold for which track: the rules, the state that each has for a host, and a batch's own rate. A rule
- * counts every host:port by itself; its state outlives batches and lanes, for as long as it remembers anything. */
+/* Which limits hold for which track: the rules, the state that each has for a host, and a batch's own rate
+ * (engine_own.c). A rule counts every host:port by itself; its state outlives batches and lanes, for as long as it
+ * remembers anything. */
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/engine_private.h"
 #include "daemon/engine_run.h"
-#include "daemon/render.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -21,8 +21,8 @@ static struct engine_limit *limit_find(const struct engine *en, const char *key)
 	return l;
 }
 
-static struct engine_limit *limit_get(struct engine *en, const char *name, uint32_t batch, const char *host,
-				      const struct limit_rule *rule)
+struct engine_limit *engine_limit_get(struct engine *en, const char *name, uint32_t batch, const char *host,
+				      const struct limit_rule *rule, bool *made)
 {
 	char key[RULES_NAME_MAX + URL_KEY_SIZE + 32];
 	struct engine_limit *l;
@@ -30,6 +30,7 @@ static struct engine_limit *limit_get(struct engine *en, const char *name, uint3
 	/* A rule's name may be anything, also "batch 7". */
 	snprintf(key, sizeof key, "%u\n%s\n%s", batch, name, host);
 	l = limit_find(en, key);
+	*made = !l;
 	if (l)
 		return l;
 	l = calloc(1, sizeof *l + strlen(key) + 1);
@@ -52,35 +53,9 @@ void engine_limit_drop(struct engine *en, struct engine_limit *l)
 
 struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, const char *host)
 {
-	return limit_get(en, r->name, 0, host, &r->limit);
-}
+	bool made;
 
-const char *engine_pull_limit_name(char *out, const char *pull, const struct rate *rate)
-{
-	char text[RENDER_RATE_SIZE];
-
-	snprintf(out, ENGINE_PULL_LIMIT_SIZE, "pull %.100s %s", pull, render_rate(text, rate));
-	return out;
-}
-
-/* Whose rate it is: the batch's, or that of the pull whose run it is, which all its runs share. A recipe that asks for
- * another rate than before has another limit. */
-static const char *own_name(const struct engine_batch *b, char *out)
-{
-	const char *pull = b->run ? engine_run_pull(b->run) : NULL;
-
-	if (pull)
-		return engine_pull_limit_name(out, pull, &b->policy.rate);
-	snprintf(out, ENGINE_PULL_LIMIT_SIZE, "batch %u", b->id);
-	return out;
-}
-
-static struct engine_limit *batch_limit(const struct engine_batch *b, const char *host)
-{
-	struct limit_rule rule = {.rates = {b->policy.rate}, .rate_count = 1};
-	char name[ENGINE_PULL_LIMIT_SIZE];
-
-	return limit_get(b->en, own_name(b, name), b->run ? ENGINE_LIMIT_OF_PULL : b->id, host, &rule);
+	return engine_limit_get(en, r->name, 0, host, &r->limit, &made);
 }
 
 /* ---- tracks ---- */
@@ -126,7 +101,7 @@ void engine_track_key(const struct engine_track *t, char *out, size_t size)
 	char own[ENGINE_PULL_LIMIT_SIZE] = "";
 
 	if (b->policy.rate.count > 0)
-		own_name(b, own);
+		engine_own_name(b, own);
 	snprintf(out, size, "%s%s%s%s%s%s", t->lane->host, *t->paths ? "\n" : "", t->paths,
 		 waits_for_host(b) ? "" : " drop", *own ? " " : "", own);
 }
@@ -171,7 +146,7 @@ void engine_track_limits(struct engine_track *t)
 
 	set_add_rules(&set, en, t);
 	if (lane->batch->policy.rate.count > 0)
-		set_add(&set, batch_limit(lane->batch, lane->host));
+		set_add(&set, engine_own_limit(lane->batch, lane->host));
 	if (host && waits_for_host(lane->batch) && set.count < SCHED_KEY_LIMITS_MAX)
 		set.of[set.count++] = host->sched;
 	lane->rated = set.rated;
@@ -191,7 +166,9 @@ void engine_host_attach(struct engine *en, const char *host)
 
 /* ---- the record ---- */
 
-void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const char *url, int64_t counted_us)
+/* `recorded`: the rate of a pull has been told of it already, from the record (recall_own). */
+static void limits_seen(struct engine *en, uint64_t job, const char *host, const char *url, int64_t counted_us,
+			bool recorded)
 {
 	unsigned index[SCHED_KEY_LIMITS_MAX];
 	unsigned n = engine_rules_of(en, host, url, index, SCHED_KEY_LIMITS_MAX);
@@ -204,8 +181,17 @@ void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const
 		struct engine_limit *l = engine_rule_limit(en, rules_get(en->rules, index[i]), host);
 		sched_limit_seen(en->sched, l->sched, counted_us);
 	}
-	if (b && b->policy.rate.count > 0)
-		sched_limit_seen(en->sched, batch_limit(b, host)->sched, counted_us);
+	if (b && b->policy.rate.count > 0) {
+		struct engine_limit *own = engine_own_limit(b, host);
+
+		if (!recorded || own->batch != ENGINE_LIMIT_OF_PULL)
+			sched_limit_seen(en->sched, own->sched, counted_us);
+	}
+}
+
+void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const char *url, int64_t counted_us)
+{
+	limits_seen(en, job, host, url, counted_us, false);
 }
 
 struct recall {
@@ -223,7 +209,7 @@ static void on_recent(struct store_recent *r, uint64_t job, const char *host, co
 	unsigned n;
 
 	if (!c->only) {
-		engine_limits_seen(c->en, job, host, url, counted_us);
+		limits_seen(c->en, job, host, url, counted_us, true);
 		return;
 	}
 	n = engine_rules_of(c->en, host, url, index, SCHED_KEY_LIMITS_MAX);
@@ -300,6 +286,12 @@ int64_t engine_rules_window_us(struct engine *en)
 	for (struct engine_batch *b = en->batches; b; b = b->hh.next)
 		if (b->policy.rate.window_us > longest)
 			longest = b->policy.rate.window_us;
+	/* Those of pulls outlive their runs. */
+	for (struct engine_limit *l = en->limits; l; l = l->hh.next) {
+		int64_t window = l->batch ? engine_rule_window_us(limit_get_rule(sched_limit_state(l->sched))) : 0;
+		if (window > longest)
+			longest = window;
+	}
 	store_keep_window(en->store, longest);
 	return longest;
 }

@@ -276,6 +276,11 @@ void engine_host_attach(struct engine *en, const char *host);
 
 /* The rules that a request counts against, as rules_select() has them; at most `room`. */
 unsigned engine_rules_of(const struct engine *en, const char *host, const char *url, unsigned *index, unsigned room);
+struct engine_limit *engine_limit_get(struct engine *en, const char *name, uint32_t batch, const char *host,
+				      const struct limit_rule *rule, bool *made);
+/* engine_own.c: a batch's own rate; that of a pull is its runs' together. */
+struct engine_limit *engine_own_limit(const struct engine_batch *b, const char *host);
+const char *engine_own_name(const struct engine_batch *b, char *out); /* ENGINE_PULL_LIMIT_SIZE bytes */
 /* The state of a rule for a host: found or made. */
 struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, const char *host);
 void engine_limit_drop(struct engine *en, struct engine_limit *l);

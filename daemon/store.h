@@ -314,6 +314,7 @@ void store_open_attempts(struct store *st, struct store_open_attempts *o);
 struct store_recent {
 	struct store_op op;
 	int64_t window_us;
+	const char *pull; /* only what was sent for its runs; NULL: all */
 	void (*on_row)(struct store_recent *r, uint64_t job, const char *host, const char *url,
 		       int64_t counted_boot_us);
 };

@@ -120,9 +120,11 @@ static bool on_recent_boot(void *arg, int64_t boot, int64_t shift_us)
 	struct recent_run *run = arg;
 	struct stmt q;
 
-	stmt_begin(&q, run->st, STMT_RECENT);
+	stmt_begin(&q, run->st, run->r->pull ? STMT_RECENT_PULL : STMT_RECENT);
 	stmt_int(&q, boot);
 	stmt_int(&q, run->since_us - shift_us);
+	if (run->r->pull)
+		stmt_text(&q, run->r->pull);
 	while ((run->rc = stmt_step(&q)) == 1)
 		run->r->on_row(run->r, (uint64_t)col_int(&q, 0), col_text(&q, 1), col_text(&q, 2),
 			       col_int(&q, 3) + shift_us);

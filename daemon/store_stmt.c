@@ -182,6 +182,15 @@ static const char *const texts[STMT_COUNT] = {
 	" CROSS JOIN lanes l ON l.id = o.lane"
 	" CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
 	" WHERE c.boot = ?1 AND c.until_boot_us > ?2 AND o.boot = ?1 AND o.counted_boot_us > ?2",
+    [STMT_RECENT_PULL] =
+	"SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"
+	" FROM counted c CROSS JOIN runs r ON r.batch = c.outcome >> 32"
+	" CROSS JOIN outcomes o ON o.id >= c.outcome AND o.id < coalesce((SELECT min(n.outcome)"
+	" FROM counted n WHERE n.outcome > c.outcome AND n.outcome <= c.outcome | 4294967295),"
+	" (c.outcome | 4294967295) + 1)"
+	" CROSS JOIN lanes l ON l.id = o.lane"
+	" CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
+	" WHERE c.boot = ?1 AND c.until_boot_us > ?2 AND o.boot = ?1 AND o.counted_boot_us > ?2 AND r.pull = ?3",
     [STMT_AUDIT] = "SELECT o.id, (o.id & -4294967296) | o.seq, o.lane, o.n, o.boot, o.sent_boot_us,"
 		   " o.counted_boot_us, o.started_us, o.status, coalesce(o.url, j.url)"
 		   " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
@@ -237,7 +246,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RUN_ATTEMPTS] =
 	"SELECT id, seq, boot IS NOT NULL, state = 1 AND status IN (301, 302, 303, 307, 308), started_us, limited_us,"
 	" size_bytes FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
-    [STMT_BATCH_HOSTS] = "SELECT key FROM lanes WHERE batch = ? ORDER BY id",
+    [STMT_BATCH_HOSTS] = "SELECT key FROM lanes WHERE batch = ?",
     [STMT_PAGE_BY_TOKEN] = "SELECT job FROM pages WHERE job >> 32 = ? AND token = ?",
     [STMT_PAGE_INSERT] = "INSERT INTO pages (job, from_public, past_end, said, reused_from, token)"
 			 " VALUES (?,?,0,0,0,?)",

@@ -138,10 +138,10 @@ static bool take_stop(const struct reading *r, const char *where, jv value)
 
 /* ---- The next page ---- */
 
-/* A following page that was rounded to would be another one. 2^53 itself may have been the number behind it. */
+/* A following page that was rounded to would be another one. */
 static bool is_rounded(jv value)
 {
-	return jv_get_kind(value) == JV_KIND_NUMBER && fabs(jv_number_value(value)) >= EXACT_MAX;
+	return jv_get_kind(value) == JV_KIND_NUMBER && fabs(jv_number_value(value)) > EXACT_MAX;
 }
 
 static bool take_next(const struct reading *r, const char *where, jv value)
@@ -195,11 +195,11 @@ static bool take_since(const struct reading *r, const char *where, jv value)
 
 /* ---- Keys ---- */
 
-/* Also within lists and objects. Consumes `value`. */
+/* Also within lists and objects. 2^53 itself may have been the number behind it. Consumes `value`. */
 static bool has_rounded(jv value, unsigned depth)
 {
 	jv_kind kind = jv_get_kind(value);
-	bool rounded = is_rounded(value);
+	bool rounded = kind == JV_KIND_NUMBER && fabs(jv_number_value(value)) >= EXACT_MAX;
 
 	if (depth > 0 && kind == JV_KIND_ARRAY) {
 		jv_array_foreach(value, i, v) rounded = has_rounded(v, depth - 1) || rounded;

@@ -300,3 +300,36 @@ def test_keys_that_jq_has_exactly_are_compared(daemon, answer):
     write_recipe(daemon, "p", url=answer(f'{{"result":[{ids}]}}'.encode()), page={"type": "single"}, items=".result[]", key=".id")
     _, receipt = pull(daemon, "p")
     assert (receipt["unique"], receipt["duplicates"], receipt["warning"]) == (2, 1, None), receipt
+
+
+# ---- a recipe's rate outlives the daemon ----
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_what_a_pull_sent_before_a_kill_counts_against_its_rate(make_daemon, apisim, live):
+    """Five an hour: three by a run that has ended, the rest by one that comes after the kill, or is under way then."""
+    daemon = make_daemon()
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+
+    def write(items):
+        api = apisim.pages("page", f"a{items}", items=items, size=10, totals="items")
+        write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "5/h"})
+
+    def limited(run):
+        return [w for w in explain(daemon, run)["waits"] if w["why"] == "rate"] and run.get()["live"]["in_flight"] == 0
+
+    write(30)
+    _, receipt = pull(daemon, "p")
+    assert receipt["requests"] == 3
+    write(100)
+    if live:
+        run = start(daemon, "p")
+        wait_until(lambda: limited(run), 60, "the rate is used up")
+    daemon.kill()
+    daemon.start()
+    if not live:
+        run = start(daemon, "p")
+    wait_until(lambda: limited(run), 60, "the rate is used up, and not more")
+    assert sum(len(apisim.page_log(f"a{n}")) for n in (30, 100)) == 5
+    (window,) = [w for r in daemon.api.get("/v1/limits").json()["limits"] for s in r["state"] for w in s["windows"]]
+    assert window["used"] == 5
