@@ -266,7 +266,7 @@ sim: PAGESIM_SEEDS = 200000
 check-asan: ## all tests with the address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory check BUILD=$(BUILD)/asan SANITIZE=address,undefined
 
-bench: ensure-deps ## measure against curl -Z, wget2, a bare libcurl loop and aiohttp (a few minutes)
+bench: ensure-deps ## every target against curl -Z, wget2, a bare libcurl loop and others, in one table (less than 10 minutes)
 	@$(MAKE) --no-print-directory --output-sync=target all $(BUILD)/bench/bare
 	@FANOUT_BUILD=$(BUILD) $(PYTHON) -u tests/bench/bench.py $(BENCH_ARGS)
 

@@ -223,7 +223,7 @@ def main():
         record.update(seconds=time.perf_counter() - begin, parts=bench.seconds, rows=bench.rows, details=bench.details)
         (BUILD / "bench.json").write_text(fetching.dump(record))
         say("\n" + table.text(bench.rows))
-        say(f"\n{record['seconds']:.0f} s; written to {(BUILD / 'bench.json').relative_to(ROOT)}")
+        say(f"\n{record['seconds']:.0f} s; written to {os.path.relpath(BUILD / 'bench.json', ROOT)}")
     finally:
         bench.close()
         shutil.rmtree(directory, ignore_errors=True)

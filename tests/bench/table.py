@@ -1,9 +1,11 @@
 """The rows of make bench as a table: text for the terminal, and Markdown for docs/PERFORMANCE.md from a record.
 
-    tests/bench/table.py build/bench.json        prints the Markdown
+    tests/bench/table.py build/bench.json                          prints the Markdown
+    tests/bench/table.py build/bench.json docs/PERFORMANCE.md      puts it between its two marks there
 """
 
 import json
+import pathlib
 import sys
 
 HEADS = ("what", "fanout", "against", "ratio", "target", "kept")
@@ -58,11 +60,22 @@ def describe(machine):
     )
 
 
+BEGIN, END = "<!-- make bench -->\n", "<!-- end -->"
+
+
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        record = json.load(file)
-    print(describe(record["machine"]) + f"; load before it {record['load_before']:.2f}\n")
-    print(markdown(record["rows"]))
+    record = json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))
+    about = f"{describe(record['machine'])}; {record['rounds']} rounds, {record['seconds']:.0f} s; load average before it {record['load_before']:.2f}."
+    made = f"{about}\n\n{markdown(record['rows'])}\n"
+    if len(sys.argv) < 3:
+        print(made, end="")
+        return
+    document = pathlib.Path(sys.argv[2])
+    before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        sys.exit(f"{document} has no {BEGIN.strip()} with {END} behind it")
+    document.write_text(before + BEGIN + made + END + after, encoding="utf-8")
 
 
 if __name__ == "__main__":
