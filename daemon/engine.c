@@ -96,6 +96,13 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	engine_pump(arg);
 }
 
+static void on_stage(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	engine_stage_some(arg);
+}
+
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *en = arg;
@@ -152,7 +159,7 @@ static void on_leftover(struct store_open_attempts *rows, const struct store_req
 	engine_limits_seen(en, req->job, lane->host, r.job.url, clock_boot_us() + LIMIT_SAFETY_US);
 	spec_request_clear(&r);
 	engine_job_phase(j, PHASE_UNSETTLED);
-	TAILQ_INSERT_TAIL(&en->unsettled, j, unsettled);
+	TAILQ_INSERT_TAIL(&en->unsettled, j, link);
 }
 
 static void on_leftovers(struct store_op *op, const struct err *e)
@@ -188,7 +195,7 @@ static int settle_leftovers(struct engine *en, struct err *e)
 	if (left.failed)
 		return err_set(e, ERR_SYSTEM, NULL, "the attempts that were open cannot be read");
 	while ((j = TAILQ_FIRST(&en->unsettled))) {
-		TAILQ_REMOVE(&en->unsettled, j, unsettled);
+		TAILQ_REMOVE(&en->unsettled, j, link);
 		engine_settle(j, CAUSE_WORKER_LOST, true);
 		count++;
 	}
@@ -205,10 +212,12 @@ static int events_create(struct engine *en)
 	en->pump = evtimer_new(en->base, on_pump, en);
 	en->wake = evtimer_new(en->base, on_pump, en);
 	en->step = evtimer_new(en->base, on_step, en);
-	if (!en->pump || !en->wake || !en->step)
+	en->stage = evtimer_new(en->base, on_stage, en);
+	if (!en->pump || !en->wake || !en->stage || !en->step)
 		return -1;
 	event_priority_set(en->pump, 1);
 	event_priority_set(en->wake, 1);
+	event_priority_set(en->stage, 1);
 	event_priority_set(en->step, 2);
 	return event_add(en->step, &at_once);
 }
@@ -263,6 +272,7 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 	en->on_fatal = on_fatal;
 	en->on_fatal_arg = arg;
 	en->stats.started_wall_us = clock_wall_us();
+	TAILQ_INIT(&en->to_stage);
 	TAILQ_INIT(&en->unsettled);
 	TAILQ_INIT(&en->marks_again);
 	engine_set_pulls(en, set->pulls_dir, set->secrets_dir);
@@ -336,6 +346,8 @@ void engine_free(struct engine *en)
 		event_free(en->pump);
 	if (en->wake)
 		event_free(en->wake);
+	if (en->stage)
+		event_free(en->stage);
 	if (en->step)
 		event_free(en->step);
 	wire_out_clear(&en->scratch);

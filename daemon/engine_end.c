@@ -203,7 +203,7 @@ void engine_job_unsettled(struct engine_job *j, bool undo)
 {
 	engine_job_phase(j, PHASE_UNSETTLED);
 	j->undo = undo;
-	TAILQ_INSERT_TAIL(&j->en->unsettled, j, unsettled);
+	TAILQ_INSERT_TAIL(&j->en->unsettled, j, link);
 }
 
 void engine_job_ended(struct store_op *op, const struct err *e)
@@ -378,7 +378,7 @@ void engine_settle_unsettled(struct engine *en)
 	struct engine_job *j;
 
 	while ((j = TAILQ_FIRST(&en->unsettled))) {
-		TAILQ_REMOVE(&en->unsettled, j, unsettled);
+		TAILQ_REMOVE(&en->unsettled, j, link);
 		if (j->undo)
 			engine_job_undo(j);
 		else

@@ -27,6 +27,7 @@
 #define ENGINE_DEPTH_START    128
 #define ENGINE_LOADS_PER_TURN 16
 #define ENGINE_PICKS_PER_TURN 1000
+#define ENGINE_STAGE_SLICE    16         /* opened ahead of their turn before the workers are listened to again */
 #define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
 #define ENGINE_METHOD_SIZE    33
 #define ENGINE_LEARNED_US     3600000000LL /* a told rate is forgotten when it is not told again */
@@ -86,7 +87,7 @@ struct engine_job {
 		struct store_page_end page; /* begins with an end */
 		struct store_attempt_undo undo;
 	} op;
-	TAILQ_ENTRY(engine_job) unsettled;
+	TAILQ_ENTRY(engine_job) link; /* `to_stage` or `unsettled` */
 	UT_hash_handle hh;
 };
 
@@ -156,11 +157,12 @@ struct engine {
 	struct engine_batch *batches; /* by id */
 	struct engine_lane *lanes;    /* by the store's id */
 	struct rules *rules;
-	struct engine_host *hosts;   /* that refused or told a limit, by name */
-	struct engine_limit *limits; /* the state of rules and of batches' own rates, by rule and host */
-	int64_t next_track;          /* ids for the scheduler */
-	int64_t next_sweep_us;       /* boot: when idle limits are looked for again */
-	struct engine_job *jobs;     /* by id; loaded, running, ending */
+	struct engine_host *hosts;         /* that refused or told a limit, by name */
+	struct engine_limit *limits;       /* the state of rules and of batches' own rates, by rule and host */
+	int64_t next_track;                /* ids for the scheduler */
+	int64_t next_sweep_us;             /* boot: when idle limits are looked for again */
+	struct engine_job *jobs;           /* by id; loaded, running, ending */
+	TAILQ_HEAD(, engine_job) to_stage; /* loaded, to be opened ahead of their turn */
 	TAILQ_HEAD(, engine_job) unsettled;
 	struct batch_mark_list marks_again;    /* the engine's own, that a full disk did not take */
 	struct wire_out scratch;               /* where a request is encoded */
@@ -168,7 +170,7 @@ struct engine {
 	struct engine_conclusion *conclusions; /* by run */
 	char *pulls_dir, *secrets_dir;
 	unsigned staging, staged, opening, running, ending;
-	struct event *pump, *wake, *step;
+	struct event *pump, *wake, *stage, *step;
 	uint64_t random; /* state of the jitter's generator */
 	bool trouble;    /* the store takes nothing now */
 	bool runs_stuck; /* one that waited could not be started: those that may start are looked for again */
@@ -319,6 +321,8 @@ void engine_batch_unstage(struct engine_batch *b);
 void engine_job_undo(struct engine_job *j);   /* its attempt is on disk, and is not to be sent */
 void engine_job_opened(struct engine_job *j); /* or gone: not among the unopened of its lane any more */
 void engine_pump(struct engine *en);
+/* The next slice of what is to be staged. */
+void engine_stage_some(struct engine *en);
 
 /* engine_page.c */
 /* What is filled in for one request, and must not outlive it. */

@@ -276,9 +276,29 @@ static void on_staged(struct store_op *op, const struct err *e)
 
 void engine_job_stage(struct engine_job *j)
 {
-	j->en->staging++;
+	static const struct timeval at_once;
+	struct engine *en = j->en;
+
+	en->staging++;
 	j->lane->staging++;
-	job_open(j, on_staged);
+	if (TAILQ_EMPTY(&en->to_stage))
+		event_add(en->stage, &at_once);
+	TAILQ_INSERT_TAIL(&en->to_stage, j, link);
+}
+
+/* A whole load at once would keep the workers waiting, whose answers lie unread meanwhile. The timer lets the loop look
+ * for them. */
+void engine_stage_some(struct engine *en)
+{
+	static const struct timeval at_once;
+	struct engine_job *j;
+
+	for (int i = 0; i < ENGINE_STAGE_SLICE && (j = TAILQ_FIRST(&en->to_stage)); i++) {
+		TAILQ_REMOVE(&en->to_stage, j, link);
+		job_open(j, on_staged);
+	}
+	if (!TAILQ_EMPTY(&en->to_stage))
+		event_add(en->stage, &at_once);
 }
 
 /* ---- the pump ---- */
