@@ -274,7 +274,7 @@ def test_tables_fit_the_terminal_and_the_url_has_most_of_it(daemon, apisim, colu
         lines = table_on_terminal(daemon, columns, verb, batch)
         assert len(lines) == 4, lines
         assert lines[0].split()[0] == "JOB" and "STATUS" in lines[0] and "URL" in lines[0] and "ERROR" not in lines[0]
-        row, error = lines[lines.index(next(line for line in lines if "404" in line)) :][:2]
+        row, error = lines[lines.index(next(line for line in lines if " 404 " in line)) :][:2]
         assert "/status" in row and re.match(r" {4,8}404 Not Found", error), lines
         url = row[row.index("http://") :]
         assert len(url) >= (28 if columns == 60 else 40) and url.endswith("…")
