@@ -35,6 +35,7 @@
 #define STORE_CACHE_KIB     "16384"
 #define STORE_TX_OPS_MAX    1000
 #define STORE_TX_AGE_US     2500
+#define STORE_TX_LOOK       16   /* the clock is read once for as many jobs */
 #define STORE_TX_PATIENT_US 5000 /* for a transaction that nobody waits for, */
 #define STORE_TX_BUSY       32   /* while this many attempts are on disk and not ended */
 #define STORE_NAME_MAX      512  /* bytes of a lane's key or a chain's name */
@@ -202,6 +203,7 @@ struct store {
 	bool delivering;
 	bool awaited; /* somebody waits for it */
 	size_t weight;
+	size_t look_at; /* the weight from which on its age is looked at again */
 	size_t opening; /* attempts that it opens */
 	int64_t begun_boot_us;
 	struct err sql_err; /* of the last statement that failed */

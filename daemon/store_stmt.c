@@ -116,6 +116,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_CHAINS_DELETE] = "DELETE FROM chains WHERE id IN (SELECT id FROM chains WHERE batch = ? LIMIT 500)",
 
     [STMT_JOB_INSERT] = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    [STMT_JOB_INSERT_PLAIN] = "INSERT INTO jobs VALUES (?,?,NULL,?,?,NULL,NULL,NULL,NULL,NULL,NULL)",
     [STMT_JOB_REQUEST] =
 	"SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
 	" j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j LEFT JOIN progress p ON p.job = j.id"

@@ -87,11 +87,26 @@ void store_batch_create(struct store *st, struct store_batch_create *c)
 
 /* ---- jobs ---- */
 
+/* Of a URL and nothing else. */
+static int job_insert_plain(struct store *st, uint64_t id, const struct group *lane, const char *url, int64_t now_us)
+{
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_JOB_INSERT_PLAIN);
+	stmt_int(&q, (int64_t)id);
+	stmt_int(&q, lane->id);
+	stmt_int(&q, now_us);
+	stmt_text(&q, url);
+	return stmt_run(&q);
+}
+
 static int job_insert(struct store *st, uint64_t id, const struct group *lane, const struct group *chain,
 		      const struct store_job_new *j, int64_t now_us)
 {
 	struct stmt q;
 
+	if (!chain && !j->method && !j->tag && !j->user && !j->options && !j->headers && !j->has_body)
+		return job_insert_plain(st, id, lane, j->url, now_us);
 	stmt_begin(&q, st, STMT_JOB_INSERT);
 	stmt_int(&q, (int64_t)id);
 	stmt_int(&q, lane->id);

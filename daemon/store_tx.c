@@ -173,6 +173,9 @@ bool store_tx_can_wait(const struct store *st)
 
 void store_tx_leave(struct store *st)
 {
+	if (st->weight < st->look_at)
+		return;
+	st->look_at = st->weight + STORE_TX_LOOK;
 	if (st->weight < STORE_TX_OPS_MAX &&
 	    (clock_boot_us() - st->begun_boot_us < STORE_TX_AGE_US || store_tx_can_wait(st)))
 		return;
@@ -352,7 +355,7 @@ void store_tx_commit(struct store *st)
 	tx->ticket = st->ticket;
 	st->begun = st->failed = st->awaited = false;
 	st->tx = NULL;
-	st->weight = st->opening = 0;
+	st->weight = st->opening = st->look_at = 0;
 	if (st->late_event)
 		event_del(st->late_event);
 	tx->next = NULL;
