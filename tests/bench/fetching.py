@@ -7,6 +7,7 @@ to its end: by then every job was submitted, stored, fetched, and its result sto
 
 import json
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -89,8 +90,8 @@ def results(daemon, lists, batch, rounds):
     """Rows of a batch that is done, read by fanoutctl: of a small batch for comparison, then of this large one."""
     total = daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"]
     small_batch = fetch_all(daemon, lists)[1]
-    before, with_few = memory_kib(daemon.pid), ctl(daemon, "results", small_batch, "-f", "ndjson", out=-3)["rss_peak_kib"]
-    done = [ctl(daemon, "results", batch, "-f", "ndjson", out=-3) for _ in range(rounds)]
+    before, with_few = memory_kib(daemon.pid), ctl(daemon, "results", small_batch, "-f", "ndjson", out=subprocess.DEVNULL)["rss_peak_kib"]
+    done = [ctl(daemon, "results", batch, "-f", "ndjson", out=subprocess.DEVNULL) for _ in range(rounds)]
     grown = [max(0, memory_kib(daemon.pid) - before) / MIB]
     client = [(d["rss_peak_kib"] - with_few) / MIB for d in done]
     return [

@@ -10,27 +10,25 @@ import pathlib
 import subprocess
 import sys
 
-from harness.process import BUILD, environment, spawn
+from common import run
+from harness.process import BUILD, spawn
 
 COUNT, ALLOWED, WINDOW_S, JITTER_S = 250, 100, 6, 0.3
 PEERS = pathlib.Path(__file__).with_name("peers.py")
 
 
-def output(argv, **options):
-    done = subprocess.run([str(a) for a in argv], capture_output=True, env=environment(), text=True, stdin=subprocess.DEVNULL, **options)
-    if done.returncode != 0:
-        sys.exit(f"{argv[0]} ended with {done.returncode}: {done.stderr[-2000:]}")
-    return done.stdout
+def output(argv):
+    return run(*argv)["out"].decode()
 
 
 def fanout(daemon):
-    def run(url):
-        ctl = [BUILD / "fanoutctl", "-S", daemon.socket]
+    def fetch(url):
+        program = [BUILD / "fanoutctl", "-S", daemon.socket]
         rate = f"{ALLOWED}/{WINDOW_S}s"
-        batch = output([*ctl, "submit", "-p", "--wait", "--concurrency", ALLOWED, "--rate", rate, f"{url}/[1-{COUNT}]"]).strip()
-        return output([*ctl, "results", batch, "-f", "csv", "--state", "done"]).count("\n") - 1
+        batch = output([*program, "submit", "-p", "--wait", "--concurrency", ALLOWED, "--rate", rate, f"{url}/[1-{COUNT}]"]).strip()
+        return output([*program, "results", batch, "-f", "csv", "--state", "done"]).count("\n") - 1
 
-    return run
+    return fetch
 
 
 def peer(strategy):
@@ -86,10 +84,10 @@ def limits(apisim, daemon, say):
     rows = {}
     alone = limit_for(apisim, "curl-rate")
     with curl_rate(alone.url) as finish:
-        for i, (name, run) in enumerate(clients.items()):
+        for i, (name, fetch) in enumerate(clients.items()):
             say(f"{COUNT} requests at {ALLOWED} per {WINDOW_S} s: {name}")
             limit = limit_for(apisim, f"client-{i}")
-            rows[name] = judged(limit, run(limit.url))
+            rows[name] = judged(limit, fetch(limit.url))
         say("waiting for curl --rate, begun before all these")
         rows["curl --rate, one at a time"] = judged(alone, finish())
     return rows

@@ -6,7 +6,6 @@ processor time of each program is told too, and the memory, which does not depen
 
 import http.client
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,8 @@ import time
 import urllib.parse
 import urllib.request
 
-from harness.process import BUILD, environment, memory_kib
+from common import cpu_s, ctl
+from harness.process import memory_kib
 from harness.pulls import write_recipe
 
 ROUNDS = 3
@@ -26,38 +26,15 @@ MB = 1e6
 # ---- Running ----
 
 
-def ctl(daemon, *args):
-    """Runs fanoutctl, its output thrown away: seconds, and seconds of processor time."""
-    begin = time.perf_counter()
-    child = subprocess.Popen(
-        [str(a) for a in (BUILD / "fanoutctl", "-S", daemon.socket, *args)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment(),
-    )
-    said = child.stderr.read().decode(errors="replace")
-    child.stderr.close()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        sys.exit(f"fanoutctl {args} ended with {child.returncode}: {said[-2000:]}")
-    return {"seconds": time.perf_counter() - begin, "cpu_s": usage.ru_utime + usage.ru_stime, "rss_peak_kib": usage.ru_maxrss}
-
-
-def cpu_s(*pids):
-    """Processor time of processes, in seconds, so far."""
-    ticks = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def quietly(daemon, *args):
+    took = ctl(daemon, *args, out=subprocess.DEVNULL)
+    del took["out"]
+    return took
 
 
 def pull(daemon, name, pages, items):
     """One run, by the client, to its end: what the client took, and the receipt."""
-    took = ctl(daemon, "pull", "run", "-q", name, "--wait")
+    took = quietly(daemon, "pull", "run", "-q", name, "--wait")
     receipt = daemon.api.get(f"/v1/pulls/{name}/runs?limit=1").json()["runs"][0]
     if not receipt["complete"] or (receipt["pages"], receipt["items"]) != (pages, items):
         sys.exit(f"not everything is there: {json.dumps(receipt)}")
@@ -94,7 +71,7 @@ def large(daemon, apisim, pages):
     before = [cpu_s(daemon.pid), cpu_s(*workers), cpu_s(apisim.process.pid)]
     took, receipt = pull(daemon, "large", pages, items)
     after = [cpu_s(daemon.pid), cpu_s(*workers), cpu_s(apisim.process.pid)]
-    view = ctl(daemon, "items", receipt["run"])
+    view = quietly(daemon, "items", receipt["run"])
     return {
         "pages": pages,
         "items": items,
