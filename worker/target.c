@@ -47,10 +47,11 @@ static bool is_plain_query(const char *p)
 	return p > first;
 }
 
+/* No '%' in an origin: curl_url_dup() leaves out the zone of "[fe80::1%25eth0]" (7.88). */
 static bool find_cuts(const char *url, struct cuts *cuts)
 {
 	size_t scheme = scheme_length(url);
-	const char *path = url + scheme + strcspn(url + scheme, "/?#\\");
+	const char *path = url + scheme + strcspn(url + scheme, "/?#\\%");
 	const char *end;
 
 	if (scheme == 0 || *path != '/')

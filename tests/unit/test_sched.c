@@ -302,7 +302,7 @@ static void the_hosts_of_a_batch_at_its_concurrency_take_turns_however_many_jobs
 	struct sched_batch *b = batch(1, 4, 5);
 	struct sched_job *flying[4];
 	int of_host[10] = {0};
-	char key[8];
+	char key[16];
 
 	(void)arg;
 	for (int i = 0; i < 10; i++) {

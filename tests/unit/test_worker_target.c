@@ -179,6 +179,8 @@ static const char *const whole[] = {
     "http://127.0.0.1:0PORT/a",
     "http://127.0.0.1:PORT1234567/a",
     "http://127.0.0.%31:PORT/a",
+    "http://[fe80::1%25lo]:PORT/a",
+    "http://us%65r@127.0.0.1:PORT/a",
     "http://",
     "http://:PORT/",
     "gopher://127.0.0.1:PORT/a",
