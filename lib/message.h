@@ -25,7 +25,7 @@
 #define MESSAGE_CHANNEL_FD      3
 #define MESSAGE_BODIES_FD       4
 #define MESSAGE_BODY_INLINE_MAX 65536u     /* larger bodies go to a file (jobid_body_path) */
-#define MESSAGE_HEADERS_MAX     16384u     /* response headers kept, cut at a line's end */
+#define MESSAGE_HEADERS_MAX     16384u     /* response headers told, cut at a line's end */
 #define MESSAGE_DENY_MAX        64         /* networks in settings */
 #define MESSAGE_KEYS_MAX        (1u << 20) /* bytes of an outcome's keys: 131 072 items a page */
 #define MESSAGE_NEXT_MAX        65536u     /* bytes of a cursor or URL of a next page */

@@ -392,6 +392,7 @@ void attempt_tell(struct attempt *a, struct message_outcome *m, struct attempt_t
 	bool whole;
 
 	ratelimit_read(&limits, response_text(&a->response), clock_wall_us());
+	response_cut(&a->response);
 	note_lost_body(a);
 	whole = a->cause == CAUSE_RESPONSE || a->cause == CAUSE_SOFT_ERROR;
 	*m = (struct message_outcome){

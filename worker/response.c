@@ -17,6 +17,12 @@ void response_begin(struct response *r)
 	char *text = r->text;
 	size_t cap = r->cap;
 
+	/* Few servers send so much: it is not kept for the others. */
+	if (cap > MESSAGE_HEADERS_MAX) {
+		free(text);
+		text = NULL;
+		cap = 0;
+	}
 	*r = (struct response){.text = text, .cap = cap};
 }
 
@@ -29,6 +35,16 @@ void response_clear(struct response *r)
 const char *response_text(const struct response *r)
 {
 	return r->len ? r->text : "";
+}
+
+void response_cut(struct response *r)
+{
+	if (r->len <= MESSAGE_HEADERS_MAX)
+		return;
+	r->len = MESSAGE_HEADERS_MAX;
+	while (r->len > 0 && r->text[r->len - 1] != '\n')
+		r->len--;
+	r->text[r->len] = '\0';
 }
 
 static int fault(struct response *r, const char *why)
@@ -54,13 +70,10 @@ static void reserve(struct response *r, size_t n)
 	r->cap = cap;
 }
 
-/* Keeps a line without its line end. A NUL has no place in a string and none in a header: it becomes a "?". */
+/* Keeps a line without its line end; all of them are at most RESPONSE_HEAD_MAX, and a next page may be in the last. A
+ * NUL has no place in a string and none in a header: it becomes a "?". */
 static void keep(struct response *r, const char *line, size_t n)
 {
-	if (r->full || r->len + n + 1 > MESSAGE_HEADERS_MAX) {
-		r->full = true;
-		return;
-	}
 	reserve(r, r->len + n + 2);
 	memcpy(r->text + r->len, line, n);
 	for (char *p = r->text + r->len; (p = memchr(p, '\0', n - (size_t)(p - r->text) + r->len));)

@@ -24,7 +24,6 @@ struct response {
 	size_t bytes;                         /* of header lines seen */
 	char *text;                           /* the kept lines, ended by \n; NUL-terminated once begun */
 	size_t len, cap;
-	bool full; /* a line did not fit: nothing more is kept */
 };
 
 /* Forgets the last response and keeps the memory. A zeroed struct is a valid one. */
@@ -34,7 +33,9 @@ void response_clear(struct response *r);
 /* Takes one header line with its line end. Returns 0, or -1 once there is a fault. */
 int response_line(struct response *r, const char *line, size_t n);
 
-/* The kept head, "" where there is none. */
+/* The head, "" where there is none. */
 const char *response_text(const struct response *r);
+/* Leaves of it as many whole lines as a message takes: what is stored. */
+void response_cut(struct response *r);
 
 #endif

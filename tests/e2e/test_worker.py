@@ -223,6 +223,15 @@ def test_what_the_headers_tell_of_limits_is_in_the_outcome(worker, serve):
         assert (o.retry_after_us, o.remaining, o.reset_us, o.rate) == (-1, -1, -1, (0, 0))
 
 
+def test_limits_are_told_also_behind_more_headers_than_are_kept(worker, serve):
+    def behave(c):
+        c.request()
+        c.answer(status="429 X", headers=["X: " + "v" * 990] * 20 + ["Retry-After: 7"])
+
+    o = worker.fetch(serve(behave).url)
+    assert "Retry-After" not in o.headers and o.retry_after_us == 7_000_000
+
+
 def test_a_date_to_wait_for_is_by_the_servers_clock(worker, serve):
     def behave(c):
         c.request()

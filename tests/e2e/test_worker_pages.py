@@ -378,6 +378,12 @@ def test_a_link_that_leads_nowhere_is_an_error(page):
 # ---- Headers ----
 
 
+def test_a_next_link_counts_also_behind_more_headers_than_are_kept(page):
+    o = page(b"[]", "", "link", headers=["X: " + "v" * 990] * 30 + ["Link: <?page=4>; rel=next", "X-Total-Count: 99"])
+    assert "Link" not in o.headers
+    assert o.page.next.endswith("/v1/cats?page=4") and o.page.total_items == 99
+
+
 @pytest.mark.parametrize(
     "headers, pages, items",
     [
@@ -547,9 +553,14 @@ def test_a_chain_of_links_is_followed_however_they_are_written(worker, apisim, l
     assert not any(r["page"] == 0 for r in apisim.page_log("a")), "a decoy was followed"
 
 
-@pytest.mark.parametrize("link", "bad-open bad-bare bad-norel bad-colon bad-words".split())
-def test_what_is_no_link_leads_nowhere(worker, apisim, link):
-    assert len(walk(worker, apisim.pages("link", "a", items=35, link=link), "link")) == 1
+@pytest.mark.parametrize("link", "bad-open bad-bare bad-colon bad-words".split())
+def test_a_link_header_that_is_none_is_not_taken_for_the_end(worker, apisim, link):
+    o = worker.fetch(str(apisim.pages("link", "a", items=35, link=link)), page_program=ITEMS, page_context=context("link"))
+    assert o.cause == "soft_error" and "the Link header cannot be understood: " in o.error, o
+
+
+def test_a_link_without_a_relation_leads_nowhere(worker, apisim):
+    assert len(walk(worker, apisim.pages("link", "a", items=35, link="bad-norel"), "link")) == 1
 
 
 @pytest.mark.parametrize("style", ["link", "next_url"])
