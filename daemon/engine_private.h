@@ -12,7 +12,6 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "daemon/engine.h"
 #include "daemon/job.h"
@@ -20,6 +19,7 @@
 #include "daemon/retry.h"
 #include "daemon/store_pull.h"
 #include "daemon/watch.h"
+#include "lib/hash.h"
 #include "lib/url.h"
 
 #define ENGINE_LOAD_MAX       512 /* ids in one load */

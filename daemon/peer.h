@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <uthash.h>
 
 #include "lib/err.h"
+#include "lib/hash.h"
 #include "lib/message.h"
 #include "lib/wire.h"
 

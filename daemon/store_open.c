@@ -9,15 +9,7 @@
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
-
-/* The numbers of jobs that are open lie side by side. uthash's own function takes ten times as long. */
-#undef HASH_FUNCTION
-#define HASH_FUNCTION(key, bytes, hash)                                       \
-	do {                                                                  \
-		uint64_t number_;                                             \
-		memcpy(&number_, key, sizeof number_);                        \
-		(hash) = (unsigned)(number_ ^ (number_ >> 32) * 0x9e3779b1u); \
-	} while (0)
+#include "lib/hash.h"
 
 #define SPARSE_ENTRIES 32
 #define SPARSE_FACTOR  16

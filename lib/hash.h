@@ -1,0 +1,22 @@
+/* uthash, with a quick function for keys that are numbers of eight bytes: a job's, a lane's. They lie side by side, and
+ * uthash's own function takes ten times as long. Other keys go its way. */
+#ifndef FANOUT_LIB_HASH_H
+#define FANOUT_LIB_HASH_H
+
+#include <stdint.h>
+#include <string.h>
+#include <uthash.h>
+
+#undef HASH_FUNCTION
+#define HASH_FUNCTION(key, bytes, hash)                                               \
+	do {                                                                          \
+		if ((bytes) == sizeof(uint64_t)) {                                    \
+			uint64_t number_;                                             \
+			memcpy(&number_, key, sizeof number_);                        \
+			(hash) = (unsigned)(number_ ^ (number_ >> 32) * 0x9e3779b1u); \
+		} else {                                                              \
+			HASH_JEN(key, bytes, hash);                                   \
+		}                                                                     \
+	} while (0)
+
+#endif
