@@ -26,16 +26,10 @@ struct admin {
 	UT_hash_handle hh;
 };
 
-struct creating {
-	uint32_t batch;
-	UT_hash_handle hh;
-};
-
 struct api {
 	struct api_settings set;
 	struct http *http;
 	struct admin *admins;
-	struct creating *creating;
 	unsigned streams;
 	bool draining, stopped;
 };
@@ -117,15 +111,9 @@ static void forget_admins(struct api *a)
 
 void api_free(struct api *a)
 {
-	struct creating *c, *next;
-
 	if (!a)
 		return;
 	forget_admins(a);
-	HASH_ITER (hh, a->creating, c, next) {
-		HASH_DEL(a->creating, c);
-		free(c);
-	}
 	free(a);
 }
 
@@ -261,37 +249,6 @@ void api_stream_leave(struct api *a)
 unsigned api_streams(const struct api *a)
 {
 	return a->streams;
-}
-
-void api_creating_add(struct api *a, uint32_t batch)
-{
-	struct creating *c = api_alloc(sizeof *c);
-
-	c->batch = batch;
-	HASH_ADD(hh, a->creating, batch, sizeof c->batch, c);
-}
-
-static struct creating *find_creating(const struct api *a, uint32_t batch)
-{
-	struct creating *c;
-
-	HASH_FIND(hh, a->creating, &batch, sizeof batch, c);
-	return c;
-}
-
-bool api_creating(const struct api *a, uint32_t batch)
-{
-	return find_creating(a, batch) != NULL;
-}
-
-void api_creating_remove(struct api *a, uint32_t batch)
-{
-	struct creating *c = find_creating(a, batch);
-
-	if (!c)
-		return;
-	HASH_DEL(a->creating, c);
-	free(c);
 }
 
 bool api_refuse_draining(struct http_request *r)

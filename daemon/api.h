@@ -153,9 +153,4 @@ void api_health(struct http_request *r);
 void api_stats(struct http_request *r);
 void api_metrics(struct http_request *r);
 
-/* Guard of submissions that are being made in several steps: a second one with the same key must wait. */
-void api_creating_add(struct api *a, uint32_t batch);
-void api_creating_remove(struct api *a, uint32_t batch);
-bool api_creating(const struct api *a, uint32_t batch);
-
 #endif

@@ -184,8 +184,13 @@ struct store_batch_create {
 	const char *name, *key, *options; /* name, key: NULL where none */
 	unsigned priority, concurrency;
 	bool held;
+	/* With the batch come its first jobs, and its closing: all of it, or nothing. */
+	const struct store_job_new *jobs;
+	size_t count;
+	bool close;
 	uint32_t batch; /* out */
-	bool existed;   /* out: a batch of this uid with this key was there already */
+	bool existed;   /* out: a batch of this uid with this key was there already; nothing was added to it, unless it
+			   was empty and open, and the rest comes now */
 	bool closed;    /* out: and it is closed */
 };
 void store_batch_create(struct store *st, struct store_batch_create *c);

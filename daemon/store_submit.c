@@ -75,16 +75,6 @@ struct batch_entry *store_batch_add(struct store *st, struct store_op *op, struc
 	return b;
 }
 
-void store_batch_create(struct store *st, struct store_batch_create *c)
-{
-	if (!store_tx_join(st, &c->op, 1))
-		return;
-	c->existed = c->closed = false;
-	if (batch_by_key(st, c) == 0)
-		store_batch_add(st, &c->op, c);
-	store_tx_leave(st);
-}
-
 /* ---- jobs ---- */
 
 /* Of a URL and nothing else. */
@@ -184,16 +174,25 @@ bool store_batch_has_room(struct store *st, struct store_op *op, const struct ba
 	return false;
 }
 
-static bool names_fit(struct store *st, struct store_jobs_add *a)
+static bool names_fit(struct store *st, struct store_op *op, const struct store_job_new *jobs, size_t count)
 {
-	for (size_t i = 0; i < a->count; i++) {
-		if (!store_job_fits(&a->jobs[i])) {
-			store_tx_refuse(st, &a->op, ERR_INPUT, NULL,
-					"job %zu: the name of its chain or host is too long", i + 1);
+	for (size_t i = 0; i < count; i++) {
+		if (!store_job_fits(&jobs[i])) {
+			store_tx_refuse(st, op, ERR_INPUT, NULL, "job %zu: the name of its chain or host is too long",
+					i + 1);
 			return false;
 		}
 	}
 	return true;
+}
+
+static int insert_all(struct store *st, struct batch_entry *b, const struct store_job_new *jobs, size_t count,
+		      int64_t now_us)
+{
+	for (size_t i = 0; i < count; i++)
+		if (store_job_add(st, b, &jobs[i], now_us) < 0)
+			return -1;
+	return 0;
 }
 
 static void jobs_add(struct store *st, struct store_jobs_add *a)
@@ -201,7 +200,7 @@ static void jobs_add(struct store *st, struct store_jobs_add *a)
 	struct batch_entry *b = store_batch_of(st, &a->op, a->batch);
 	int64_t now = clock_wall_us();
 
-	if (!b || !names_fit(st, a))
+	if (!b || !names_fit(st, &a->op, a->jobs, a->count))
 		return;
 	if (b->closed) {
 		store_tx_refuse(st, &a->op, ERR_CONFLICT, "submit to a new batch", "batch %u is closed", b->id);
@@ -215,10 +214,8 @@ static void jobs_add(struct store *st, struct store_jobs_add *a)
 	if (!store_batch_has_room(st, &a->op, b, a->count))
 		return;
 	a->first_seq = (uint32_t)b->next_seq;
-	for (size_t i = 0; i < a->count; i++) {
-		if (store_job_add(st, b, &a->jobs[i], now) < 0)
-			return;
-	}
+	if (insert_all(st, b, a->jobs, a->count, now) < 0)
+		return;
 	b->touched_us = now;
 	store_batch_dirty(st, b, true);
 }
@@ -228,5 +225,38 @@ void store_jobs_add(struct store *st, struct store_jobs_add *a)
 	if (!store_tx_join(st, &a->op, a->count + 1))
 		return;
 	jobs_add(st, a);
+	store_tx_leave(st);
+}
+
+/* ---- a batch with all that comes with it ---- */
+
+static void batch_create(struct store *st, struct store_batch_create *c)
+{
+	struct batch_entry *b;
+
+	if (!names_fit(st, &c->op, c->jobs, c->count))
+		return;
+	b = c->existed ? store_batch_find(st, c->batch) : store_batch_add(st, &c->op, c);
+	if (!b || insert_all(st, b, c->jobs, c->count, clock_wall_us()) < 0)
+		return;
+	if (c->close)
+		store_batch_close(st, b);
+}
+
+/* One with this key was made and nothing put into it, and now comes all there is to it. */
+static bool begun_only(struct store *st, const struct store_batch_create *c)
+{
+	const struct batch_entry *b = store_batch_find(st, c->batch);
+
+	return b && !b->closed && !b->run && b->next_seq == 1 && c->close && c->count;
+}
+
+void store_batch_create(struct store *st, struct store_batch_create *c)
+{
+	if (!store_tx_join(st, &c->op, c->count + 1))
+		return;
+	c->existed = c->closed = false;
+	if (batch_by_key(st, c) == 0 || (c->existed && begun_only(st, c)))
+		batch_create(st, c);
 	store_tx_leave(st);
 }
