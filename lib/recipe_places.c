@@ -43,7 +43,7 @@ static int refuse_unknown(const struct recipe_reader *rd, const struct source *s
 
 static const struct recipe_secret *find_secret(const struct recipe *r, const struct place *p)
 {
-	for (size_t i = 0; i < r->secret_count; i++)
+	for (size_t i = 0; r->secrets && i < r->secret_count; i++)
 		if (strlen(r->secrets[i].name) == p->name_len && memcmp(r->secrets[i].name, p->name, p->name_len) == 0)
 			return &r->secrets[i];
 	return NULL;
