@@ -67,7 +67,7 @@ struct client *client_create(const char *socket)
 {
 	struct client *c = calloc(1, sizeof *c);
 
-	if (!c || curl_global_init(CURL_GLOBAL_ALL) || !(c->curl = curl_easy_init()))
+	if (!c || curl_global_init(CURL_GLOBAL_NOTHING) || !(c->curl = curl_easy_init()))
 		BUG("out of memory");
 	c->socket = socket;
 	return c;
