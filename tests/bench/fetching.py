@@ -119,7 +119,7 @@ def status(daemon, lists, rounds):
         done = {}
         thread = threading.Thread(target=lambda done=done: done.update(seconds=fetch_all(daemon, lists)[0]))
         client, times = Client(daemon), []
-        batch = client.ask("GET", "/v1/batches?limit=1")["batches"][0]["batch"]
+        batch = client.post("/v1/batches", b'{"close":true}')["batch"]
         thread.start()
         while thread.is_alive():
             begin = time.perf_counter()
