@@ -11,8 +11,9 @@
 #include "cli/ctl.h"
 #include "lib/clock.h"
 
-#define REQUEST_BYTES  (512u << 10) /* sent when this much has gathered */
-#define AT_ONCE_JOBS   1000u        /* with the batch itself, in one request; what the daemon takes */
+#define REQUEST_BYTES \
+	(128u << 10) /* sent when this much has gathered: about 5 ms of the daemon, in which nobody else is heard */
+#define AT_ONCE_JOBS   1000u /* with the batch itself, in one request; what the daemon takes */
 #define PATIENCE_US    INT64_C(30000000)
 #define REMOVE_WAIT_MS 10000
 

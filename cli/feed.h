@@ -1,4 +1,4 @@
-/* Jobs on their way to the daemon: gathered into requests of half a megabyte, a batch made when the first of them goes.
+/* Jobs on their way to the daemon: gathered into requests of 128 KiB, a batch made when the first of them goes.
  * Owns what a half-done submission means: which line was at fault, what is certainly there, what is not known. */
 #ifndef FANOUT_CLI_FEED_H
 #define FANOUT_CLI_FEED_H
