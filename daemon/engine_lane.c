@@ -8,9 +8,16 @@
 
 /* ---- lanes ---- */
 
+/* Nothing is put off for longer than RETRY_CAP_US: what seems to be due later was written before the wall clock was set
+ * back, and must not wait until it is there again. */
+static bool lane_due_by_old_clock(const struct engine_lane *lane)
+{
+	return lane->next_due_us != INT64_MAX && lane->next_due_us > clock_wall_us() + RETRY_CAP_US + 1000000;
+}
+
 static bool lane_due(const struct engine_lane *lane)
 {
-	return lane->next_due_us <= clock_wall_us();
+	return lane->next_due_us <= clock_wall_us() || lane_due_by_old_clock(lane);
 }
 
 unsigned engine_lane_loaded(const struct engine_lane *lane)
@@ -324,7 +331,7 @@ static void lane_load(struct engine_lane *lane, unsigned room)
 	    .op.done = on_loaded,
 	    .lane = lane->id,
 	    .due = lane_due(lane),
-	    .now_us = clock_wall_us(),
+	    .now_us = lane_due_by_old_clock(lane) ? INT64_MAX - 1 : clock_wall_us(),
 	    .after = lane->cursor,
 	    .ids = loader->ids,
 	    .room = want < ENGINE_LOAD_MAX ? want : ENGINE_LOAD_MAX,

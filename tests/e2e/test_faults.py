@@ -114,3 +114,31 @@ def test_a_file_that_may_not_grow_fails_a_worker_s_attempt_and_not_the_worker(da
         file_limit(pid, None)
     assert daemon.ctl("wait", batch).code == 0
     assert daemon.workers() == workers
+
+
+CLOCK_SET_BACK = r"""
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+	if (id == CLOCK_REALTIME && access(getenv("SET_BACK"), F_OK) == 0)
+		ts->tv_sec -= 7200;
+	return rc;
+}
+"""
+
+
+def test_what_was_put_off_does_not_wait_for_a_wall_clock_that_was_set_back(make_daemon, preload, scratch, apisim):
+    back = scratch / "back"
+    shim = preload(CLOCK_SET_BACK)
+    env = {"LD_PRELOAD": shim["LD_PRELOAD"], "ASAN_OPTIONS": shim["ASAN_OPTIONS"], "SET_BACK": str(back)}
+    daemon = make_daemon(env=env)
+    lines = "".join(f"{apisim.url}/flaky?id={i}&fail=4\n" for i in range(20))
+    batch = daemon.ctl("submit", "-p", "-i", "-", "--max-attempts", "8", input=lines).out.strip()
+    wait_until(lambda: apisim.stats()["paths"].get("/flaky", 0) >= 20, 30, "each was tried once")
+    back.touch()
+    daemon.ctl("wait", batch, timeout=120)
+    assert {row["attempts"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()} == {5}
