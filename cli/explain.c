@@ -39,6 +39,8 @@ static const struct why {
     {"held", false, "the batch is held until it is closed"},
     {"paused", false, "the batch is paused"},
     {"storage", false, "the disk is full, or fails"},
+    {"memory", false, "the plans of other runs take all the memory there is for them"},
+    {"reading", false, "what is known of its pages is being read"},
     {"run", false, "it begins when another run of the same pull has ended"},
     {"answer", false, "the page that is under way has to say where the next one is"},
     {"total", false, "no total is known: some pages are asked for at a time"},

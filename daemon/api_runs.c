@@ -7,7 +7,7 @@
 #include <event2/buffer.h>
 
 #include "daemon/api.h"
-#include "daemon/engine.h"
+#include "daemon/engine_run.h"
 #include "daemon/render.h"
 #include "daemon/store_pull.h"
 #include "lib/jobid.h"
@@ -40,19 +40,23 @@ static json_t *counts_of(const struct store_run *row)
 	return counts;
 }
 
+static enum run_state shown_state(const struct api *a, const struct store_run *row)
+{
+	return row->state == RUN_RUNNING && engine_run_waits(api_engine(a), row->run) ? RUN_WAITING : row->state;
+}
+
 json_t *api_render_run(const struct api *a, const struct store_run *row)
 {
 	json_t *ask = json_loads(row->options, 0, NULL), *vars = json_loads(row->scope, 0, NULL);
 	json_t *receipt = *row->receipt ? json_loads(row->receipt, 0, NULL) : NULL;
-	json_t *o = json_pack("{s:I,s:s,s:o,s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "run", (json_int_t)row->run, "pull",
-			      row->pull, "vars", vars ? vars : json_object(), "state", run_state_name(row->state),
-			      "verdict", render_text(run_verdict_name(row->verdict)), "complete",
-			      row->verdict == RUN_COMPLETE, "created_at", render_time(row->created_us), "started_at",
-			      render_time(row->started_us), "ended_at", render_time(row->ended_us), "counts",
-			      counts_of(row), "test", json_is_true(json_object_get(ask, "test")), "waiting_for",
-			      row->behind ? json_integer(row->behind) : json_null());
+	json_t *o = json_pack(
+	    "{s:I,s:s,s:o,s:s,s:o,s:b,s:o,s:o,s:o,s:o,s:b,s:o}", "run", (json_int_t)row->run, "pull", row->pull, "vars",
+	    vars ? vars : json_object(), "state", run_state_name(shown_state(a, row)), "verdict",
+	    render_text(run_verdict_name(row->verdict)), "complete", row->verdict == RUN_COMPLETE, "created_at",
+	    render_time(row->created_us), "started_at", render_time(row->started_us), "ended_at",
+	    render_time(row->ended_us), "counts", counts_of(row), "test", json_is_true(json_object_get(ask, "test")),
+	    "waiting_for", row->behind ? json_integer(row->behind) : json_null());
 
-	(void)a;
 	add_unknown(o, json_string_value(json_object_get(ask, "sent_since")));
 	json_object_update(o, receipt);
 	json_decref(receipt);

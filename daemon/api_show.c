@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "daemon/api.h"
-#include "daemon/engine.h"
+#include "daemon/engine_run.h"
 #include "daemon/forecast.h"
 #include "daemon/render.h"
 #include "daemon/spec.h"
@@ -180,6 +180,8 @@ struct store_batch api_shown_batch(const struct api *a, const struct store_batch
 		staged = shown.counts[JOB_RUNNING];
 	shown.counts[JOB_RUNNING] -= staged;
 	shown.counts[JOB_QUEUED] += staged;
+	if (shown.run && shown.run_state == RUN_RUNNING && engine_run_waits(api_engine(a), b->id))
+		shown.run_state = RUN_WAITING;
 	return shown;
 }
 

@@ -20,7 +20,8 @@ struct conf {
 	char *state_dir;
 	unsigned workers; /* as written: 0 is one per processor */
 	char *pulls_dir, *secrets_dir;
-	unsigned concurrency; /* defaults.concurrency: per host */
+	int64_t pulls_memory_bytes; /* of the plans of all runs */
+	unsigned concurrency;       /* defaults.concurrency: per host */
 	struct spec_defaults defaults;
 	struct rule *limits; /* each with a name of its own; strings are owned */
 	unsigned limit_count;

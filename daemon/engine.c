@@ -103,6 +103,13 @@ static void on_stage(evutil_socket_t fd, short what, void *arg)
 	engine_stage_some(arg);
 }
 
+static void on_read(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	engine_plans_read_some(arg);
+}
+
 static void on_step(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine *en = arg;
@@ -213,11 +220,13 @@ static int events_create(struct engine *en)
 	en->wake = evtimer_new(en->base, on_pump, en);
 	en->step = evtimer_new(en->base, on_step, en);
 	en->stage = evtimer_new(en->base, on_stage, en);
-	if (!en->pump || !en->wake || !en->stage || !en->step)
+	en->read = evtimer_new(en->base, on_read, en);
+	if (!en->pump || !en->wake || !en->stage || !en->step || !en->read)
 		return -1;
 	event_priority_set(en->pump, 1);
 	event_priority_set(en->wake, 1);
 	event_priority_set(en->stage, 1);
+	event_priority_set(en->read, 1);
 	event_priority_set(en->step, 2);
 	return event_add(en->step, &at_once);
 }
@@ -275,6 +284,8 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 	TAILQ_INIT(&en->to_stage);
 	TAILQ_INIT(&en->unsettled);
 	TAILQ_INIT(&en->marks_again);
+	TAILQ_INIT(&en->plans_wait);
+	TAILQ_INIT(&en->plans_read);
 	engine_set_pulls(en, set->pulls_dir, set->secrets_dir);
 	en->rules = rules_create();
 	en->next_track = 1;
@@ -350,6 +361,8 @@ void engine_free(struct engine *en)
 		event_free(en->stage);
 	if (en->step)
 		event_free(en->step);
+	if (en->read)
+		event_free(en->read);
 	wire_out_clear(&en->scratch);
 	free(en);
 }

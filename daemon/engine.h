@@ -30,6 +30,7 @@ struct engine_settings {
 	const char *worker_program;
 	unsigned key_concurrency;
 	const char *pulls_dir, *secrets_dir; /* copied */
+	size_t plans_bytes;                  /* of runs' plans together: while they hold as much no other begins */
 };
 
 /* Opens the store, settles what the last daemon left open, starts the workers. `watch` is woken for batches that

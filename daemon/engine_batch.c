@@ -86,7 +86,7 @@ struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch)
 
 bool engine_batch_stopped(const struct engine_batch *b)
 {
-	return b->paused || b->held || b->cancelling || b->emptying;
+	return b->paused || b->held || b->cancelling || b->emptying || b->unread;
 }
 
 struct sched_batch_options engine_batch_sched_options(const struct engine_batch *b)

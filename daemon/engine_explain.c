@@ -90,6 +90,8 @@ static void explain_track(const struct engine *en, const struct engine_track *t,
 /* What holds a whole batch. */
 static bool explain_stop(const struct engine *en, const struct store_batch *b, struct engine_wait *w)
 {
+	const struct engine_batch *live = engine_batch_find(en, b->id);
+
 	*w = (struct engine_wait){.why = NULL};
 	if (en->trouble)
 		put(w, "storage", "the disk is full: nothing starts until there is room");
@@ -97,6 +99,8 @@ static bool explain_stop(const struct engine *en, const struct store_batch *b, s
 		put(w, "held", "its batch is held until it is closed");
 	else if (b->paused)
 		put(w, "paused", "its batch is paused; fanoutctl resume lets it go on");
+	else if (live)
+		engine_run_explain_unread(live, w);
 	return w->why != NULL;
 }
 

@@ -31,6 +31,7 @@ static void batch_cancel_running(struct engine_batch *b, enum job_reason failing
 
 	b->cancelling = true;
 	b->failing = failing;
+	engine_run_cancelled(b);
 	engine_batch_refresh(b);
 	HASH_ITER (hh, b->en->jobs, j, next) {
 		if (j->lane->batch == b && (j->phase == PHASE_OPENING || j->phase == PHASE_RUNNING))

@@ -228,7 +228,7 @@ void engine_page_judge(struct engine_job *j, const struct message_outcome *o, st
 	}
 	if (o->cause != CAUSE_RESPONSE || v->event == JOB_EV_CANCEL)
 		return;
-	if (!engine_run_ready(run)) {
+	if (!engine_batch_stopped_for_good(run->batch) && !engine_run_ready(run)) {
 		v->event = JOB_EV_AGAIN;
 		v->counts = false;
 		v->due_us = clock_wall_us() + 1000000;
@@ -266,6 +266,10 @@ static void follow(struct engine_job *j, const struct message_outcome *o, const 
 	struct err e;
 	int rc = 0;
 
+	if (!engine_run_ready(run)) { /* what follows is seen when it is */
+		engine_run_tell_late(run, jobid_seq(j->sched.id) - 1, seen);
+		return;
+	}
 	run->next_public = j->from_public || !engine_known_inside(o->remote_ip);
 	plan_ended(run->plan, jobid_seq(j->sched.id) - 1, seen, &p->step);
 	if (p->step.guard) {
@@ -319,7 +323,7 @@ static void on_page_ended(struct store_op *op, const struct err *e)
 
 	j->guard = NULL;
 	if (e) {
-		run->ready = false; /* what was planned with it did not happen */
+		engine_run_unready(run); /* what was planned with it did not happen */
 		/* The stored page is gone: it is asked for again without conditions. */
 		if (e->code == ERR_CONFLICT && j->op.page.reuse) {
 			free(why);
@@ -358,7 +362,7 @@ void engine_page_end(struct engine_job *j, const struct message_outcome *o, cons
 	end->add = NULL;
 	end->add_count = 0;
 	j->cancel_from = UINT32_MAX;
-	if (final && end->end.next != JOB_CANCELLED && engine_run_ready(j->lane->batch->run)) {
+	if (final && end->end.next != JOB_CANCELLED) {
 		struct plan_seen seen = seen_of(j, o, v, reuse);
 
 		follow(j, o, &seen, &p);

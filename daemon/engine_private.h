@@ -135,6 +135,7 @@ struct engine_batch {
 	unsigned priority, concurrency;
 	bool paused, held, cancelling; /* cancelling: or failing, see `failing` */
 	bool emptying;                 /* all pages of its run are being cancelled: no other starts meanwhile */
+	bool unread;                   /* the plan of its run is not there yet */
 	enum job_reason failing;       /* REASON_NONE: not */
 	int64_t deadline_us;           /* wall; INT64_MAX: none */
 	struct event deadline;
@@ -146,6 +147,7 @@ struct engine_batch {
 
 struct batch_mark;
 TAILQ_HEAD(batch_mark_list, batch_mark);
+TAILQ_HEAD(engine_runs, engine_run);
 
 struct engine {
 	struct event_base *base;
@@ -164,13 +166,15 @@ struct engine {
 	struct engine_job *jobs;           /* by id; loaded, running, ending */
 	TAILQ_HEAD(, engine_job) to_stage; /* loaded, to be opened ahead of their turn */
 	TAILQ_HEAD(, engine_job) unsettled;
-	struct batch_mark_list marks_again;    /* the engine's own, that a full disk did not take */
-	struct wire_out scratch;               /* where a request is encoded */
-	size_t frame_bytes;                    /* of all jobs */
-	struct engine_conclusion *conclusions; /* by run */
+	struct batch_mark_list marks_again;        /* the engine's own, that a full disk did not take */
+	struct wire_out scratch;                   /* where a request is encoded */
+	size_t frame_bytes;                        /* of all jobs */
+	struct engine_conclusion *conclusions;     /* by run */
+	struct engine_runs plans_wait, plans_read; /* runs whose plan waits for memory, or is being read */
+	bool plans_full;                           /* the first that waits has no room */
 	char *pulls_dir, *secrets_dir;
 	unsigned staging, staged, opening, running, ending;
-	struct event *pump, *wake, *stage, *step;
+	struct event *pump, *wake, *stage, *step, *read;
 	uint64_t random; /* state of the jitter's generator */
 	bool trouble;    /* the store takes nothing now */
 	bool runs_stuck; /* one that waited could not be started: those that may start are looked for again */
@@ -355,10 +359,22 @@ const char *engine_run_pull(const struct engine_run *run); /* its pull's name; N
 void engine_run_open(struct engine_batch *b);
 void engine_run_close(struct engine_run *run);
 
+/* engine_run_read.c */
+/* The next slice of the plans that are to be read. */
+void engine_plans_read_some(struct engine *en);
+void engine_plans_read_soon(struct engine *en); /* also when memory came free */
+/* All pages of a run have ended. True: its plan may have more, once it is read; it is concluded then. */
+bool engine_run_ends_later(struct engine_batch *b);
+void engine_run_cancelled(struct engine_batch *b); /* it has no use for a plan any more */
+/* Why nothing of the batch starts, where that is its plan. */
+void engine_run_explain_unread(const struct engine_batch *b, struct engine_wait *w);
+
 /* engine_run_end.c */
 /* Nothing of it is under way any more: is concluded, in steps. */
 void engine_run_conclude(struct engine *en, uint32_t run);
 void engine_conclusions_free(struct engine *en);
+/* What the plans of conclusions hold, and how many there are; added. */
+void engine_conclusions_plans(const struct engine *en, unsigned *count, size_t *bytes);
 /* engine_run_recover.c */
 void engine_runs_recover(struct engine *en);
 

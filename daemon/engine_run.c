@@ -1,95 +1,12 @@
 /* A live run: its recipe, its secrets and its plan, from when its batch is in memory until that is forgotten. Must not
- * know how a page is fetched (engine_page.c), or how runs begin and end. */
+ * know how its plan is read (engine_run_read.c), how a page is fetched (engine_page.c), or how runs begin and end. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/run_private.h"
 #include "lib/log.h"
 
-#define PAGES_PER_READ 500
 #define CANCELS_A_STEP 500
-
-/* ---- the plan from the store ---- */
-
-static enum plan_result result_of(const struct store_page *row)
-{
-	if (row->state != JOB_DONE)
-		return PLAN_FAILED;
-	return row->past_end ? PLAN_STATUS : PLAN_OK;
-}
-
-void engine_run_tell(struct plan *plan, const struct store_page *row)
-{
-	uint32_t index = jobid_seq(row->job) - 1;
-	struct plan_step ignored;
-	struct plan_seen seen = {
-	    .result = result_of(row),
-	    .items = -1,
-	    .next = "",
-	    .has_more = -1,
-	    .total_pages = -1,
-	    .total_items = -1,
-	    .ended_us = row->ended_us,
-	    .url = row->url,
-	};
-
-	plan_added(plan, index, row->token);
-	if (row->state != JOB_DONE && row->state != JOB_FAILED)
-		return;
-	if (row->said)
-		engine_page_seen(&seen, &row->page);
-	plan_ended(plan, index, &seen, &ignored);
-}
-
-struct reading {
-	struct store_pages pages;
-	struct engine_run *run;
-	struct plan *plan;
-	bool failed;
-};
-
-static void on_page(struct store_pages *p, const struct store_page *row)
-{
-	struct reading *r = (struct reading *)p;
-
-	engine_run_tell(r->plan, row);
-	r->run->added++;
-	r->run->next_public = row->from_public || !engine_known_inside(row->remote_ip);
-}
-
-static void on_pages(struct store_op *op, const struct err *e)
-{
-	struct reading *r = (struct reading *)op;
-
-	if (!e)
-		return;
-	r->failed = true;
-	log_error("pages not read", "run=%u why=\"%s\"", r->pages.run, e->what);
-}
-
-/* Reads call back at once: a run's plan is there before any of its jobs is. Where a commit failed, pages that the plan
- * has are not there; that is seen before anybody is told. */
-bool engine_run_ready(struct engine_run *run)
-{
-	struct plan_rules rules;
-	struct reading r;
-
-	if (run->ready && run->added == store_run_pages(run->batch->en->store, run->batch->id))
-		return true;
-	rules = run_rules(run->recipe, &run->ask);
-	plan_free(run->plan);
-	run->plan = plan_create(&rules);
-	run->added = 0;
-	r = (struct reading){.run = run, .plan = run->plan};
-	r.pages = (struct store_pages){
-	    .op.done = on_pages, .run = run->batch->id, .limit = PAGES_PER_READ, .on_row = on_page};
-	do {
-		r.pages.after_seq = r.pages.last_seq;
-		store_pages(run->batch->en->store, &r.pages);
-	} while (!r.failed && r.pages.more);
-	run->ready = !r.failed;
-	return run->ready;
-}
 
 /* ---- opening and closing ---- */
 
@@ -133,7 +50,7 @@ static void on_got(struct store_op *op, const struct err *e)
 		r->e = *e;
 }
 
-static void cancel_needless(struct engine_run *run)
+void engine_run_cancel_needless(struct engine_run *run)
 {
 	struct plan_step step;
 
@@ -150,7 +67,7 @@ void engine_runs_cancel_again(struct engine *en)
 		if (!b->run || engine_batch_stopped_for_good(b) || !engine_run_ready(b->run))
 			continue;
 		engine_run_add_more(b->run);
-		cancel_needless(b->run);
+		engine_run_cancel_needless(b->run);
 	}
 }
 
@@ -164,9 +81,8 @@ void engine_run_open(struct engine_batch *b)
 	run->batch = b;
 	b->run = run;
 	store_run_get(b->en->store, &r.get);
-	if (r.found && engine_run_ready(run)) {
-		engine_run_add_more(run);
-		cancel_needless(run);
+	if (r.found) {
+		engine_run_read(run);
 		return;
 	}
 	log_error("run cannot go on", "run=%u why=\"%s\"", b->id, r.e.what);
@@ -186,6 +102,7 @@ void engine_run_close(struct engine_run *run)
 {
 	if (!run)
 		return;
+	engine_run_read_stop(run);
 	plan_free(run->plan);
 	tally_free(run->tally);
 	secrets_free(run->secrets);
@@ -220,7 +137,7 @@ static void on_added(struct store_op *op, const struct err *e)
 	if (e)
 		log_error("pages not added", "run=%u why=\"%s\"", a->run, e->what);
 	if (b && b->run && e)
-		b->run->ready = false;
+		engine_run_unready(b->run);
 	else if (b && b->run)
 		engine_run_add_more(b->run);
 	run_pages_clear(&a->pages);

@@ -37,6 +37,8 @@ struct engine_run_live {
 };
 /* False: there is no such run in memory, or `more`. */
 bool engine_run_live(struct engine *en, uint32_t run, struct engine_run_live *out);
+/* It is under way, but its plan waits for memory, or is being read: it is shown as one that waits. */
+bool engine_run_waits(const struct engine *en, uint32_t run);
 /* As engine_explain_batch, for a run. `b` is its batch as it is shown; room for 2 at least. */
 unsigned engine_explain_run(struct engine *en, const struct store_run *row, const struct store_batch *b,
 			    struct engine_wait *out, unsigned room);

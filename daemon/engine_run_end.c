@@ -59,6 +59,7 @@ static void step(struct engine_conclusion *c);
 static void conclusion_free(struct engine_conclusion *c)
 {
 	event_del(&c->next);
+	engine_plans_read_soon(c->en);
 	HASH_DEL(c->en->conclusions, c);
 	plan_free(c->plan);
 	unique_free(c->unique);
@@ -82,6 +83,14 @@ void engine_conclusions_free(struct engine *en)
 
 	HASH_ITER (hh, en->conclusions, c, next) {
 		conclusion_free(c);
+	}
+}
+
+void engine_conclusions_plans(const struct engine *en, unsigned *count, size_t *bytes)
+{
+	for (const struct engine_conclusion *c = en->conclusions; c; c = c->hh.next) {
+		*count += c->plan != NULL;
+		*bytes += c->plan ? plan_bytes(c->plan) : 0;
 	}
 }
 
@@ -378,8 +387,10 @@ static void on_ended(struct store_op *op, const struct err *e)
 	log_info("run", "run=%u pull=%s uid=%u state=%s verdict=%s", c->run, c->pull, c->uid, run_state_name(RUN_ENDED),
 		 run_verdict_name(c->op.end.verdict));
 	b = engine_batch_find(en, c->run);
-	if (b && b->run)
-		b->run->ready = b->run->guarded = false; /* the owner's retry begins from what is stored */
+	if (b && b->run) { /* the owner's retry begins from what is stored */
+		b->run->guarded = false;
+		engine_run_unready(b->run);
+	}
 	engine_run_next(en, c->uid, c->pull, c->scope);
 	conclusion_free(c);
 }
@@ -431,8 +442,11 @@ static void step(struct engine_conclusion *c)
 
 void engine_run_conclude(struct engine *en, uint32_t run)
 {
+	struct engine_batch *b = engine_batch_find(en, run);
 	struct engine_conclusion *c;
 
+	if (b && engine_run_ends_later(b))
+		return;
 	HASH_FIND(hh, en->conclusions, &run, sizeof run, c);
 	if (c)
 		return;

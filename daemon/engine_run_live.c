@@ -52,6 +52,7 @@ bool engine_run_live(struct engine *en, uint32_t number, struct engine_run_live 
 		return false;
 	out->more = read_attempts(b->run);
 	out->sums = tally_read(b->run->tally);
+	out->more |= engine_run_soon_ready(b->run);
 	if (out->more || !engine_run_ready(b->run))
 		return false;
 	plan_conclude(b->run->plan, -1, &p);

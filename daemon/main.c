@@ -260,6 +260,7 @@ static int start_engine(struct daemon *d, struct err *e)
 	    .key_concurrency = d->conf.concurrency,
 	    .pulls_dir = d->conf.pulls_dir,
 	    .secrets_dir = d->conf.secrets_dir,
+	    .plans_bytes = (size_t)d->conf.pulls_memory_bytes,
 	};
 	d->watch = watch_create();
 	d->engine = engine_create(d->base, &set, d->watch, on_fatal, d, e);

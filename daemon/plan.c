@@ -58,6 +58,22 @@ void plan_free(struct plan *p)
 	free(p);
 }
 
+size_t plan_bytes(const struct plan *p)
+{
+	return sizeof(*p) + p->room * sizeof(*p->pages) + plan_index_bytes(&p->bodies) + plan_index_bytes(&p->tokens) +
+	       (p->next.token ? strlen(p->next.token) + 1 : 0);
+}
+
+size_t plan_bytes_of(const struct plan_rules *rules, uint32_t pages)
+{
+	size_t room = ROOM_FIRST;
+
+	while (room < pages)
+		room *= 2;
+	return sizeof(struct plan) + room * sizeof(struct plan_page) +
+	       (rules->numbered ? 1 : 2) * plan_index_bytes_of(pages);
+}
+
 static struct plan_page *page_at(struct plan *p, uint32_t index)
 {
 	uint32_t room = p->room ? p->room : ROOM_FIRST;

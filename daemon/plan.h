@@ -63,6 +63,9 @@ struct plan_step {
 struct plan;
 struct plan *plan_create(const struct plan_rules *rules);
 void plan_free(struct plan *p);
+/* What it holds of memory, and what one of so many pages may hold at most. */
+size_t plan_bytes(const struct plan *p);
+size_t plan_bytes_of(const struct plan_rules *rules, uint32_t pages);
 /* How many pages to add at the very start. What is told of them by plan_added. */
 uint32_t plan_first(const struct plan *p);
 /* A page was added (now, or is stored). Followed runs tell its token. */

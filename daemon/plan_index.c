@@ -68,3 +68,17 @@ void plan_index_clear(struct plan_index *x)
 	free(x->slots);
 	*x = (struct plan_index){0};
 }
+
+size_t plan_index_bytes(const struct plan_index *x)
+{
+	return x->size * sizeof(*x->slots);
+}
+
+size_t plan_index_bytes_of(size_t pages)
+{
+	size_t size = SIZE_FIRST;
+
+	while (size < pages * 2)
+		size *= 2;
+	return size * sizeof(uint32_t);
+}

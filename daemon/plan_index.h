@@ -19,5 +19,8 @@ uint32_t plan_index_find(const struct plan_index *x, uint64_t key, plan_index_ke
  * UINT32_MAX. Putting a page in twice changes nothing. */
 uint32_t plan_index_put(struct plan_index *x, uint32_t index, plan_index_key *key_of, const void *pages);
 void plan_index_clear(struct plan_index *x);
+/* What it holds of memory, and what one of so many pages does. */
+size_t plan_index_bytes(const struct plan_index *x);
+size_t plan_index_bytes_of(size_t pages);
 
 #endif

@@ -1,6 +1,6 @@
-/* What the rooms of runs share: run_ask.c (what a run is asked with), engine_run.c (a live run: its plan),
- * engine_page.c (one page's request and outcome), engine_run_begin.c (making and starting runs), engine_run_end.c
- * (their conclusion), receipt.c. */
+/* What the rooms of runs share: run_ask.c (what a run is asked with), engine_run.c (a live run), engine_run_read.c
+ * (its plan, from the store), engine_page.c (one page's request and outcome), engine_run_begin.c (making and starting
+ * runs), engine_run_end.c (their conclusion), receipt.c. */
 #ifndef FANOUT_DAEMON_RUN_PRIVATE_H
 #define FANOUT_DAEMON_RUN_PRIVATE_H
 
@@ -61,6 +61,14 @@ void run_pages_clear(struct run_pages *p);
 
 /* ---- a live run ---- */
 
+/* In this order: where its plan is. Nothing of the run starts before it is ready. */
+enum run_plan {
+	RUN_PLAN_NONE,    /* there is none, and none will come: its batch is being cancelled */
+	RUN_PLAN_WAITS,   /* for memory: the plans of others have it */
+	RUN_PLAN_READING, /* in slices */
+	RUN_PLAN_READY,   /* as the store has it */
+};
+
 struct engine_run {
 	struct engine_batch *batch;
 	struct recipe *recipe;
@@ -69,13 +77,17 @@ struct engine_run {
 	json_t *var_object; /* for jq */
 	char *program;
 	struct secrets *secrets;
-	struct plan *plan;
-	uint32_t added;      /* pages there are */
+	struct plan *plan; /* NULL before it is being read */
+	enum run_plan plan_is;
+	uint32_t read_to;    /* while it is being read: the last page that was */
+	size_t need_bytes;   /* and what it will need at least */
+	bool over;           /* all its pages ended meanwhile: it is to be concluded, unless more follow */
+	uint32_t added;      /* pages there are; read so far */
 	bool next_public;    /* of a followed run: a server at a public address supplied the URL of the page to come */
-	bool ready;          /* the plan is as the store has it */
 	bool guarded;        /* it has to fail: nothing is added any more */
 	struct tally *tally; /* of its attempts up to event `tallied`; NULL: nobody has asked yet */
 	uint32_t tallied;
+	TAILQ_ENTRY(engine_run) read; /* `plans_wait` or `plans_read` */
 };
 
 /* What the opening of a page's attempt leaves for its outcome. */
@@ -89,15 +101,29 @@ struct engine_page {
 void engine_page_seen(struct plan_seen *seen, const struct message_page *p);
 
 /* engine_run.c */
-/* The plan made again from the store, where a commit failed. */
-bool engine_run_ready(struct engine_run *run);
 void engine_run_source(const struct engine_run *run, struct run_source *out);
-/* Tells the plan what is stored; a page that has not ended is told as added only. */
-void engine_run_tell(struct plan *plan, const struct store_page *row);
 /* They are to be committed: the plan has them from now on. */
 void engine_run_added(struct engine_run *run, const struct run_pages *pages);
 void engine_run_add_more(struct engine_run *run);
 void engine_run_cancel_from(struct engine_run *run, uint32_t index);
+void engine_run_cancel_needless(struct engine_run *run); /* what the plan says is */
+
+/* engine_run_read.c */
+/* Begins to read the plan, or puts the run among those that wait for memory. */
+void engine_run_read(struct engine_run *run);
+/* What was read does not hold any more, for a commit failed, or the owner retries: once more from the beginning. */
+void engine_run_unready(struct engine_run *run);
+/* The plan is as the store has it. False: it is being read, or waits to be; nothing can be asked of it. Not for runs
+ * that are being cancelled: their plan may never come. */
+bool engine_run_ready(struct engine_run *run);
+/* The next turn brings its plan, or says that it takes longer. */
+bool engine_run_soon_ready(const struct engine_run *run);
+/* It is not wanted any more: its batch is being cancelled, or freed. */
+void engine_run_read_stop(struct engine_run *run);
+/* A page ended while the plan was being read. */
+void engine_run_tell_late(struct engine_run *run, uint32_t index, const struct plan_seen *seen);
+/* Tells the plan what is stored; a page that has not ended is told as added only. */
+void engine_run_tell(struct plan *plan, const struct store_page *row);
 
 /* engine_run_begin.c */
 /* The oldest run that waits for (uid, pull, scope) starts. */

@@ -60,6 +60,7 @@ static void every_key_has_its_documented_default(void **state)
 	assert_int_equal(c.workers, 0);
 	assert_string_equal(c.pulls_dir, "/etc/fanout/pulls.d");
 	assert_string_equal(c.secrets_dir, "/etc/fanout/secrets");
+	assert_int_equal(c.pulls_memory_bytes, INT64_C(256) << 20);
 	assert_int_equal(c.concurrency, 64);
 	assert_int_equal(c.defaults.timeout_us, 30000000);
 	assert_int_equal(c.defaults.connect_timeout_us, 10000000);
@@ -98,7 +99,7 @@ static void every_key_is_read(void **state)
 
 	(void)state;
 	load(&c, "socket = \"/a/s\"; socket_mode = \"0600\"; state_dir = \"/b\"; workers = 3;\n"
-		 "pulls_dir = \"/p\"; secrets_dir = \"/q\"; log_level = \"debug\";\n"
+		 "pulls_dir = \"/p\"; secrets_dir = \"/q\"; pulls_memory = \"2M\"; log_level = \"debug\";\n"
 		 "defaults = { concurrency = 7; timeout = \"1.5s\"; connect_timeout = 2; max_attempts = 1; max_body = "
 		 "\"1K\"; max_pause = \"2min\"; };\n"
 		 "network = { deny = [\"10.0.0.0/8\"]; };\n"
@@ -109,6 +110,7 @@ static void every_key_is_read(void **state)
 	assert_int_equal(c.workers, 3);
 	assert_string_equal(c.pulls_dir, "/p");
 	assert_string_equal(c.secrets_dir, "/q");
+	assert_int_equal(c.pulls_memory_bytes, 2 << 20);
 	assert_int_equal(c.log_level, LOG_LEVEL_DEBUG);
 	assert_int_equal(c.concurrency, 7);
 	assert_int_equal(c.defaults.timeout_us, 1500000);

@@ -212,6 +212,81 @@ static void no_order_changes_what_is_asked_for_and_said(void **arg)
 	}
 }
 
+/* ---- read from a store, in slices ---- */
+
+/* As daemon/engine_run_read.c does: in order, and a page that ends meanwhile is told at once where it was read, and
+ * read with its end where it was not. */
+static struct plan *tell_in_slices(const struct world *w)
+{
+	struct plan *p = plan_create(&w->rules);
+	struct plan_step step;
+	bool late[MOST];
+	uint32_t read_to = 0;
+
+	for (uint32_t i = 0; i < w->count; i++)
+		late[i] = w->ended[i] && chance(30);
+	while (read_to < w->count) {
+		uint32_t slice = 1 + (uint32_t)draw(5), ends = (uint32_t)draw(w->count);
+
+		for (; slice > 0 && read_to < w->count; slice--, read_to++) {
+			plan_added(p, read_to, w->token[read_to]);
+			if (w->ended[read_to] && !late[read_to])
+				plan_ended(p, read_to, &w->seen[read_to], &step);
+		}
+		if (late[ends] && ends < read_to)
+			plan_ended(p, ends, &w->seen[ends], &step);
+		late[ends] = false;
+	}
+	for (uint32_t i = 0; i < w->count; i++)
+		if (late[i])
+			plan_ended(p, i, &w->seen[i], &step);
+	return p;
+}
+
+static void a_plan_that_is_read_in_slices_while_pages_end_is_the_same(void **arg)
+{
+	struct world w;
+
+	(void)arg;
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct plan *at_once, *sliced;
+
+		state = seed * 0x9e3779b97f4a7c15u;
+		draw_world(&w);
+		at_once = tell(&w, true);
+		sliced = tell_in_slices(&w);
+		assert_same(at_once, sliced, chance(50) ? -1 : (int64_t)draw(50));
+		plan_free(at_once);
+		plan_free(sliced);
+	}
+}
+
+/* What is reckoned before a plan is read is what it holds then, but for the next page's token. */
+static void no_plan_holds_more_than_was_reckoned(void **arg)
+{
+	static const uint32_t counts[] = {0, 1, 16, 17, 32, 33, 1000, 4096, 4097, 70000};
+
+	(void)arg;
+	for (size_t i = 0; i < 2 * sizeof(counts) / sizeof(*counts); i++) {
+		struct plan_rules rules = {.numbered = i % 2, .size = 1, .window = 1, .max_pages = 1000000};
+		uint32_t count = counts[i / 2];
+		struct plan *p = plan_create(&rules);
+		struct plan_step step;
+		char token[16];
+
+		for (uint32_t n = 0; n < count; n++) {
+			struct plan_seen s = {.items = 1, .next = "", .has_more = -1, .hash = {n + 1, 0}};
+
+			snprintf(token, sizeof(token), "t%u", (unsigned)n);
+			plan_added(p, n, token);
+			plan_ended(p, n, &s, &step);
+			assert_true(plan_bytes(p) <= plan_bytes_of(&rules, n + 1));
+		}
+		assert_true(count < 16 || plan_bytes(p) * 2 >= plan_bytes_of(&rules, count));
+		plan_free(p);
+	}
+}
+
 /* Backwards, as many pages as a run may have. */
 static void a_million_pages_are_planned(void **arg)
 {
@@ -239,6 +314,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(no_order_changes_what_is_asked_for_and_said),
+	    cmocka_unit_test(a_plan_that_is_read_in_slices_while_pages_end_is_the_same),
+	    cmocka_unit_test(no_plan_holds_more_than_was_reckoned),
 	    cmocka_unit_test(a_million_pages_are_planned),
 	};
 
