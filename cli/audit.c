@@ -13,6 +13,7 @@
 #include "cli/when.h"
 #include "lib/clock.h"
 #include "lib/jobid.h"
+#include "lib/recipe.h"
 
 struct audit {
 	struct ctl *ctl;
@@ -311,21 +312,38 @@ static void tell_breaks(const struct audit *a)
 			 "a limit that is younger than that is not to blame: --since leaves out what was before it");
 }
 
-/* A host, or, by its number, a run. */
+/* 0 also where there is no such pull: then it is a host. A host that is named as a recipe is has a URL, too. */
+static int find_pull(struct audit *a, const char *name, struct err *e)
+{
+	struct err ignored;
+	json_t *pull, *row;
+
+	pull = recipe_name_ok(name) ? pull_get(a->ctl, name, &ignored) : NULL;
+	if (!pull)
+		return 0;
+	json_decref(pull);
+	row = run_newest(a->ctl, name, e);
+	if (row)
+		a->run = run_get(a->ctl, (uint32_t)pull_number(row, "run"), e); /* a list does not have all of it */
+	json_decref(row);
+	return a->run ? 0 : -1;
+}
+
+/* A host; or a run, by its number, as "last", or by its pull, whose newest it is. */
 static int find_target(struct audit *a, struct err *e)
 {
 	const char *operand = a->ctl->args.operands[0];
+	struct pull_target t;
 	uint32_t run;
 
-	if (jobid_parse_batch(operand, &run) < 0) {
-		if (hosts_parse(operand, &(struct hosts){0}, e) < 0)
-			return -1;
-		return ctl_connect(a->ctl, e);
+	if (jobid_parse_batch(operand, &run) == 0 || strcmp(operand, "last") == 0) {
+		if (pull_parse(a->ctl, operand, &t, e) == 0)
+			a->run = run_get(a->ctl, t.run, e);
+		return a->run ? 0 : -1;
 	}
-	if (ctl_connect(a->ctl, e) < 0)
+	if (hosts_parse(operand, &(struct hosts){0}, e) < 0 || ctl_connect(a->ctl, e) < 0)
 		return -1;
-	a->run = run_get(a->ctl, run, e);
-	return a->run ? 0 : -1;
+	return find_pull(a, operand, e);
 }
 
 int verb_audit(struct ctl *ctl)

@@ -355,8 +355,11 @@ static int finish(struct writing *w)
 		items_tell_unwritten(w->ctl, w->number, has_ended(w->run));
 		return status;
 	}
-	if (items_sink_commit(&w->sink, &e) < 0)
-		return ctl_report(&e);
+	if (items_sink_commit(&w->sink, &e) < 0) {
+		status = ctl_report(&e);
+		items_tell_unwritten(w->ctl, w->number, false);
+		return status;
+	}
 	if (items_to_file(w->ctl))
 		ctl_note(w->ctl, "%" PRIu64 " item%s written to %s", w->form.count, w->form.count == 1 ? "" : "s",
 			 w->path.data);
@@ -378,12 +381,13 @@ int items_write(struct ctl *ctl, const json_t *run)
 {
 	struct writing w = {.ctl = ctl, .run = json_incref((json_t *)(uintptr_t)run)};
 	struct err e;
-	bool begun = false;
+	bool able = false; /* there is something to write: what fails from here on is the file */
 	int status = -1;
 
 	w.number = (uint32_t)pull_number(run, "run");
-	if (check_whole(&w, &e) == 0 && open_view(&w, &e) == 0 && open_output(&w, &e) == 0) {
-		begun = true;
+	if (check_whole(&w, &e) == 0 && open_view(&w, &e) == 0)
+		able = true;
+	if (able && open_output(&w, &e) == 0) {
 		if (write_items(&w, &e) == 0 && refresh(&w, &e) == 0) {
 			status = finish(&w);
 		} else if (items_to_file(ctl)) {
@@ -396,7 +400,7 @@ int items_write(struct ctl *ctl, const json_t *run)
 	if (status >= 0)
 		return status;
 	status = ctl_report(&e);
-	if (begun)
+	if (able)
 		items_tell_unwritten(ctl, w.number, false);
 	return status;
 }

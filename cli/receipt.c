@@ -200,14 +200,14 @@ static void add_trouble(struct ctl *ctl, const json_t *run, struct text *out)
 	text_add(out, pages.len ? pages.data : "", pages.len);
 	text_clear(&pages);
 	if (strcmp(pull_text(run, "stop_reason"), "guard") == 0)
-		text_printf(out, "\n  fanoutctl pull run %s starts anew; fanoutctl pull show %u has its pages",
+		text_printf(out, "\n  fanoutctl pull run %s starts anew; fanoutctl results %u lists its pages",
 			    pull_text(run, "pull"), number);
 	else if (cancelled)
 		text_printf(out, "\n  fanoutctl retry %u goes on from there", number);
 	else if (failed)
 		text_printf(out, "\n  fanoutctl retry %u fetches what is missing and goes on from there", number);
 	else
-		text_printf(out, "\n  fanoutctl pull show %u has its pages", number);
+		text_printf(out, "\n  fanoutctl results %u lists its pages", number);
 }
 
 bool receipt_is_partial(const json_t *run)

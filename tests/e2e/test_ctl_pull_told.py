@@ -71,16 +71,40 @@ def test_a_job_is_not_taken_for_a_pull(ctl, done):
     assert f"{done}.1 is a job; fanoutctl get {done}.1" in ctl("items", f"{done}.1", check=2).err
 
 
+def test_a_run_is_audited_by_its_pulls_name_and_as_the_last(ctl, done):
+    rows = ctl("audit", done, "-f", "json").json()
+    assert rows and all(row["attempts"] > 0 for row in rows)
+    for word in ("last", "species"):
+        assert ctl("audit", word, "-f", "json").json() == rows, word
+
+
+def test_a_pull_without_runs_has_nothing_to_audit(ctl, species):  # noqa: F811
+    assert "species has not been run" in ctl("audit", "species", check=4).err
+    assert "nothing that was sent to specimens is recorded" in ctl("audit", "specimens", check=4).err
+
+
 # ---- files that are not written ----
 
 
-@pytest.mark.parametrize("quiet", [[], ["-q"]])
-def test_a_file_that_a_skipped_run_does_not_write_is_told(ctl, slow, scratch, quiet):
+def test_a_file_that_a_skipped_run_does_not_write_is_told(ctl, slow, scratch):
     path = scratch / "out.ndjson"
-    r = ctl("pull", "run", "slow", *quiet, "-o", path)
+    r = ctl("pull", "run", "slow", "-o", path)
     assert f"{path} was not written: run {slow} has not ended" in r.err
     assert f"fanoutctl wait {slow}; fanoutctl items {slow} -o '{path}'" in r.err
     assert files(scratch) == []
+
+
+def test_under_cron_a_skipped_run_says_nothing_about_its_file(ctl, slow, scratch):
+    silent(ctl("-q", "pull", "run", "slow", "-o", scratch / "out.ndjson"))
+    assert files(scratch) == []
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json"])
+def test_a_disk_that_is_full_takes_nothing_away_and_how_to_have_it_is_told(ctl, species, form):  # noqa: F811
+    r = ctl("-q", "pull", "run", "species", "-f", form, "-o", "/dev/full", check=1)
+    assert "cannot write /dev/full: No space left on device" in r.err
+    number = re.search(r"  /dev/full was not written; to have it: fanoutctl wait (\d+); fanoutctl items (\d+) -o", r.err)[2]
+    assert len(ctl("items", number).out.splitlines()) == len(ctl("items", "species").out.splitlines()) > 0
 
 
 def test_a_file_of_an_incomplete_run_is_told_and_how_to_have_it(daemon, ctl, apisim, scratch):
