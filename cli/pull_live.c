@@ -112,6 +112,19 @@ static int keep_first(void *arg, const json_t *page, struct err *e)
 	return 0;
 }
 
+static void tell_warning(const json_t *ended)
+{
+	const char *warning = pull_text(ended, "warning");
+	struct text shown = {0};
+
+	if (!*warning)
+		return;
+	text_add_shown(&shown, warning, 0);
+	fflush(stdout);
+	fprintf(stderr, "fanoutctl: warning: %s\n", shown.data);
+	text_clear(&shown);
+}
+
 static int tell_run(struct trial *t, uint32_t run, const json_t *ended, struct err *e)
 {
 	const char *error = pull_text(ended, "error");
@@ -121,7 +134,7 @@ static int tell_run(struct trial *t, uint32_t run, const json_t *ended, struct e
 	if (run_pages(t->ctl->client, run, 0, 1, keep_first, &page, e) < 0)
 		return -1;
 	if (page)
-		status = tell_page(t, page, ended, e);
+		status = tell_page(t, page, ended, e), tell_warning(ended);
 	else
 		status = err_set(e, ERR_CONFLICT, NULL, "%s", *error ? error : "no page was asked for");
 	json_decref(page);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/plan_doubt.h"
 #include "daemon/run_private.h"
 #include "daemon/tally.h"
 #include "daemon/unique.h"
@@ -374,6 +375,22 @@ static const char *error_of(struct engine_conclusion *c, const struct plan_concl
 	return c->told;
 }
 
+/* Vars that were asked for may be another day's: that nothing came with them before says nothing. */
+static void doubt(const struct engine_conclusion *c, const struct plan_conclusion *p, char *text)
+{
+	const struct recipe_expr *x = c->recipe ? c->recipe->expr : NULL;
+	struct plan_named named = {
+	    .items = x && x[RECIPE_ITEMS].text,
+	    .next = x && x[RECIPE_NEXT].text,
+	    .total_pages = x && x[RECIPE_TOTAL_PAGES].text,
+	    .total_items = x && x[RECIPE_TOTAL_ITEMS].text,
+	    .news = c->ask.sent_since && *c->ask.sent_since,
+	    .first = c->ask.test || (c->items_before < 0 && json_object_size(c->ask.vars) == 0),
+	};
+
+	plan_doubt(c->plan, p, &named, text, PLAN_DOUBT_SIZE);
+}
+
 static void on_ended(struct store_op *op, const struct err *e)
 {
 	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
@@ -398,6 +415,7 @@ static void on_ended(struct store_op *op, const struct err *e)
 static void write_end(struct engine_conclusion *c)
 {
 	struct plan_conclusion p;
+	char doubted[PLAN_DOUBT_SIZE];
 	enum run_verdict verdict;
 	const char *since;
 	char *written;
@@ -419,6 +437,8 @@ static void write_end(struct engine_conclusion *c)
 	c->receipt.since_from = c->ask.sent_since;
 	c->receipt.since_to = moves ? (since ? since : c->state_since) : NULL;
 	c->receipt.error = error_of(c, &p, verdict);
+	doubt(c, &p, doubted);
+	c->receipt.doubt = doubted;
 	written = receipt_write(&c->receipt);
 	c->op.end = (struct store_run_end){.op.done = on_ended,
 					   .run = c->run,

@@ -40,10 +40,12 @@ static json_t *warning(const struct receipt *r)
 		return json_string("keys are numbers beyond 2^53, and libjq rounds those: they cannot be compared, so "
 				   "that duplicates are not counted");
 	if (r->verdict != RUN_COMPLETE || c->items < 0)
-		return json_null();
+		return render_text(r->doubt);
 	if (!r->since_from && r->items_before >= 0 && c->items * 2 < r->items_before)
 		snprintf(line, sizeof line, "%lld items, where the last complete run had %lld", (long long)c->items,
 			 (long long)r->items_before);
+	else if (*r->doubt)
+		return render_text(r->doubt);
 	else if (r->unique >= 0 && c->items > 1 && r->unique * 2 <= c->items)
 		snprintf(line, sizeof line, "%lld items have only %lld keys: does `key` name what sets them apart?",
 			 (long long)c->items, (long long)r->unique);
@@ -51,7 +53,7 @@ static json_t *warning(const struct receipt *r)
 		snprintf(line, sizeof line,
 			 "since.from found nothing in %lld item%s: the next run will fetch them again",
 			 (long long)c->items, c->items == 1 ? "" : "s");
-	return line[0] ? json_string(line) : json_null();
+	return render_text(line);
 }
 
 char *receipt_write(const struct receipt *r)

@@ -141,6 +141,7 @@ struct receipt {
 	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */
 	const char *since_from;        /* as sent; NULL */
 	const char *since_to;          /* JSON text; NULL */
+	const char *doubt;             /* plan_doubt(); "" */
 	const char *error;
 };
 char *receipt_write(const struct receipt *r);

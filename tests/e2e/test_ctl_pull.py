@@ -543,7 +543,7 @@ def played_pages(daemon, *bodies, **keys):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        write_recipe(daemon, "p", url=f"http://127.0.0.1:{server.server_port}/x", page={"type": "page", "param": "page"}, **{"items": ".[]", **keys})
+        write_recipe(daemon, "p", url=f"http://127.0.0.1:{server.server_port}/x", **{"page": {"type": "page", "param": "page"}, "items": ".[]", **keys})
         run, receipt = pull(daemon, "p")
         assert receipt["complete"], receipt
     finally:

@@ -1,0 +1,87 @@
+"""A recipe that names the wrong members looks complete: its receipt asks, and an honest API is not doubted every night."""
+
+import pytest
+
+from harness.pulls import Run, pull, write_recipe
+from test_ctl_pull import played_pages
+
+CURSOR = {"type": "cursor", "param": "cursor", "next": ".nxt?"}
+LIST = "(.r? // [])[]"
+
+
+def warnings(daemon, name, runs=2, **asked):
+    """Those of so many runs, one after the other."""
+    return [pull(daemon, name, **asked)[1]["warning"] for _ in range(runs)]
+
+
+def played(daemon, *bodies, **keys):
+    return Run(daemon, int(played_pages(daemon, *bodies, **keys))).get()["warning"]
+
+
+# ---- items ----
+
+
+def test_a_single_page_without_items_is_doubted_until_one_run_was_complete(daemon, answer):
+    write_recipe(daemon, "p", url=answer(b'{"result":[1]}'), page={"type": "single"}, items=".results[]?")
+    first, second = warnings(daemon, "p")
+    assert "does `items` name them?" in first and second is None
+
+
+def test_a_run_whose_pages_have_no_items_is_doubted(daemon):
+    page = {"type": "page", "param": "page", "total_pages": ".n?"}
+    warning = played(daemon, '{"r":[1],"n":2}', '{"r":[2],"n":2}', page=page, items="(.rr? // [])[]")
+    assert warning == "no page had items, of 2: does `items` name them?"
+
+
+@pytest.mark.parametrize("asked", [{}, {"vars": {"day": "2026-05-06"}}])
+def test_an_api_that_says_it_has_none_is_believed(daemon, answer, asked):
+    url = answer(b'{"r":[]}') if asked else answer(b'{"r":[],"total":0}')
+    page = {"type": "single"} if asked else {"type": "single", "total_items": ".total"}
+    write_recipe(daemon, "p", url=url + "/?d={var:day}", vars={"day": "x"}, page=page, items=".r[]")
+    assert warnings(daemon, "p", 1, **asked) == [None]
+
+
+# ---- next ----
+
+
+def test_a_cursor_that_is_not_there_is_doubted_once(daemon, answer):
+    write_recipe(daemon, "p", url=answer(b'{"r":[1,2]}'), page=CURSOR, items=LIST)
+    first, second = warnings(daemon, "p")
+    assert "page.next gave nothing on the only page, which has 2 items" in first and second is None
+
+
+def test_a_cursor_that_is_not_there_is_doubted_each_time_where_the_page_is_full(daemon, answer):
+    write_recipe(daemon, "p", url=answer(b'{"r":[1,2]}'), page={**CURSOR, "size": 2}, items=LIST)
+    assert all("page.next gave nothing" in warning for warning in warnings(daemon, "p"))
+
+
+@pytest.mark.parametrize("more", [{"has_more": ".more"}, {"total_items": ".total"}])
+def test_one_page_that_is_said_to_be_all_is_believed(daemon, answer, more):
+    write_recipe(daemon, "p", url=answer(b'{"r":[1,2],"more":false,"total":2}'), page={**CURSOR, "size": 2, **more}, items=LIST)
+    assert warnings(daemon, "p", 1) == [None]
+
+
+# ---- totals ----
+
+
+@pytest.mark.parametrize("name", ["total_items", "total_pages"])
+def test_a_total_that_is_not_there_is_doubted(daemon, name):
+    warning = played(daemon, "[1,2]", "[3]", page={"type": "page", "param": "page", name: ".totl?"})
+    assert warning == f"page.{name} gave no total on any page: does it name it?"
+
+
+@pytest.mark.parametrize("last, said", [("[3,4]", True), ("[3]", False)])
+def test_a_total_that_is_less_than_what_came_is_doubted(daemon, last, said):
+    page = {"type": "page", "param": "page", "total_items": ".n?"}
+    warning = played(daemon, '{"r":[1,2],"n":3}', f'{{"r":{last},"n":3}}', page=page, items=LIST)
+    assert bool(warning) is said and (not said or "4 items came, where the API told of 3" in warning), warning
+
+
+# ---- who is told ----
+
+
+@pytest.mark.parametrize("how", [("run", "p", "--wait"), ("run", "p", "--wait", "-q"), ("test", "p", "--live"), ("test", "p", "--live", "-q")])
+def test_a_doubt_stands_on_stderr_with_status_0(daemon, answer, how):
+    write_recipe(daemon, "p", url=answer(b'{"r":[1,2]}'), page={**CURSOR, "size": 2}, items=LIST)
+    r = daemon.ctl("pull", *how)
+    assert r.code == 0 and "warning: page.next gave nothing on the only page" in r.err
