@@ -56,6 +56,7 @@ static bool has_ended(const json_t *run)
 static int check_whole(const struct writing *w, struct err *e)
 {
 	struct text hint = {0};
+	const char *error = pull_text(w->run, "error");
 	bool ended = has_ended(w->run);
 
 	if (!items_to_file(w->ctl) || (ended ? receipt_status(w->run) == STATUS_FINE : w->ctl->args.follow))
@@ -64,8 +65,8 @@ static int check_whole(const struct writing *w, struct err *e)
 		return err_set(e, ERR_CONFLICT, "--follow waits until it has",
 			       "run %" PRIu32 " has not ended: %s was not written", w->number, w->ctl->args.output);
 	items_add_later(w->ctl, w->number, true, &hint);
-	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s (%.200s): %.100s was not written", w->number,
-		pull_text(w->run, "verdict"), pull_text(w->run, "error"), w->ctl->args.output);
+	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s%s%.200s%s: %.100s was not written", w->number,
+		pull_text(w->run, "verdict"), *error ? " (" : "", error, *error ? ")" : "", w->ctl->args.output);
 	text_clear(&hint);
 	return -1;
 }

@@ -127,6 +127,7 @@ struct failures {
 	const json_t *gaps;
 	struct text said, last; /* the error of the page before */
 	size_t count;
+	size_t by_recipe; /* so many would fail again as the recipe is */
 };
 
 /* What failed behind the end is not missing. */
@@ -145,6 +146,17 @@ static bool is_missing(const struct failures *f, const json_t *page)
 	return json_array_size(f->gaps) == 0;
 }
 
+/* What it makes of the answer, or what the server has against the request. */
+static bool is_by_recipe(const json_t *page)
+{
+	json_int_t status = pull_number(page, "status");
+	const char *reason = pull_text(page, "reason");
+
+	if (strcmp(reason, "http_status") == 0)
+		return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
+	return strcmp(reason, "soft_error") == 0;
+}
+
 static int on_page(void *arg, const json_t *page, struct err *e)
 {
 	struct failures *f = arg;
@@ -156,6 +168,7 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 	if (f->count >= SHOWN_MAX || !is_missing(f, page))
 		return 0;
 	f->count++;
+	f->by_recipe += is_by_recipe(page);
 	text_printf(&f->said, "\n  page %lld ", (long long)pull_number(page, "page"));
 	text_add_shown(&f->said, pull_text(page, "url"), 0);
 	text_add_str(&f->said, ": ");
@@ -167,8 +180,10 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 	return 0;
 }
 
-/* The first few of the failed pages, with their errors. Whether there are any. */
-static bool add_failed_pages(struct ctl *ctl, const json_t *run, struct text *out)
+enum trouble { TROUBLE_NO_PAGES, TROUBLE_PAGES, TROUBLE_RECIPE };
+
+/* The first few of the failed pages, with their errors. */
+static enum trouble add_failed_pages(struct ctl *ctl, const json_t *run, struct text *out)
 {
 	struct failures f = {.gaps = json_object_get(run, "gaps")};
 	uint32_t number = (uint32_t)pull_number(run, "run");
@@ -180,18 +195,43 @@ static bool add_failed_pages(struct ctl *ctl, const json_t *run, struct text *ou
 		text_printf(out, "\n  and %zu more: fanoutctl pull show %u", all - f.count, number);
 	text_clear(&f.said);
 	text_clear(&f.last);
-	return f.count > 0 || all > 0;
+	if (f.count == 0 && all == 0)
+		return TROUBLE_NO_PAGES;
+	return f.count && f.by_recipe == f.count ? TROUBLE_RECIPE : TROUBLE_PAGES;
+}
+
+/* A retry has the recipe as it was. */
+static void add_advice(const json_t *run, enum trouble trouble, struct text *out)
+{
+	unsigned number = (unsigned)pull_number(run, "run");
+	const char *name = pull_text(run, "pull"), *error = pull_text(run, "error");
+
+	if (strcmp(pull_text(run, "stop_reason"), "guard") == 0)
+		text_printf(out, "\n  fanoutctl pull run %s starts anew; fanoutctl results %u lists its pages", name,
+			    number);
+	else if (receipt_status(run) == STATUS_CANCELLED && *error)
+		text_printf(out, "\n  fanoutctl results %u lists its pages", number);
+	else if (receipt_status(run) == STATUS_CANCELLED)
+		text_printf(out, "\n  fanoutctl retry %u goes on from there", number);
+	else if (trouble == TROUBLE_RECIPE)
+		text_printf(
+		    out,
+		    "\n  fanoutctl pull run %s starts anew, where the recipe has to be corrected; fanoutctl retry "
+		    "%u fetches what is missing with the recipe as it was",
+		    name, number);
+	else if (trouble == TROUBLE_PAGES)
+		text_printf(out, "\n  fanoutctl retry %u fetches what is missing and goes on from there", number);
+	else
+		text_printf(out, "\n  fanoutctl results %u lists its pages", number);
 }
 
 static void add_trouble(struct ctl *ctl, const json_t *run, struct text *out)
 {
-	unsigned number = (unsigned)pull_number(run, "run");
 	const char *error = pull_text(run, "error");
-	bool cancelled = receipt_status(run) == STATUS_CANCELLED, failed;
 	struct text pages = {0}, said = {0};
+	enum trouble trouble = add_failed_pages(ctl, run, &pages);
 
-	failed = add_failed_pages(ctl, run, &pages);
-	if (*error && !cancelled) {
+	if (*error) {
 		text_add_str(out, "\n  ");
 		text_add(&said, error, pages.len ? receipt_error_len(error) : strlen(error));
 		text_add_shown(out, said.data, 0);
@@ -199,15 +239,7 @@ static void add_trouble(struct ctl *ctl, const json_t *run, struct text *out)
 	text_clear(&said);
 	text_add(out, pages.len ? pages.data : "", pages.len);
 	text_clear(&pages);
-	if (strcmp(pull_text(run, "stop_reason"), "guard") == 0)
-		text_printf(out, "\n  fanoutctl pull run %s starts anew; fanoutctl results %u lists its pages",
-			    pull_text(run, "pull"), number);
-	else if (cancelled)
-		text_printf(out, "\n  fanoutctl retry %u goes on from there", number);
-	else if (failed)
-		text_printf(out, "\n  fanoutctl retry %u fetches what is missing and goes on from there", number);
-	else
-		text_printf(out, "\n  fanoutctl results %u lists its pages", number);
+	add_advice(run, trouble, out);
 }
 
 bool receipt_is_partial(const json_t *run)

@@ -161,8 +161,12 @@ static void on_other(struct store_run_list *l, const struct store_run *row)
 {
 	struct beginning *b = (struct beginning *)((char *)l - offsetof(struct beginning, others));
 
+	const struct engine_batch *live = engine_batch_find(b->en, row->run);
+
 	if (row->cancelled || row->run >= b->asked->run)
 		return;
+	if (live && live->run)
+		live->run->replaced_by = b->asked->run;
 	b->replacing++;
 	engine_batch_cancel(b->en, row->run, on_cancelled, b);
 }

@@ -357,6 +357,18 @@ static enum run_verdict verdict_of(const struct engine_conclusion *c, const stru
 	return p->failed ? RUN_FAILED : RUN_INCOMPLETE;
 }
 
+/* NULL: it was cancelled by itself, and no more is to be said. */
+static const char *who_replaced(struct engine_conclusion *c)
+{
+	const struct engine_batch *b = engine_batch_find(c->en, c->run);
+
+	if (!b || !b->run || b->run->replaced_by == 0)
+		return NULL;
+	if (asprintf(&c->told, "run %u took its place (overlap: replace)", b->run->replaced_by) < 0)
+		abort();
+	return c->told;
+}
+
 static const char *error_of(struct engine_conclusion *c, const struct plan_conclusion *p, enum run_verdict verdict)
 {
 	if (verdict == RUN_COMPLETE || verdict == RUN_PARTIAL)
@@ -366,7 +378,7 @@ static const char *error_of(struct engine_conclusion *c, const struct plan_concl
 	if (*c->error)
 		return c->error;
 	if (verdict == RUN_CANCELLED)
-		return "cancelled";
+		return who_replaced(c);
 	/* A page behind the end may have failed: that is not why. */
 	if (!c->failure || (!p->failed && p->gap_count == 0))
 		return p->text;

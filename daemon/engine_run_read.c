@@ -28,7 +28,7 @@ void engine_plans_read_soon(struct engine *en)
 static enum plan_result result_of(const struct store_page *row)
 {
 	if (row->state != JOB_DONE)
-		return PLAN_FAILED;
+		return row->reason == REASON_SOFT_ERROR ? PLAN_SOFT : PLAN_FAILED;
 	return row->past_end ? PLAN_STATUS : PLAN_OK;
 }
 

@@ -111,7 +111,7 @@ static int64_t total_of(int64_t told, int64_t items)
 
 static void page_set(struct plan_page *page, uint32_t index, const struct plan_seen *seen)
 {
-	static const enum page_state states[] = {PAGE_OK, PAGE_STATUS, PAGE_FAILED};
+	static const enum page_state states[] = {PAGE_OK, PAGE_STATUS, PAGE_FAILED, PAGE_FAILED};
 
 	page->state = states[seen->result];
 	if (index == 0 && page->state == PAGE_STATUS)
@@ -121,7 +121,7 @@ static void page_set(struct plan_page *page, uint32_t index, const struct plan_s
 	page->total_items = page->total_pages = -1;
 	page->items = PLAN_NOT_COUNTED;
 	page->has_more = -1;
-	page->stop = false;
+	page->stop = seen->result == PLAN_SOFT;
 	if (page->state != PAGE_OK)
 		return;
 	page->body = body_hash(seen);

@@ -31,7 +31,8 @@ struct plan_rules {
 enum plan_result {
 	PLAN_OK,     /* 2xx (or 304, told as what is stored), no error found in it */
 	PLAN_STATUS, /* a status of stop_status */
-	PLAN_FAILED, /* for good, whatever the reason */
+	PLAN_FAILED, /* for good, whatever the reason but: */
+	PLAN_SOFT,   /* answered with 2xx, and by the recipe an error */
 };
 
 /* What was seen of a page that has ended. */

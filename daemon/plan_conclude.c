@@ -188,7 +188,9 @@ static void say_gave_up(struct words *w, const struct plan *p)
 {
 	say(w, "page %u and those after it failed, %u in a row, so that the rest was given up", plan_human(p->fail_row),
 	    plan_fail_limit(p));
-	if (p->ok == p->fail_row)
+	if (p->ok == p->fail_row && p->pages[p->fail_row].stop)
+		say(w, "; if that is how the API ends, tell it by page.stop, and let neither `error` nor `items` fail");
+	else if (p->ok == p->fail_row)
 		say(w, "; if that is how the API ends, name its status in page.stop_status");
 }
 
@@ -209,6 +211,7 @@ static void say_too_many(struct words *w, const struct plan *p, const struct fac
 		say(w, ": the API told of %" PRIu32, f->must);
 	else if (p->rules.numbered)
 		say(w, ", or no end is found");
+	say(w, "; if they are wanted, raise it in the recipe");
 }
 
 static void say_contradiction(struct words *w, const struct facts *f)

@@ -161,10 +161,12 @@ static const char *guard_body(struct plan *p)
 
 static const char *guard_circle(struct plan *p, uint32_t before)
 {
-	bool itself = before == p->count - 1;
+	char why[60] = "the pages lead in a circle";
 
-	snprintf(p->guard, sizeof(p->guard), "page %u is page %u again: the cursor %s", plan_human(p->count),
-		 plan_human(before), itself ? "does not advance" : "leads in a circle");
+	if (before == p->count - 1)
+		snprintf(why, sizeof(why), "page %u names itself as the next", plan_human(before));
+	snprintf(p->guard, sizeof(p->guard), "page %u is page %u again: %s", plan_human(p->count), plan_human(before),
+		 why);
 	return p->guard;
 }
 

@@ -21,7 +21,8 @@ struct plan_page {
 	uint32_t items;
 	uint8_t state;
 	int8_t has_more;
-	bool stop, has_token;
+	bool stop; /* of one that failed: it was answered with 2xx */
+	bool has_token;
 };
 _Static_assert(sizeof(struct plan_page) == 48, "a page is 48 bytes");
 

@@ -79,13 +79,14 @@ struct engine_run {
 	struct secrets *secrets;
 	struct plan *plan; /* NULL before it is being read */
 	enum run_plan plan_is;
-	uint32_t read_to;    /* while it is being read: the last page that was */
-	size_t need_bytes;   /* and what it will need at least */
-	bool over;           /* all its pages ended meanwhile: it is to be concluded, unless more follow */
-	uint32_t added;      /* pages there are; read so far */
-	bool next_public;    /* of a followed run: a server at a public address supplied the URL of the page to come */
-	bool guarded;        /* it has to fail: nothing is added any more */
-	struct tally *tally; /* of its attempts up to event `tallied`; NULL: nobody has asked yet */
+	uint32_t read_to;     /* while it is being read: the last page that was */
+	size_t need_bytes;    /* and what it will need at least */
+	bool over;            /* all its pages ended meanwhile: it is to be concluded, unless more follow */
+	uint32_t added;       /* pages there are; read so far */
+	bool next_public;     /* of a followed run: a server at a public address supplied the URL of the page to come */
+	bool guarded;         /* it has to fail: nothing is added any more */
+	uint32_t replaced_by; /* the run whose overlap = replace cancelled it; 0. Not known after a restart */
+	struct tally *tally;  /* of its attempts up to event `tallied`; NULL: nobody has asked yet */
 	uint32_t tallied;
 	TAILQ_ENTRY(engine_run) read; /* `plans_wait` or `plans_read` */
 };

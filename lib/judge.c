@@ -22,6 +22,8 @@
 #define MEMORY_BASE   ((rlim_t)256 << 20)
 #define MEMORY_FACTOR 24
 
+#define BODY_SHOWN 100 /* bytes, where an expression fails on it */
+
 struct judge {
 	struct programs *programs;
 	int statm; /* /proc/self/statm, or -1 */
@@ -178,6 +180,18 @@ static jv get_context(const struct hearing *h, const char *member, jv otherwise)
 	return v;
 }
 
+/* An expression failed: on what. */
+static bool add_body(const struct hearing *h)
+{
+	size_t n = h->c->body_bytes < BODY_SHOWN ? (size_t)h->c->body_bytes : BODY_SHOWN;
+	char why[JUDGE_TEXT_SIZE];
+
+	if (n == 0)
+		return true;
+	snprintf(why, sizeof why, "%s", h->text);
+	return complain(h->text, "%s; the body begins: %.*s", why, (int)n, (const char *)h->c->body);
+}
+
 /* Consumes `envelope`. */
 static bool run_page(const struct hearing *h, jv envelope)
 {
@@ -186,8 +200,11 @@ static bool run_page(const struct hearing *h, jv envelope)
 	envelope = jv_object_set(envelope, jv_string("page"), get_context(h, "page", jv_null()));
 	envelope = jv_object_set(envelope, jv_string("vars"), get_context(h, "vars", jv_object()));
 	said = run(h->page, envelope);
-	if (jv_is_valid(said))
-		return verdict_take_body(h->c->page->verdict, said, h->next, h->text);
+	if (jv_is_valid(said)) {
+		bool stuck = jv_get_kind(said) == JV_KIND_OBJECT && jv_object_has(jv_copy(said), jv_string("failed"));
+
+		return verdict_take_body(h->c->page->verdict, said, h->next, h->text) && (!stuck || add_body(h));
+	}
 	return tell_failure(said, "the recipe", h->text) || complain(h->text, "the recipe gives nothing");
 }
 
@@ -209,10 +226,20 @@ static bool take_head(const struct hearing *h)
 
 static bool refuse_body(const struct hearing *h, jv why)
 {
-	const char *type = h->c->content_type;
+	static const char unknown[] = "Invalid numeric literal"; /* libjq's word for whatever begins no other value */
+	const char *type = h->c->content_type, *what;
 	jv message = complaint_string(jv_invalid_get_msg(why));
+	char is[JUDGE_TEXT_SIZE];
 
-	complain(h->text, "the body is not JSON%s%s: %s", type[0] ? " but " : "", type, jv_string_value(message));
+	if (strstr(type, "json"))
+		snprintf(is, sizeof is, "the body is not JSON, though its type is %s", type);
+	else
+		snprintf(is, sizeof is, "the body is not JSON%s%s", type[0] ? " but " : "", type);
+	what = jv_string_value(message);
+	if (strncmp(what, unknown, strlen(unknown)) == 0)
+		complain(h->text, "%s: unexpected text%s", is, what + strlen(unknown));
+	else
+		complain(h->text, "%s: %s", is, what);
 	jv_free(message);
 	return true;
 }

@@ -797,14 +797,14 @@ static void a_circle_is_seen_before_it_is_walked(void **arg)
 	ended(2, next(10, "d"));
 	ended(3, next(10, "b"));
 	assert_int_equal(added, 4);
-	assert_string_equal(step.guard, "page 5 is page 2 again: the cursor leads in a circle");
+	assert_string_equal(step.guard, "page 5 is page 2 again: the pages lead in a circle");
 	assert_int_equal(step.cancel_from, 0);
-	assert_failed("guard", "page 5 is page 2 again: the cursor leads in a circle");
+	assert_failed("guard", "page 5 is page 2 again: the pages lead in a circle");
 	assert_int_equal(said.items, 40);
 	begin(&r);
 	ended(0, next(10, "b"));
 	ended(1, next(10, "b"));
-	assert_string_equal(step.guard, "page 3 is page 2 again: the cursor does not advance");
+	assert_string_equal(step.guard, "page 3 is page 2 again: page 2 names itself as the next");
 }
 
 static void a_body_that_comes_again_is_seen(void **arg)
@@ -881,7 +881,8 @@ static void max_pages_is_no_fault_where_the_end_is(void **arg)
 	ended(0, next(10, "b"));
 	ended(1, next(10, "c"));
 	assert_int_equal(added, 2);
-	assert_failed("max_pages", "there are more pages than page.max_pages = 2");
+	assert_failed("max_pages",
+		      "there are more pages than page.max_pages = 2; if they are wanted, raise it in the recipe");
 	assert_int_equal(said.items, 20);
 	r = numbered(4);
 	r.max_pages = 3;
@@ -906,12 +907,14 @@ static void pages_up_to_max_pages_are_fetched(void **arg)
 	assert_int_equal(added, 3);
 	assert_false(step.more);
 	ended_all(1, 3, 10);
-	assert_failed("max_pages", "there are more pages than page.max_pages = 3: the API told of 8");
+	assert_failed("max_pages", "there are more pages than page.max_pages = 3: the API told of 8; if they are "
+				   "wanted, raise it in the recipe");
 	assert_int_equal(said.pages, 3);
 	begin(&r);
 	ended_all(0, 3, 10);
 	assert_int_equal(added, 3);
-	assert_failed("max_pages", "there are more pages than page.max_pages = 3, or no end is found");
+	assert_failed("max_pages", "there are more pages than page.max_pages = 3, or no end is found; if they are "
+				   "wanted, raise it in the recipe");
 }
 
 static void assert_partial(uint32_t pages, int64_t items)
