@@ -158,14 +158,15 @@ static int change_operand(struct ctl *ctl, const struct change *c, const char *o
 	if (!j)
 		return ctl_report(e);
 	state = json_string_value(json_object_get(j, "state"));
-	ctl_note(ctl, "%s %s%s %s", t.job ? "job" : "batch", operand, before ? " had ended already:" : ":",
-		 c->action && state ? state : "removed");
+	if (!ctl->args.ended) /* else their sum is told */
+		ctl_note(ctl, "%s %s%s %s", t.job ? "job" : "batch", operand, before ? " had ended already:" : ":",
+			 c->action && state ? state : "removed");
 	json_decref(j);
 	return STATUS_FINE;
 }
 
-/* All operands, also behind one that was refused; the first refusal is the exit status. */
-static int change(struct ctl *ctl, const struct change *c)
+/* All operands, also behind one that was refused; the first refusal is the exit status. *done: how many were not. */
+static int change_all(struct ctl *ctl, const struct change *c, size_t *done)
 {
 	int status = STATUS_FINE;
 	struct err e = {0};
@@ -176,10 +177,18 @@ static int change(struct ctl *ctl, const struct change *c)
 		int one = change_operand(ctl, c, ctl->args.operands[i], &e);
 
 		status = status ? status : one;
+		*done += one == STATUS_FINE;
 		if (one && (e.code == ERR_UNREACHABLE || ctl_interrupted()))
 			break;
 	}
 	return status;
+}
+
+static int change(struct ctl *ctl, const struct change *c)
+{
+	size_t done = 0;
+
+	return change_all(ctl, c, &done);
 }
 
 /* ---- rm: also many at once ---- */
@@ -187,6 +196,7 @@ static int change(struct ctl *ctl, const struct change *c)
 struct found {
 	char **names;
 	size_t count, room;
+	bool runs; /* some are runs of pulls; known with --ended */
 };
 
 static void add_found(struct found *f, const char *name)
@@ -222,8 +232,10 @@ static int find_batches(struct ctl *ctl, uint32_t first, uint32_t last, bool end
 			batch = json_integer_value(json_object_get(row, "batch"));
 			if (batch >= (json_int_t)first &&
 			    (!ended || (progress_exit_status(row) >= 0 &&
-					json_integer_value(json_object_get(row, "uid")) == (json_int_t)geteuid())))
+					json_integer_value(json_object_get(row, "uid")) == (json_int_t)geteuid()))) {
 				add_found(f, number(text, sizeof text, batch));
+				f->runs = f->runs || json_is_true(json_object_get(row, "run"));
+			}
 		}
 		before = json_integer_value(json_object_get(page, "next"));
 		json_decref(page);
@@ -264,9 +276,19 @@ static int gather(struct ctl *ctl, struct found *f, struct err *e)
 	return 0;
 }
 
+/* In place of a line for each. */
+static void note_sum(struct ctl *ctl, const struct found *f, size_t done)
+{
+	ctl_note(ctl, "%zu batch%s removed%s", done, done == 1 ? "" : "es",
+		 f->runs && done ? ", runs of pulls among them: their items and receipts are gone; where the next runs "
+				   "begin is kept (fanoutctl pull state NAME)"
+				 : "");
+}
+
 int verb_rm(struct ctl *ctl)
 {
 	struct found f = {0};
+	size_t done = 0;
 	struct err e;
 	int status;
 
@@ -280,7 +302,9 @@ int verb_rm(struct ctl *ctl)
 	} else {
 		ctl->args.operands = f.names;
 		ctl->args.operand_count = f.count;
-		status = change(ctl, &(struct change){NULL, false, false});
+		status = change_all(ctl, &(struct change){NULL, false, false}, &done);
+		if (ctl->args.ended)
+			note_sum(ctl, &f, done);
 	}
 	for (size_t i = 0; i < f.count; i++)
 		free(f.names[i]);

@@ -14,6 +14,7 @@
 #include "cli/verbs.h"
 #include "lib/jobid.h"
 #include "lib/paths.h"
+#include "lib/recipe.h"
 
 static const int exit_statuses[ERR_CODES] = {
     [ERR_NONE] = STATUS_INTERRUPTED, /* nothing went wrong: somebody pressed ^C */
@@ -73,8 +74,9 @@ static int find_daemon(struct ctl *ctl, char *socket, size_t size, struct err *e
 	if (ctl->place != PLACE_ASLEEP)
 		return 0;
 	if (ctl->verb->run == verb_doctor)
-		return err_set(e, ERR_UNREACHABLE, "fanoutctl --local status starts it",
-			       "your private daemon is not running; its batches are kept");
+		return err_set(e, ERR_UNREACHABLE, NULL,
+			       "your private daemon is not running, for it ends when it is idle: its batches are kept, "
+			       "and the next verb starts it");
 	return local_start(socket, size, e);
 }
 
@@ -141,6 +143,7 @@ void ctl_catch_signals(void)
 
 int ctl_parse_batch(const char *text, uint32_t *batch, struct err *e)
 {
+	char hint[240] = "";
 	uint64_t job;
 
 	if (jobid_parse_batch(text, batch) == 0)
@@ -148,8 +151,13 @@ int ctl_parse_batch(const char *text, uint32_t *batch, struct err *e)
 	if (jobid_parse(text, &job) == 0)
 		return err_set(e, ERR_USAGE, "7 is a batch, 7.42 is its 42nd job",
 			       "%s is a job; a batch is wanted here", text);
-	return err_set(e, ERR_USAGE, "a batch is a number: fanoutctl status lists yours", "\"%.60s\" is no batch",
-		       text);
+	if (recipe_name_ok(text))
+		snprintf(hint, sizeof hint,
+			 "a batch is a number: fanoutctl status lists yours; if %.60s is a pull, "
+			 "fanoutctl pull show %.60s has the numbers of its runs",
+			 text, text);
+	return err_set(e, ERR_USAGE, *hint ? hint : "a batch is a number: fanoutctl status lists yours",
+		       "\"%.60s\" is no batch", text);
 }
 
 int ctl_parse_job(const char *text, uint64_t *job, struct err *e)

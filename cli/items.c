@@ -324,7 +324,7 @@ static int tell_end(const struct writing *w)
 	missing = tell_pages(w);
 	if (!has_ended(w->run) || receipt_status(w->run) != STATUS_FINE)
 		return tell_rest(w, missing > 0);
-	if (receipt_is_partial(w->run))
+	if (receipt_is_partial(w->run) && w->ctl->verb->run != verb_pull_run) /* whose receipt has said it */
 		ctl_note(w->ctl, "run %" PRIu32 " is partial: it was to ask for so many pages only (--max-pages)",
 			 w->number);
 	return missing ? STATUS_FAILED : STATUS_FINE;

@@ -201,8 +201,8 @@ json_t *run_newest(struct ctl *ctl, const char *name, struct err *e)
 	/* There may be no such recipe either: then the daemon knows the closest one. */
 	pull = pull_get(ctl, name, e);
 	if (pull)
-		err_set(e, ERR_NOT_FOUND, "fanoutctl pull run starts one", "%s has not been run%s", name,
-			chosen ? " with these vars" : "");
+		err_set(e, ERR_NOT_FOUND, "fanoutctl pull run starts one",
+			"%s has not been run%s, or its runs were removed", name, chosen ? " with these vars" : "");
 	json_decref(pull);
 	return NULL;
 }

@@ -117,7 +117,7 @@ static const struct column run_table[] = {
     LINE("items", "shown_items", CELL_TEXT),
     LINE("unique", "unique", CELL_TEXT),
     LINE("duplicates", "duplicates", CELL_TEXT),
-    LINE("missing pages", "shown_gaps", CELL_TEXT),
+    LINE("missing", "shown_gaps", CELL_TEXT),
     LINE("ended by", "shown_stop|stop_reason", CELL_TEXT),
     LINE("not modified", "shown_not_modified", CELL_TEXT),
     LINE("requests", "requests", CELL_TEXT),

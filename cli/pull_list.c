@@ -3,6 +3,7 @@
 #include <jq.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/pull.h"
@@ -117,7 +118,7 @@ static void add_short_problem(json_t *row)
 	else
 		text_add_str(&t, detail);
 	n = t.len;
-	if (n > SHORT_MOST) {
+	if (n > SHORT_MOST && isatty(STDOUT_FILENO)) {
 		for (n = SHORT_MOST; n > SHORT_MOST / 2 && t.data[n] != ' ';)
 			n--;
 		while (n > 0 && ((unsigned char)t.data[n] & 0xc0) == 0x80)

@@ -76,7 +76,11 @@ static void add_gaps(json_t *run)
 
 	json_array_foreach (gaps, i, gap) {
 		if (i < PAGES_SHOWN)
-			text_printf(&t, "%s%lld", i ? " " : "", (long long)json_integer_value(gap));
+			text_printf(&t, "%s%lld",
+				    i                           ? ", "
+				    : json_array_size(gaps) > 1 ? "pages "
+								: "page ",
+				    (long long)json_integer_value(gap));
 	}
 	if (json_array_size(gaps) > PAGES_SHOWN)
 		text_printf(&t, " and %zu more", json_array_size(gaps) - PAGES_SHOWN);

@@ -120,7 +120,11 @@ static bool check_socket(struct doctor *d, struct ctl *ctl, struct err *e)
 	char text[300];
 	int rc;
 
-	if (ctl_connect(ctl, e) < 0) {
+	if (ctl_connect(ctl, e) < 0 && ctl->place == PLACE_ASLEEP) {
+		tell(d, "socket", true, e->what); /* its usual state: it ends when it is idle */
+		return false;
+	}
+	if (!ctl->client) {
 		tell_error(d, "socket", e);
 		return false;
 	}

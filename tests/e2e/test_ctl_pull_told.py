@@ -78,6 +78,32 @@ def test_a_run_is_audited_by_its_pulls_name_and_as_the_last(ctl, done):
         assert ctl("audit", word, "-f", "json").json() == rows, word
 
 
+def test_whoever_removes_runs_is_told_what_goes_and_what_stays(ctl, done):
+    err = ctl("rm", "--ended").err
+    assert err.startswith("1 batch removed, runs of pulls among them: their items and receipts are gone")
+    assert "species has not been run, or its runs were removed" in ctl("items", "species", check=4).err
+
+
+def test_a_pull_in_place_of_a_batch_is_told_where_its_numbers_are(ctl, done):
+    for verb in ("wait", "retry", "cancel", "status", "explain"):
+        err = ctl(verb, "species", check=2).err
+        assert '"species" is no batch' in err and "fanoutctl pull show species has the numbers of its runs" in err, verb
+
+
+def test_off_a_terminal_the_list_tells_the_whole_problem(daemon, ctl):
+    long = "x" * 200
+    write_recipe(daemon, "r", url="http://127.0.0.1/", items=".[]", headers=["Authorization: {secret:%s}" % long[:40]], **{long[:60]: 1})
+    whole = ctl("pull", "list", "-f", "json").json()[0]["problem"]["detail"]
+    told = whole.split(".conf:")[1]
+    assert len(told) > 80 and told in ctl("pull", "list").out
+
+
+def test_a_run_that_is_partial_is_told_once_where_its_file_is_written(ctl, species, scratch):  # noqa: F811
+    r = ctl("pull", "run", "species", "--max-pages", "1", "-o", scratch / "out")
+    assert files(scratch) == ["out"] and r.err.count("partial") == 1
+    assert "is partial" in ctl("items", "last").err
+
+
 def test_a_pull_without_runs_has_nothing_to_audit(ctl, species):  # noqa: F811
     assert "species has not been run" in ctl("audit", "species", check=4).err
     assert "nothing that was sent to specimens is recorded" in ctl("audit", "specimens", check=4).err

@@ -498,7 +498,7 @@ def test_ranges_and_all_that_has_ended_are_removed(ctl, apisim):
     assert left() == [7, 5, 1]
     assert "there are no batches 2-4" in ctl("rm", "2-4", check=4).err
     assert "--ended is for all" in ctl("rm", "--ended", "1", check=2).err and "BATCH is missing" in ctl("rm", check=2).err
-    ctl("rm", "--ended")
+    assert ctl("rm", "--ended").err == "2 batches removed\n"
     assert left() == [int(running)]
     ctl("cancel", running)
 
