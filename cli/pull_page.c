@@ -140,6 +140,19 @@ static void add_next_request(struct text *out, const struct recipe *r, const str
 	recipe_request_clear(&q);
 }
 
+/* What a total means for a run, which does not go from page to page. An API may cap the size that was asked for. */
+static void add_ahead(struct text *out, const struct recipe *r, const struct pull_said *s)
+{
+	int64_t size = r->page.size, pages = s->total_pages;
+
+	if (s->items > 0 && (!size || (s->items < size && s->items < s->total_items)))
+		size = s->items;
+	if (pages < 0 && s->total_items >= 0 && size)
+		pages = (s->total_items + size - 1) / size;
+	if (is_numbered(r) && r->page.start <= 1 && pages > 2)
+		text_printf(out, "by its total: %" PRId64 " pages, asked for side by side as limits allow\n", pages);
+}
+
 static void add_next(struct text *out, const struct recipe *r, const struct recipe_page *page,
 		     const struct pull_said *s)
 {
@@ -150,7 +163,7 @@ static void add_next(struct text *out, const struct recipe *r, const struct reci
 	else if (end)
 		text_printf(out, "asked next: nothing, for %s\n", end);
 	else
-		add_next_request(out, r, page, s);
+		add_next_request(out, r, page, s), add_ahead(out, r, s);
 }
 
 /* ---- what it says ---- */

@@ -244,6 +244,7 @@ def test_a_live_test_tells_of_the_page_and_leaves_nothing(daemon, ctl, species):
     assert r.lines()[:3] == ["status: 200", "items: 10", "first item:"]
     assert "total pages: 16" in r.lines()
     assert f"asked next: GET {species}?page=2" in r.lines()
+    assert "by its total: 16 pages, asked for side by side as limits allow" in r.lines()
     assert daemon.api.get("/v1/runs").json()["runs"] == []
     assert daemon.api.get("/v1/batches").json()["batches"] == []
     assert daemon.api.get("/v1/pulls/species/state").json()["states"] == []

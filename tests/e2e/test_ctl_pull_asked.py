@@ -94,6 +94,14 @@ def recipe_file(path, **keys):
     return path
 
 
+def test_a_total_of_items_is_told_as_pages(daemon, ctl, apisim, scratch):
+    api = apisim.pages("page", "b", items=155, size=10, totals=["items"])
+    path = recipe_file(scratch / "mine.conf", url=str(api), page={**PAGED, "total_items": ".total"}, items=".result[]")
+    r = ctl("pull", "test", path, "--live")
+    assert "total items: 155" in r.lines(), r.out
+    assert "by its total: 16 pages, asked for side by side as limits allow" in r.lines()
+
+
 def test_a_file_that_is_not_installed_is_tested_live(daemon, ctl, apisim, scratch):
     api = apisim.pages("page", "b", items=160, size=10, totals=["pages"])
     path = recipe_file(scratch / "mine.conf", url=str(api), page=PAGED, items=".result[]", key=".id")
