@@ -220,7 +220,7 @@ static struct plan *tell_in_slices(const struct world *w)
 {
 	struct plan *p = plan_create(&w->rules);
 	struct plan_step step;
-	bool late[MOST];
+	bool late[MOST] = {false};
 	uint32_t read_to = 0;
 
 	for (uint32_t i = 0; i < w->count; i++)
@@ -233,7 +233,7 @@ static struct plan *tell_in_slices(const struct world *w)
 			if (w->ended[read_to] && !late[read_to])
 				plan_ended(p, read_to, &w->seen[read_to], &step);
 		}
-		if (late[ends] && ends < read_to)
+		if (ends < read_to && late[ends])
 			plan_ended(p, ends, &w->seen[ends], &step);
 		late[ends] = false;
 	}
