@@ -9,6 +9,7 @@ import pytest
 from harness.daemon import Daemon, Scratch, run
 from harness.gate import Gate
 from harness.process import BUILD, environment
+from harness.pulls import PAGED, pull, write_recipe
 from harness.servers import Apisim, Httpbin, Nghttpd, Nginx
 from harness.worker import Hostile, Worker
 
@@ -126,6 +127,22 @@ def apisim():
     server = Apisim(bind="0.0.0.0")
     yield server
     server.close()
+
+
+@pytest.fixture
+def species(daemon, apisim):
+    """16 pages of 10 items, with a total."""
+    api = apisim.pages("page", "a", items=160, size=10, totals=["items", "pages"])
+    write_recipe(daemon, "species", url=str(api), page=PAGED, items=".result[]", key=".id")
+    return api
+
+
+@pytest.fixture
+def done(daemon, ctl, species):
+    """The number of a complete run of species."""
+    run, receipt = pull(daemon, "species")
+    assert receipt["complete"], receipt
+    return str(run.number)
 
 
 @pytest.fixture

@@ -8,10 +8,8 @@ import socket
 import pytest
 
 from harness.process import BUILD, on_terminal
-from harness.pulls import Raw, pull, setting, write_recipe, write_secret
+from harness.pulls import PAGED, Raw, pull, setting, write_recipe, write_secret
 from test_api import NOBODY, as_user
-
-PAGED = {"type": "page", "param": "page", "total_pages": ".pages"}
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import subprocess
 import pytest
 
 from harness.process import BUILD, spawn
-from harness.pulls import Raw, pull, start, write_recipe
-from test_ctl_pull import PAGED, broken, files, ids, silent, species  # noqa: F401
+from harness.pulls import PAGED, Raw, broken, files, ids, pull, silent, start, write_recipe
 
 
 @pytest.fixture
@@ -21,13 +20,6 @@ def slow(daemon, gate):
     run = start(daemon, "slow")
     yield str(run.number)
     daemon.api.post(f"/v1/batches/{run.number}/cancel")
-
-
-@pytest.fixture
-def done(daemon, species):  # noqa: F811
-    run, receipt = pull(daemon, "species")
-    assert receipt["complete"], receipt
-    return str(run.number)
 
 
 # ---- verbs ----
@@ -98,13 +90,13 @@ def test_off_a_terminal_the_list_tells_the_whole_problem(daemon, ctl):
     assert len(told) > 80 and told in ctl("pull", "list").out
 
 
-def test_a_run_that_is_partial_is_told_once_where_its_file_is_written(ctl, species, scratch):  # noqa: F811
+def test_a_run_that_is_partial_is_told_once_where_its_file_is_written(ctl, species, scratch):
     r = ctl("pull", "run", "species", "--max-pages", "1", "-o", scratch / "out")
     assert files(scratch) == ["out"] and r.err.count("partial") == 1
     assert "is partial" in ctl("items", "last").err
 
 
-def test_a_pull_without_runs_has_nothing_to_audit(ctl, species):  # noqa: F811
+def test_a_pull_without_runs_has_nothing_to_audit(ctl, species):
     assert "species has not been run" in ctl("audit", "species", check=4).err
     assert "nothing that was sent to specimens is recorded" in ctl("audit", "specimens", check=4).err
 
@@ -126,7 +118,7 @@ def test_under_cron_a_skipped_run_says_nothing_about_its_file(ctl, slow, scratch
 
 
 @pytest.mark.parametrize("form", ["ndjson", "json"])
-def test_a_disk_that_is_full_takes_nothing_away_and_how_to_have_it_is_told(ctl, species, form):  # noqa: F811
+def test_a_disk_that_is_full_takes_nothing_away_and_how_to_have_it_is_told(ctl, species, form):
     r = ctl("-q", "pull", "run", "species", "-f", form, "-o", "/dev/full", check=1)
     assert "cannot write /dev/full: No space left on device" in r.err
     number = re.search(r"  /dev/full was not written; to have it: fanoutctl wait (\d+); fanoutctl items (\d+) -o", r.err)[2]
@@ -156,7 +148,7 @@ def test_a_file_of_an_interrupted_wait_is_told(daemon, ctl, gate, scratch):
     ctl("cancel", number)
 
 
-def test_a_directory_is_no_file(daemon, ctl, species, scratch):  # noqa: F811
+def test_a_directory_is_no_file(daemon, ctl, species, scratch):
     (scratch / "d").mkdir()
     for name in (scratch / "d", f"{scratch}/d/", f"{scratch}/none/"):
         assert "is a directory" in ctl("pull", "run", "species", "-o", name, check=2).err
@@ -177,7 +169,7 @@ def test_the_suffix_of_a_file_says_the_form(ctl, done, scratch):
     assert ids((scratch / "y.csv").read_text()) == list(range(1, 161))
 
 
-def test_a_run_takes_the_form_of_its_file_from_the_suffix(ctl, species, scratch):  # noqa: F811
+def test_a_run_takes_the_form_of_its_file_from_the_suffix(ctl, species, scratch):
     silent(ctl("pull", "run", "-q", "species", "-o", scratch / "x.csv"))
     assert (scratch / "x.csv").read_text().startswith("id,name,")
 
@@ -200,7 +192,7 @@ def test_strings_come_without_quotes_where_that_is_wanted(ctl, done):
 # ---- receipts ----
 
 
-def test_the_table_of_a_run_that_was_waited_for_is_that_of_show(daemon, ctl, species):  # noqa: F811
+def test_the_table_of_a_run_that_was_waited_for_is_that_of_show(daemon, ctl, species):
     r = ctl("pull", "run", "species", "--wait", "-f", "table")
     number, table = r.out.split("\n", 1)
     for line in (r"time +\d.*", r"pages +16", r"items +160"):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.pulls import Run, pull, write_recipe
-from test_ctl_pull import played_pages
+from harness.pulls import Run, played_pages, pull, write_recipe
 
 CURSOR = {"type": "cursor", "param": "cursor", "next": ".nxt?"}
 LIST = "(.r? // [])[]"

@@ -1,7 +1,14 @@
-"""Recipes and runs of a daemon, by the API alone."""
+"""Recipes and runs of a daemon, by the API alone; and pulls that many tests want."""
+
+import http.server
+import json
+import re
+import threading
 
 from harness.daemon import libconfig
 from harness.process import wait_until
+
+PAGED = {"type": "page", "param": "page", "total_pages": ".pages"}
 
 
 class Raw(str):
@@ -68,3 +75,51 @@ def pull(daemon, name, **ask):
     """Runs it to its end: the run and its receipt."""
     run = start(daemon, name, **ask)
     return run, run.wait()
+
+
+def broken(daemon, apisim, *pages, items=50, name="holes", max_attempts=2, **options):
+    """A pull these pages of which always fail."""
+    fail = [f"{page}:*:503" for page in pages or [3]]
+    api = apisim.pages("page", name, items=items, size=10, totals=["pages"], fail=fail, **options)
+    write_recipe(daemon, name, url=str(api), page=PAGED, items=".result[]", retry={"max_attempts": max_attempts})
+    return api
+
+
+def played_pages(daemon, *bodies, **keys):
+    """The number of a complete run whose pages had these bodies."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            page = int(re.search(r"page=(\d+)", self.path)[1])
+            body = (bodies[page - 1] if page <= len(bodies) else "[]").encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Page", str(page))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        write_recipe(daemon, "p", url=f"http://127.0.0.1:{server.server_port}/x", **{"page": {"type": "page", "param": "page"}, "items": ".[]", **keys})
+        run, receipt = pull(daemon, "p")
+        assert receipt["complete"], receipt
+    finally:
+        server.shutdown()
+        server.server_close()
+    return str(run.number)
+
+
+def ids(text):
+    return [json.loads(line)["id"] for line in text.splitlines()]
+
+
+def silent(result):
+    assert (result.out, result.err) == ("", ""), result
+
+
+def files(directory):
+    return sorted(p.name for p in directory.iterdir())

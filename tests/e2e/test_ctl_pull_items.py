@@ -1,0 +1,211 @@
+"""fanoutctl items: what comes out of a run, to the terminal, a pipe and a file."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness.process import BUILD, spawn
+from harness.pulls import PAGED, broken, files, ids, played_pages, pull, silent, start, write_recipe
+
+
+def test_items_come_in_page_order_one_a_line(ctl, done):
+    assert ids(ctl("items", done).out) == list(range(1, 161))
+    assert ctl("items", "species").out == ctl("items", "last").out == ctl("items", done, "-f", "ndjson").out
+
+
+def test_items_are_one_array_as_json(ctl, done):
+    assert [item["id"] for item in ctl("items", done, "-f", "json").json()] == list(range(1, 161))
+
+
+def test_an_expression_makes_of_items_what_it_says(ctl, done):
+    assert ctl("items", done, "--jq", "select(.id > 158) | .id, .name").out == '159\n"item 159"\n160\n"item 160"\n'
+    assert ctl("items", done, "-f", "json", "--jq", "empty").json() == []
+    assert "--jq" in ctl("items", done, "--jq", ".a[", check=2).err
+    assert "page 1: --jq: " in ctl("items", done, "--jq", ".id.x", check=1).err
+
+
+def test_csv_has_the_members_of_the_first_page(ctl, done):
+    rows = list(csv.DictReader(io.StringIO(ctl("items", done, "-f", "csv").out)))
+    assert list(rows[0]) == ["id", "name", "updated_at", "changed"]
+    assert [row["id"] for row in rows] == [str(i) for i in range(1, 161)]
+    assert ctl("items", done, "-f", "csv", "--fields", "name,id,no.such").out.splitlines()[:2] == ["name,id,no.such", "item 1,1,"]
+    assert ctl("items", done, "--fields", "id").rows()[0] == {"id": 1}
+    assert ctl("items", done, "-f", "csv", "--jq", ".id").out.splitlines()[:2] == ["value", "1"]
+
+
+def test_members_that_come_later_are_noted_once(daemon, ctl):
+    number = played_pages(daemon, '[{"a":1},{"b":{"c":[1,2]},"a":null}]', '[{"a":2,"new":3}]', '[{"a":4,"newer":5}]')
+    r = ctl("items", number, "-f", "csv")
+    assert r.out.replace("\r", "") == 'a,b\n1,\n,"{""c"":[1,2]}"\n2,\n4,\n'
+    assert r.err.count("left out") == 1 and "page 2" in r.err and "(new)" in r.err
+
+
+def test_each_item_comes_once_where_that_is_wanted(daemon, ctl):
+    bodies = ('[{"id":1,"v":1},{"id":2}]', '[{"v":2,"id":1},{"id":3}]', '[{"id":3}]')
+    number = played_pages(daemon, *bodies, key=".id")
+    assert ctl("items", number, "--unique").out == '{"id":1,"v":1}\n{"id":2}\n{"id":3}\n'
+    assert len(ctl("items", number).rows()) == 5
+    number = played_pages(daemon, *bodies)
+    assert ctl("items", number, "--unique").out == '{"id":1,"v":1}\n{"id":2}\n{"v":2,"id":1}\n{"id":3}\n'
+
+
+def test_a_number_that_does_not_fit_is_told_once(daemon, ctl):
+    number = played_pages(daemon, "[1,2]", "[9007199254740993]", "[9007199254740995]")
+    r = ctl("items", number)
+    assert r.err.count("warning") == 1 and "page 2" in r.err and "9007199254740993" in r.err
+    assert ctl("items", number, "-q").err == ""
+
+
+def test_headers_of_the_answer_are_there_for_items(daemon, ctl):
+    number = played_pages(daemon, "[1]", "[2]", items='.[] | {i: ., p: $headers["x-page"], n: $page, s: $status}')
+    assert ctl("items", number).rows() == [{"i": 1, "p": "1", "n": 1, "s": 200}, {"i": 2, "p": "2", "n": 2, "s": 200}]
+
+
+def test_missing_pages_are_told_and_the_rest_is_given(daemon, ctl, apisim):
+    broken(daemon, apisim, 2, 4)
+    run, _ = pull(daemon, "holes")
+    r = ctl("items", str(run.number), check=1)
+    assert ids(r.out) == [*range(1, 11), *range(21, 31), *range(41, 51)]
+    assert re.findall(r"fanoutctl: page (\d) is missing: 503", r.err) == ["2", "4"]
+    assert f"run {run.number} is incomplete" in r.err
+
+
+def test_a_page_that_failed_behind_the_end_is_not_missing(daemon, ctl, apisim):
+    api = apisim.pages("page", "a", items=30, size=10, end="500", has_more=True)
+    page = {"type": "page", "param": "page", "window": 4, "has_more": ".has_more"}
+    write_recipe(daemon, "r", url=str(api), page=page, items=".result[]", retry={"max_attempts": 1})
+    run, receipt = pull(daemon, "r")
+    assert receipt["complete"] and "failed" in [row["state"] for row in run.pages()], receipt
+    r = ctl("items", str(run.number))
+    assert (ids(r.out), r.err) == (list(range(1, 31)), "")
+
+
+def test_a_body_that_is_no_json_is_an_error_that_names_the_page(daemon, ctl, apisim):
+    write_recipe(daemon, "r", url=apisim.url + "/bytes/20")  # where nothing is asked of a page, its body is not looked at
+    run, receipt = pull(daemon, "r")
+    assert receipt["complete"], receipt
+    r = ctl("items", "r", check=1)
+    assert r.out == "" and f"page 1: its body ({run.number}.1) is no JSON" in r.err
+
+
+def test_a_run_that_has_not_ended_is_told_unless_it_is_followed(daemon, ctl, apisim, gate):
+    write_recipe(daemon, "slow", url=gate.url + "/x", items=".[]")
+    run = start(daemon, "slow")
+    r = ctl("items", str(run.number), check=1)
+    assert r.out == "" and "has not ended: page 1 is not there yet" in r.err and "--follow" in r.err
+    ctl("cancel", str(run.number))
+
+
+def test_items_are_followed_until_the_run_has_ended(daemon, ctl, apisim):
+    api = apisim.pages("cursor", "a", items=30, size=3, latency=0.1)
+    write_recipe(daemon, "r", url=str(api), page={"type": "cursor", "param": "cursor", "next": ".next_cursor"}, items=".result[]")
+    run = start(daemon, "r")
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "items", str(run.number), "--follow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = json.loads(child.stdout.readline())
+    assert first["id"] == 1
+    assert run.get()["state"] == "running"
+    assert ids(child.stdout.read().decode()) == list(range(2, 31))
+    assert (child.stderr.read(), child.wait(60)) == (b"", 0)
+    assert run.get()["state"] == "ended"
+
+
+def test_items_are_followed_across_a_restart(daemon, ctl, apisim):
+    api = apisim.pages("cursor", "a", items=40, size=1, latency=0.05)
+    write_recipe(daemon, "r", url=str(api), page={"type": "cursor", "param": "cursor", "next": ".next_cursor"}, items=".result[]")
+    run = start(daemon, "r")
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "items", str(run.number), "--follow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.readline()
+    daemon.kill()
+    daemon.start()
+    assert ids(child.stdout.read().decode()) == list(range(2, 41))
+    assert (child.stderr.read(), child.wait(60)) == (b"", 0)
+
+
+@pytest.mark.parametrize("suffix, unpack", [("", bytes), (".gz", gzip.decompress), (".zst", None)])
+def test_a_file_is_written_as_its_name_says(ctl, done, scratch, suffix, unpack):
+    path = scratch / f"out.ndjson{suffix}"
+    r = ctl("items", done, "-o", path)
+    assert r.out == "" and f"160 items written to {path}" in r.err
+    data = path.read_bytes()
+    if unpack is None:
+        assert data[:4] == bytes.fromhex("28b52ffd")
+        unpack = lambda packed: subprocess.run(["zstd", "-dc"], input=packed, capture_output=True, check=True).stdout  # noqa: E731
+    try:
+        assert ids(unpack(data).decode()) == list(range(1, 161))
+    except FileNotFoundError:
+        pytest.skip("there is no zstd here to unpack it with")
+
+
+def test_a_name_has_date_pull_and_run_and_directories_are_made(ctl, done, scratch):
+    ctl("items", done, "-o", f"{scratch}/out/{{name}}/{{run}}-{{date}}.csv", "--create-dirs", "-f", "csv", "-q")
+    (path,) = (scratch / "out" / "species").iterdir()
+    assert re.fullmatch(rf"{done}-\d\d\d\d-\d\d-\d\d\.csv", path.name)
+    assert len(path.read_text().splitlines()) == 161
+    assert "did you mean {date}?" in ctl("items", done, "-o", f"{scratch}/{{dat}}", check=2).err
+    assert "make its directory first" in ctl("items", done, "-o", f"{scratch}/none/x", check=1).err
+    assert "--create-dirs is for -o" in ctl("items", done, "--create-dirs", check=2).err
+
+
+def test_a_file_of_an_incomplete_run_is_not_there(daemon, ctl, apisim, scratch):
+    broken(daemon, apisim)
+    (scratch / "out").write_text("old")
+    r = ctl("pull", "run", "holes", "-o", scratch / "out", check=1)
+    assert re.search("page 3 .*is missing", r.err)
+    assert (scratch / "out").read_text() == "old" and files(scratch) == ["out"]
+    r = ctl("items", "last", "-o", scratch / "new", check=1)
+    assert re.search(r"is incomplete \(page 3 .*is missing", r.err) and "was not written" in r.err
+    assert files(scratch) == ["out"]
+
+
+def test_a_followed_run_that_is_cut_off_leaves_no_file(daemon, ctl, apisim, scratch):
+    broken(daemon, apisim, 5, latency=0.1)
+    run = start(daemon, "holes")
+    r = ctl("items", str(run.number), "--follow", "-o", scratch / "new", check=1)
+    assert "was not written" in r.err
+    assert files(scratch) == []
+
+
+def test_a_run_and_its_file_in_one_go_is_silent_under_cron(ctl, species, scratch):
+    silent(ctl("pull", "run", "-q", "species", "-o", f"{scratch}/{{name}}.ndjson"))
+    assert ids((scratch / "species.ndjson").read_text()) == list(range(1, 161))
+    r = ctl("pull", "run", "species", "--fresh", "-o", f"{scratch}/species.json", "-f", "json")
+    assert "pull species: complete" in r.err and "160 items written" in r.err
+    assert len(json.loads((scratch / "species.json").read_text())) == 160
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_sent(daemon, ctl, species, scratch):
+    assert "make its directory first" in ctl("pull", "run", "species", "-o", scratch / "none" / "x", check=1).err
+    assert daemon.api.get("/v1/runs").json()["runs"] == []
+
+
+def test_a_reader_that_has_gone_away_ends_it(daemon, ctl, apisim):
+    api = apisim.pages("page", "a", items=20000, size=2000, size_max=2000, item_size=180, totals=["pages"])
+    write_recipe(daemon, "r", url=str(api), page={**PAGED, "size": 2000, "size_param": "per_page"}, items=".result[]")
+    run, receipt = pull(daemon, "r")
+    assert receipt["complete"], receipt
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "items", str(run.number)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdout.readline()
+    child.stdout.close()
+    assert child.stderr.read() == b""
+    child.wait(60)
+
+
+def test_large_pages_take_little_memory(daemon, ctl, apisim):
+    """Twelve pages of 1.8 MB: two are in memory at a time, and jq takes some ten times a page."""
+    api = apisim.pages("page", "a", items=120000, size=10000, size_max=10000, item_size=180, totals=["items"])
+    write_recipe(daemon, "big", url=str(api), page={"type": "page", "param": "page", "size": 10000, "size_param": "per_page", "total_items": ".total"}, items=".result[]")
+    run, receipt = pull(daemon, "big")
+    assert receipt["complete"], receipt
+    child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "items", str(run.number)], stdout=subprocess.PIPE)
+    lines = sum(1 for _ in child.stdout)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = status
+    assert (lines, status) == (120000, 0)
+    if not os.environ.get("ASAN_OPTIONS") and "asan" not in str(BUILD):
+        assert usage.ru_maxrss < 96 * 1024, usage.ru_maxrss
