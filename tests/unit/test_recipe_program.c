@@ -13,17 +13,7 @@
 #include <cmocka.h>
 
 #include "lib/jq.h"
-#include "lib/recipe.h"
-
-static struct recipe *parse(const char *text)
-{
-	struct err e = {0};
-	struct recipe *r = recipe_parse("t", "t.conf", text, &e);
-
-	if (!r)
-		fail_msg("%s\n%s", e.what, text);
-	return r;
-}
+#include "tests/unit/test_recipe.h"
 
 static jv envelope(const char *body)
 {
