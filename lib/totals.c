@@ -121,5 +121,5 @@ int64_t totals_pages(const char *head, const char *url, const char *param, int64
 		return n;
 	n = parameter(last, param);
 	free(last);
-	return n >= start ? n - start + 1 : -1;
+	return n >= start && n - start < COUNT_MAX ? n - start + 1 : -1;
 }

@@ -1,4 +1,5 @@
-/* How many pages or items there are, as responses tell it in their heads. -1: not told, or nonsense. */
+/* How many pages or items there are, as responses tell it in their heads. -1: not told, or nonsense. At most 2^53,
+ * which is what messages take. */
 #ifndef FANOUT_LIB_TOTALS_H
 #define FANOUT_LIB_TOTALS_H
 

@@ -186,6 +186,17 @@ static void a_link_comes_before_what_the_program_says_is_next(void **arg)
 	assert_false(v.page.next_is_url);
 }
 
+static void a_total_of_pages_is_no_more_than_a_message_takes(void **arg)
+{
+	static const char most[] = "Link: <?p=9007199254740992>; rel=last\n",
+			  fits[] = "Link: <?p=9007199254740991>; rel=last\n";
+
+	(void)arg;
+	assert_int_equal(totals_pages(most, URL, "p", 1), INT64_C(1) << 53);
+	assert_int_equal(totals_pages(most, URL, "p", 0), -1);
+	assert_int_equal(totals_pages(fits, URL, "p", 0), INT64_C(1) << 53);
+}
+
 static void a_head_tells_totals_and_validators(void **arg)
 {
 	(void)arg;
@@ -298,6 +309,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(counts_are_never_negative, NULL, clear),
 	    cmocka_unit_test_setup_teardown(a_next_url_is_a_text_and_becomes_absolute, NULL, clear),
 	    cmocka_unit_test_setup_teardown(a_link_comes_before_what_the_program_says_is_next, NULL, clear),
+	    cmocka_unit_test(a_total_of_pages_is_no_more_than_a_message_takes),
 	    cmocka_unit_test_setup_teardown(a_head_tells_totals_and_validators, NULL, clear),
 	    cmocka_unit_test(a_body_is_hashed_only_where_it_is_asked_for),
 	    cmocka_unit_test_setup_teardown(nothing_of_a_page_is_left_in_the_next, NULL, clear),
