@@ -5,13 +5,14 @@
 
 #include "daemon/render.h"
 #include "daemon/run_private.h"
+#include "lib/reals.h"
+
+#define GAPS_TOLD 1000 /* there may be a million */
 
 static json_t *count(int64_t n)
 {
 	return n < 0 ? json_null() : json_integer(n);
 }
-
-#define GAPS_TOLD 1000 /* there may be a million */
 
 /* People's numbers, from 1. */
 static json_t *gaps(const struct plan_conclusion *c)
@@ -76,7 +77,7 @@ char *receipt_write(const struct receipt *r)
 	json_object_set_new(o, "since", since(r));
 	json_object_set_new(o, "error", render_text(r->error));
 	json_object_set_new(o, "warning", warning(r));
-	written = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	written = json_dumps(o, JSON_COMPACT | reals_precision(o));
 	json_decref(o);
 	if (!written)
 		BUG("out of memory for a receipt");

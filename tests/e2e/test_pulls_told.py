@@ -149,6 +149,13 @@ def test_the_time_that_a_limit_took_is_counted_once_for_all_pages_that_wait(daem
 # ---- what can be done ----
 
 
+def test_a_number_that_the_next_run_begins_at_is_told_with_all_its_digits(daemon, answer):
+    url = answer(b'{"result":[{"at":1784919600.123456},{"at":1784919600.123455}]}')
+    write_recipe(daemon, "p", url=url, page={"type": "single"}, items=".result[]", since={"param": "since", "from": ".at"})
+    _, receipt = pull(daemon, "p")
+    assert receipt["since"] == {"from": None, "to": 1784919600.123456}, receipt
+
+
 def test_a_run_that_its_deadline_ended_has_its_time_again_when_it_is_retried(daemon, gate):
     write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"}, deadline="1s")
     run = start(daemon, "p")
