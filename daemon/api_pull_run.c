@@ -14,6 +14,9 @@
 #define VAR_MAX_BYTES   16384
 #define SINCE_MAX_BYTES 1024
 
+#define DEADLINE_MIN_US INT64_C(1000000)
+#define DEADLINE_MAX_US (INT64_C(30) * 86400 * 1000000)
+
 /* ---- starting a run ---- */
 
 struct starting {
@@ -99,7 +102,7 @@ static int read_test(struct engine_run_ask *ask, const json_t *v, struct err *e)
 static int read_recipe(struct engine_run_ask *ask, const json_t *v, struct err *e)
 {
 	ask->recipe = json_string_value(v);
-	if (!ask->recipe || json_string_length(v) > RECIPE_TEXT_MAX || strlen(ask->recipe) != json_string_length(v))
+	if (!ask->recipe || json_string_length(v) > RECIPE_TEXT_MAX)
 		return wrong("recipe", "a recipe's text", e);
 	return 0;
 }
@@ -128,15 +131,18 @@ static int read_overlap(struct engine_run_ask *ask, const json_t *v, struct err 
 	return wrong("overlap", "skip, queue or replace", e);
 }
 
+/* A number is compared before it is converted: it may be any. */
 static int read_deadline(struct engine_run_ask *ask, const json_t *v, struct err *e)
 {
+	double seconds = json_number_value(v);
 	int64_t us = -1;
 
-	if (json_is_number(v))
-		us = (int64_t)(json_number_value(v) * 1e6);
-	else if (!json_is_string(v) || units_parse_duration_us(json_string_value(v), &us, e) < 0)
+	if (json_is_number(v) && seconds >= DEADLINE_MIN_US / 1e6 && seconds <= DEADLINE_MAX_US / 1e6)
+		us = (int64_t)(seconds * 1e6 + 0.5);
+	else if (!json_is_number(v) &&
+		 (!json_is_string(v) || units_parse_duration_us(json_string_value(v), &us, e) < 0))
 		return wrong("deadline", "a duration as 2h, or seconds", e);
-	if (us < 1000000 || us > INT64_C(30) * 86400 * 1000000)
+	if (us < DEADLINE_MIN_US || us > DEADLINE_MAX_US)
 		return wrong("deadline", "from 1 s to 30 d", e);
 	ask->deadline_us = us;
 	return 0;
@@ -327,7 +333,7 @@ static int read_state(struct stating *s, const json_t *o, struct err *e)
 	const json_t *vars = json_object_get(o, "vars"), *since = json_object_get(o, "since");
 
 	if (!since || !since_fits(since) || !(json_is_string(since) || json_is_number(since) || json_is_null(since)))
-		return wrong("since", "a text, a number, or null to forget it", e);
+		return wrong("since", "a text of at most 1024 bytes, a number, or null to forget it", e);
 	if (vars && check_vars(vars, e))
 		return -1;
 	if (json_object_size(o) > (size_t)(vars ? 2 : 1))
