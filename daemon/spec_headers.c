@@ -7,30 +7,18 @@
 #include <strings.h>
 
 #include "daemon/spec_private.h"
-
-/* What makes up the message itself is libcurl's alone. */
-static const char *const framing[] = {"Content-Length",   "Transfer-Encoding", "Connection", "Expect", "Keep-Alive",
-				      "Proxy-Connection", "Upgrade",           "TE",         "Trailer"};
-
-static bool is_token(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z') || (s[i] >= '0' && s[i] <= '9') ||
-		      (s[i] && strchr("!#$%&'*+-.^_`|~", s[i]))))
-			return false;
-	return n > 0;
-}
+#include "lib/header_name.h"
 
 static int check_name(const char *name, size_t n, struct err *e)
 {
-	if (!is_token(name, n))
+	const char *framing = header_framing(name, n);
+
+	if (n == 0 || header_token_length(name) < n)
 		return spec_refuse(e, ERR_INPUT, "headers", "\"%.*s\" is not a header's name", n < 60 ? (int)n : 60,
 				   name);
-	for (size_t i = 0; i < sizeof framing / sizeof framing[0]; i++)
-		if (strlen(framing[i]) == n && strncasecmp(framing[i], name, n) == 0)
-			return spec_refuse(e, ERR_INPUT, "headers",
-					   "%s is part of the message's framing and is set by fanout itself",
-					   framing[i]);
+	if (framing)
+		return spec_refuse(e, ERR_INPUT, "headers",
+				   "%s is part of the message's framing and is set by fanout itself", framing);
 	return 0;
 }
 

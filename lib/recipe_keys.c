@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/header_name.h"
 #include "lib/hostglob.h"
 #include "lib/recipe_private.h"
 
@@ -14,21 +15,14 @@
 
 /* ---- headers ---- */
 
-/* What makes up the message itself is libcurl's alone. */
-static const char *const framing[] = {"Content-Length",   "Transfer-Encoding", "Connection", "Expect", "Keep-Alive",
-				      "Proxy-Connection", "Upgrade",           "TE",         "Trailer"};
-
 const char *recipe_header_name_fault(const char *name, size_t len)
 {
 	if (len == 0)
 		return "has no name";
-	for (size_t i = 0; i < len; i++)
-		if (!((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= 'A' && name[i] <= 'Z') ||
-		      (name[i] >= '0' && name[i] <= '9') || strchr("!#$%&'*+-.^_`|~", name[i])))
-			return "has a name that no header can have";
-	for (size_t i = 0; i < sizeof framing / sizeof *framing; i++)
-		if (strlen(framing[i]) == len && strncasecmp(framing[i], name, len) == 0)
-			return "is part of the message's framing, which fanout sets by itself";
+	if (header_token_length(name) < len)
+		return "has a name that no header can have";
+	if (header_framing(name, len))
+		return "is part of the message's framing, which fanout sets by itself";
 	return NULL;
 }
 

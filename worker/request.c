@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "lib/header_name.h"
 #include "worker/decode.h"
 
 #define DNS_CACHE_S  60L
@@ -47,25 +48,9 @@ int request_prepare(struct request *r, CURL *easy, const char *ca_file, struct e
 	return 0;
 }
 
-/* RFC 9110, section 5.6.2 */
-static bool is_token_char(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
-
-static size_t token_length(const char *s)
-{
-	size_t n = 0;
-
-	while (is_token_char((unsigned char)s[n]))
-		n++;
-	return n;
-}
-
 static int check_line(const char *line, struct err *e)
 {
-	size_t name = token_length(line);
+	size_t name = header_token_length(line);
 	const char *p = line + name;
 
 	if (name == 0 || (*p != ':' && (*p != ';' || p[1])))
@@ -82,7 +67,7 @@ static int check_line(const char *line, struct err *e)
 
 static int check_method(const struct message_job *job, struct err *e)
 {
-	size_t n = token_length(job->method);
+	size_t n = header_token_length(job->method);
 
 	if (n == 0 || job->method[n])
 		return err_set(e, ERR_INPUT, NULL, "method \"%.30s\" is not a token", job->method);
@@ -149,7 +134,7 @@ static void append(struct request *r, size_t *n, char *line)
 
 static void note_name(const char *line, bool named[OWNS])
 {
-	size_t n = token_length(line);
+	size_t n = header_token_length(line);
 
 	for (enum own k = 0; k < OWNS; k++)
 		if (n == strlen(own_names[k]) && strncasecmp(line, own_names[k], n) == 0)
