@@ -13,7 +13,8 @@
  *   api_show.c     batches and results as they are shown, forecasts
  *   api_pulls.c    recipes
  *   api_pull_run.c starting runs, the state between them
- *   api_runs.c     runs and their pages
+ *   api_run_show.c one run, live or ended
+ *   api_runs.c     lists of runs, and their pages
  *   api_daemon.c   health, stats, metrics */
 #ifndef FANOUT_DAEMON_API_H
 #define FANOUT_DAEMON_API_H
@@ -84,6 +85,9 @@ void api_reply_batch(struct http_request *r, const struct api_batch *b);
 /* As render_batch and as stored, but a job whose attempt was opened ahead of its turn waits. */
 json_t *api_render_batch(const struct api *a, const struct store_batch *b, const struct rate *rate);
 struct rate api_batch_rate(const struct store_batch *b);
+/* The name of its pull's rate, which the batch of a run counts against: to `out`, of ENGINE_PULL_LIMIT_SIZE bytes; ""
+ * where it is no run, or has none. */
+void api_pull_limit(const struct store_batch *b, const struct rate *rate, char *out);
 /* The forecast, of what is shown (api_shown_batch): by the speed so far, or by the limits that it waits for. */
 int64_t api_eta_us(const struct api *a, const struct store_batch *shown, const struct rate *rate);
 struct store_batch api_shown_batch(const struct api *a, const struct store_batch *b);
@@ -103,6 +107,7 @@ int api_query_left_out(struct http_request *r, enum job_reason *reason, struct e
 int api_query_number(struct http_request *r, const char *name, int64_t min, int64_t max, int64_t missing, int64_t *out,
 		     struct err *e);
 void *api_alloc(size_t n);
+/* A new reference each. */
 struct engine_wait;
 #define API_WAITS_MAX 100
 json_t *api_render_waits(const struct engine_wait *waits, unsigned n);
@@ -147,7 +152,7 @@ void api_run_create(struct http_request *r);
 void api_run_list(struct http_request *r);
 void api_run_get(struct http_request *r);
 void api_run_pages(struct http_request *r);
-/* Calls `then` where there is such a run, and it is the asker's to see. */
+/* Calls `then` where there is such a run, and it is the asker's to see. NULL: answers with the run. */
 void api_with_run(struct http_request *r, void (*then)(struct http_request *r, uint32_t run));
 void api_health(struct http_request *r);
 void api_stats(struct http_request *r);

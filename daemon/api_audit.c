@@ -84,8 +84,7 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 	struct audit *v = (struct audit *)((char *)g - offsetof(struct audit, batch));
 	struct rate rate = api_batch_rate(b);
 
-	if (b->run && rate.count && strncmp(b->name, "pull ", 5) == 0)
-		engine_pull_limit_name(v->own, b->name + 5, &rate);
+	api_pull_limit(b, &rate, v->own);
 }
 
 static void on_batch_read(struct store_op *op, const struct err *e)

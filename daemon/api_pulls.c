@@ -1,5 +1,5 @@
-/* Pulls: listing recipes, starting runs, the state between them. What a recipe may say is lib/recipe's, what a run does
- * is the engine's. */
+/* Recipes: all, or one, with the state between its runs and the newest of these. What a recipe may say is lib/recipe's.
+ */
 #define _GNU_SOURCE 1
 
 #include <errno.h>

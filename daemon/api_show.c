@@ -35,13 +35,25 @@ struct rate api_batch_rate(const struct store_batch *b)
 	return policy.rate;
 }
 
+/* engine_run_begin.c calls the batches of runs so. */
+#define RUN_PREFIX "pull "
+
+void api_pull_limit(const struct store_batch *b, const struct rate *rate, char *out)
+{
+	const size_t n = sizeof RUN_PREFIX - 1;
+
+	*out = '\0';
+	if (b->run && rate->count && strncmp(b->name, RUN_PREFIX, n) == 0)
+		engine_pull_limit_name(out, b->name + n, rate);
+}
+
 /* What the limits of one host say of the jobs that wait for it. */
 struct outlook {
 	const struct engine_wait *waits;
 	unsigned wait_count;
-	int64_t jobs, now_us;  /* CLOCK_BOOTTIME */
-	int64_t last_start_us; /* 0: nothing holds them back */
-	char own[256];         /* the name of its pull's rate; "": it is no run, or has none */
+	int64_t jobs, now_us;             /* CLOCK_BOOTTIME */
+	int64_t last_start_us;            /* 0: nothing holds them back */
+	char own[ENGINE_PULL_LIMIT_SIZE]; /* api_pull_limit() */
 };
 
 static void look_at(struct outlook *o, const struct forecast_window *w)
@@ -124,10 +136,8 @@ static int64_t last_start_us(const struct api *a, const struct store_batch *b, c
 			    .jobs = b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED],
 			    .now_us = clock_boot_us()};
 	struct engine_limits_visitor v = {.arg = &o, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
-	char text[RENDER_RATE_SIZE];
 
-	if (b->run && rate->count) /* its name is "pull NAME" */
-		snprintf(o.own, sizeof o.own, "%.200s %s", b->name, render_rate(text, rate));
+	api_pull_limit(b, rate, o.own);
 	engine_limits_visit(api_engine(a), waits[0].host, &v);
 	if (!b->run)
 		look_at_own(&o, b, rate);

@@ -24,9 +24,10 @@ static struct engine_limit *limit_find(const struct engine *en, const char *key)
 struct engine_limit *engine_limit_get(struct engine *en, const char *name, uint32_t batch, const char *host,
 				      const struct limit_rule *rule, bool *made)
 {
-	char key[RULES_NAME_MAX + URL_KEY_SIZE + 32];
+	char key[ENGINE_PULL_LIMIT_SIZE + URL_KEY_SIZE + 32];
 	struct engine_limit *l;
 
+	_Static_assert(ENGINE_PULL_LIMIT_SIZE > RULES_NAME_MAX, "names of both fit, whole");
 	/* A rule's name may be anything, also "batch 7". */
 	snprintf(key, sizeof key, "%u\n%s\n%s", batch, name, host);
 	l = limit_find(en, key);

@@ -100,7 +100,6 @@ struct engine_limit *engine_own_limit(const struct engine_batch *b, const char *
 {
 	struct limit_rule rule = {.rates = {b->policy.rate}, .rate_count = 1};
 	char name[ENGINE_PULL_LIMIT_SIZE];
-
 	struct engine_limit *l;
 	bool made;
 
