@@ -66,6 +66,8 @@ static const struct {
     {U "timeout = 0;", 2, "timeout = \"0\" is out of range"},
     {U "timeout = true;", 2, "timeout has to be a duration"},
     {U "deadline = \"abc\";", 2, "deadline: \"abc\" is not a duration"},
+    {U "deadline = \"999ms\";", 2, "deadline = \"999ms\" is out of range"},
+    {U "deadline = \"31d\";", 2, "deadline = \"31d\" is out of range"},
     {U "limit = { rate = \"100\"; };", 2, "limit.rate: \"100\" is not a rate"},
     {U "limit = { rate = 100; };", 2, "limit.rate has to be a text, as in \"100/min\""},
     {U "limit = { };", 2, "limit limits nothing"},
