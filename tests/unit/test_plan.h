@@ -135,22 +135,23 @@ static inline void assert_complete(uint32_t pages, int64_t items, const char *wh
 	assert_int_equal(said.gap_count, 0);
 }
 
-static inline void assert_incomplete(const char *why, const char *text)
+static inline void assert_faulty(bool failed, const char *why, const char *text)
 {
 	conclude(-1);
 	assert_string_equal(said.text, text);
 	assert_string_equal(said.stop_reason, why);
 	assert_false(said.complete);
-	assert_false(said.failed);
+	assert_int_equal(said.failed, failed);
+}
+
+static inline void assert_incomplete(const char *why, const char *text)
+{
+	assert_faulty(false, why, text);
 }
 
 static inline void assert_failed(const char *why, const char *text)
 {
-	conclude(-1);
-	assert_string_equal(said.text, text);
-	assert_string_equal(said.stop_reason, why);
-	assert_false(said.complete);
-	assert_true(said.failed);
+	assert_faulty(true, why, text);
 }
 
 #endif

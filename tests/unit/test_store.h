@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "daemon/job.h"
+#include "daemon/schema.h"
 #include "daemon/store.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -184,6 +186,42 @@ static inline void meddle(struct room *r, const char *sql)
 		fail_msg("%s: %s", sql, why);
 	sqlite3_close(db);
 	room_open(r);
+}
+
+/* A database as the first `version` schemas left it, with these rows; the room is closed. */
+static inline void room_make_version(struct room *r, unsigned version, const char *rows)
+{
+	char *why = NULL, number[80];
+	sqlite3 *db;
+
+	directory_remove(r->dir);
+	assert_int_equal(mkdir(r->dir, 0700), 0);
+	db = room_database(r);
+	snprintf(number, sizeof number, "PRAGMA application_id = 0x66616e6f; PRAGMA user_version = %u", version);
+	if (sqlite3_exec(db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL, &why))
+		fail_msg("%s", why);
+	for (unsigned i = 0; i < version; i++) {
+		assert_int_equal(schema_migrations[i].version, i + 1);
+		if (sqlite3_exec(db, schema_migrations[i].sql, NULL, NULL, &why))
+			fail_msg("%s", why);
+	}
+	if (sqlite3_exec(db, number, NULL, NULL, &why) || sqlite3_exec(db, rows, NULL, NULL, &why))
+		fail_msg("%s", why);
+	sqlite3_close(db);
+}
+
+/* An outcome that tells nothing but of which attempt it is. */
+static inline struct message_outcome bare_outcome(uint64_t job, uint32_t n)
+{
+	return (struct message_outcome){
+	    .job = job,
+	    .n = n,
+	    .content_type = "",
+	    .remote_ip = "",
+	    .redirect_url = "",
+	    .error = "",
+	    .headers = "",
+	};
 }
 
 /* ---- operations, waited for ---- */

@@ -107,15 +107,10 @@ static void on_opened(struct store_op *op, const struct err *e)
 		victim.attempt_busy[i] = false;
 		return;
 	}
-	victim.outcome[i] = (struct message_outcome){.job = o->job,
-						     .n = o->n,
-						     .status = 200,
-						     .content_type = "",
-						     .remote_ip = "",
-						     .error = "",
-						     .headers = "",
-						     .body_in_file = random_below(2),
-						     .size_bytes = 1};
+	victim.outcome[i] = bare_outcome(o->job, o->n);
+	victim.outcome[i].status = 200;
+	victim.outcome[i].body_in_file = random_below(2);
+	victim.outcome[i].size_bytes = 1;
 	if (victim.outcome[i].body_in_file)
 		write_body(o->job, o->n);
 	victim.end[i] =

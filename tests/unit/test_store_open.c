@@ -1,8 +1,6 @@
 /* What many jobs share: the row of the attempts that one turn opened, the span of a lane's jobs, the entry for what was
  * counted within some seconds, and what a load keeps for the opening. */
-#include <sys/stat.h>
 
-#include "daemon/schema.h"
 #include "daemon/store_sqlite.h"
 #include "tests/unit/test_store.h"
 
@@ -250,15 +248,7 @@ static void a_job_that_was_loaded_and_then_cancelled_is_not_opened(void **state)
 
 static void end_counted(struct room *r, uint64_t job, int64_t counted_boot_us)
 {
-	struct message_outcome m = {.job = job,
-				    .n = 1,
-				    .status = 200,
-				    .sent = true,
-				    .content_type = "",
-				    .remote_ip = "",
-				    .redirect_url = "",
-				    .error = "",
-				    .headers = ""};
+	struct message_outcome m = bare_outcome(job, 1);
 	struct store_attempt_end a = {.op = op_of(r),
 				      .outcome = &m,
 				      .next = JOB_DONE,
@@ -267,6 +257,8 @@ static void end_counted(struct room *r, uint64_t job, int64_t counted_boot_us)
 				      .sent_boot_us = counted_boot_us - 5,
 				      .counted_boot_us = counted_boot_us};
 
+	m.status = 200;
+	m.sent = true;
 	store_attempt_end(r->st, &a);
 	wait_done(r);
 	assert_fine(r);
@@ -333,8 +325,7 @@ static void what_was_counted_lately_is_found_once(void **state)
 
 static void make_version_2(struct room *r)
 {
-	static const char version[] =
-	    "PRAGMA application_id = 0x66616e6f; PRAGMA user_version = 2;"
+	static const char rows[] =
 	    "INSERT INTO batches (id, uid, name, priority, concurrency, held, closed, paused, sweep,"
 	    " sweep_seq, sweep_reason, submitted_us, touched_us, next_seq, next_event, n_blocked,"
 	    " n_queued, n_done, n_failed, n_cancelled, body_bytes)"
@@ -351,18 +342,8 @@ static void make_version_2(struct room *r)
 	    " NULL, 'GET', NULL, NULL, NULL, NULL, NULL, NULL FROM e;"
 	    "INSERT INTO progress SELECT id, 3, 0, lane, 0, 1, 0, 1, seq, 6, NULL, NULL FROM ("
 	    " SELECT (id & -4294967296) | seq AS id, lane, seq FROM outcomes)";
-	char *why = NULL;
-	sqlite3 *db;
 
-	directory_remove(r->dir);
-	assert_int_equal(mkdir(r->dir, 0700), 0);
-	db = room_database(r);
-	assert_int_equal(schema_migrations[1].version, 2);
-	if (sqlite3_exec(db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL, &why) ||
-	    sqlite3_exec(db, schema_migrations[0].sql, NULL, NULL, &why) ||
-	    sqlite3_exec(db, schema_migrations[1].sql, NULL, NULL, &why) || sqlite3_exec(db, version, NULL, NULL, &why))
-		fail_msg("%s", why);
-	sqlite3_close(db);
+	room_make_version(r, 2, rows);
 }
 
 /* The check at the end of the test looks at all of it again. */

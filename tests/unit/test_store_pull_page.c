@@ -269,8 +269,7 @@ static void a_page_whose_successor_cannot_be_stored_stays_open(void **state)
 	struct room *r = *state;
 	uint32_t run = run_new(r, (struct run_like){0});
 	char host[STORE_NAME_MAX + 2];
-	struct message_outcome m = {
-	    .job = jobid_make(run, 1), .content_type = "", .remote_ip = "", .error = "", .headers = ""};
+	struct message_outcome m = bare_outcome(jobid_make(run, 1), 0);
 	struct store_page_new page = {.job = {.limit_key = host, .url = "http://x/"}, .token = "2"};
 	struct store_page_end p = {.end = {.outcome = &m, .next = JOB_DONE, .method = "GET"},
 				   .page_ended = true,
@@ -295,8 +294,7 @@ static void the_end_and_what_follows_are_one_transaction_however_many_pages_ther
 	enum { many = STORE_TX_OPS_MAX + 500 };
 	static struct store_page_new pages[many];
 	static char tokens[many][12], urls[many][64];
-	struct message_outcome m = {
-	    .job = jobid_make(run, 1), .content_type = "", .remote_ip = "", .error = "", .headers = ""};
+	struct message_outcome m = bare_outcome(jobid_make(run, 1), 0);
 	struct store_page_end p = {.end = {.outcome = &m, .next = JOB_DONE, .method = "GET"},
 				   .page_ended = true,
 				   .add = pages,

@@ -1,6 +1,5 @@
 /* What stays between runs, and moves with a complete run only; what a receipt is made of; databases of the schema
  * before pulls. */
-#include "daemon/schema.h"
 #include "tests/unit/test_store_pull.h"
 
 struct state_copy {
@@ -303,28 +302,16 @@ static void what_is_no_run_has_no_attempts_of_a_run(void **state)
 /* As the first schema left it: a batch with a job that was fetched and one that was not. */
 static void make_version_1(struct room *r)
 {
-	char *why = NULL;
-	sqlite3 *db;
+	static const char rows[] =
+	    "INSERT INTO batches (id, uid, name, priority, concurrency, held, closed, paused, sweep,"
+	    " sweep_seq, sweep_reason, submitted_us, touched_us, next_seq, next_event, n_blocked, n_queued,"
+	    " n_done, n_failed, n_cancelled, body_bytes)"
+	    " VALUES (1, 1000, 'old', 5, 0, 0, 1, 0, 0, 0, 0, 5, 5, 2, 1, 0, 1, 0, 0, 0, 0);"
+	    "INSERT INTO templates VALUES (1, '{}');"
+	    "INSERT INTO lanes VALUES (1, 1, 'a.example:80', 0);"
+	    "INSERT INTO jobs (id, lane, submitted_us, url) VALUES (4294967297, 1, 5, 'http://a.example/')";
 
-	directory_remove(r->dir);
-	assert_int_equal(mkdir(r->dir, 0700), 0);
-	db = room_database(r);
-	assert_int_equal(schema_migrations[0].version, 1);
-	if (sqlite3_exec(db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL", NULL, NULL, &why) ||
-	    sqlite3_exec(db, schema_migrations[0].sql, NULL, NULL, &why) ||
-	    sqlite3_exec(db, "PRAGMA application_id = 0x66616e6f; PRAGMA user_version = 1", NULL, NULL, &why) ||
-	    sqlite3_exec(
-		db,
-		"INSERT INTO batches (id, uid, name, priority, concurrency, held, closed, paused, sweep,"
-		" sweep_seq, sweep_reason, submitted_us, touched_us, next_seq, next_event, n_blocked, n_queued,"
-		" n_done, n_failed, n_cancelled, body_bytes)"
-		" VALUES (1, 1000, 'old', 5, 0, 0, 1, 0, 0, 0, 0, 5, 5, 2, 1, 0, 1, 0, 0, 0, 0);"
-		"INSERT INTO templates VALUES (1, '{}');"
-		"INSERT INTO lanes VALUES (1, 1, 'a.example:80', 0);"
-		"INSERT INTO jobs (id, lane, submitted_us, url) VALUES (4294967297, 1, 5, 'http://a.example/')",
-		NULL, NULL, &why))
-		fail_msg("%s", why);
-	sqlite3_close(db);
+	room_make_version(r, 1, rows);
 }
 
 static void a_database_from_before_pulls_is_brought_up_to_date(void **state)

@@ -327,16 +327,7 @@ static void the_last_word_on_a_job_stands_before_its_attempts_error(void **state
 	struct room *r = *state;
 	uint32_t batch = batch_new(r, false);
 	uint64_t job = jobid_make(batch, jobs_like(r, batch, plain_job(), 1));
-	struct message_outcome m = {
-	    .job = job,
-	    .n = 1,
-	    .cause = CAUSE_WORKER_LOST,
-	    .content_type = "",
-	    .remote_ip = "",
-	    .redirect_url = "",
-	    .headers = "",
-	    .error = "the worker died",
-	};
+	struct message_outcome m = bare_outcome(job, 1);
 	struct store_attempt_end a = {.outcome = &m,
 				      .method = "GET",
 				      .next = JOB_FAILED,
@@ -345,6 +336,8 @@ static void the_last_word_on_a_job_stands_before_its_attempts_error(void **state
 				      .deaths = 3,
 				      .actions = JOB_ACT_END | JOB_ACT_FAIL_REST};
 
+	m.cause = CAUSE_WORKER_LOST;
+	m.error = "the worker died";
 	open_job(r, job);
 	a.op = op_of(r);
 	store_attempt_end(r->st, &a);
