@@ -269,20 +269,7 @@ def test_a_socket_that_systemd_made_is_used_and_left_there(make_daemon):
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(daemon.socket))
         listening.listen(16)
-
-        def pass_it():
-            os.dup2(listening.fileno(), 3)
-
-        with open(daemon.log_path, "ab") as log:
-            daemon.process = subprocess.Popen(
-                ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", BUILD / "fanoutd", "-c", daemon.conf_path],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=pass_it,
-                pass_fds=[3],
-            )
+        daemon.spawn_on(listening)
         wait_until(daemon.ready, what="it answers")
         daemon.stop()
         assert daemon.socket.is_socket()

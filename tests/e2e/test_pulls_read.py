@@ -2,14 +2,12 @@
 
 import contextlib
 import http.client
-import os
 import socket
-import subprocess
 
 import pytest
 
 from harness.http import Answer
-from harness.process import BUILD, environment, wait_until
+from harness.process import wait_until
 from harness.pulls import start, write_recipe
 
 ASKED = {"page": {"type": "page", "param": "page", "size": 5, "total_items": ".total"}, "single": {"type": "single"}}
@@ -46,21 +44,7 @@ def asked_before_it_began(daemon, *requests):
             client.connect(str(daemon.socket))
             client.settimeout(240)
             client.sendall(f"{method} {path} HTTP/1.1\r\nHost: d\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
-
-        def pass_it():
-            os.dup2(listening.fileno(), 3)
-
-        daemon.may_end = False
-        with open(daemon.log_path, "ab") as log:
-            daemon.process = subprocess.Popen(
-                ["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"', "sh", BUILD / "fanoutd", "-c", daemon.conf_path],
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=pass_it,
-                pass_fds=[3],
-            )
+        daemon.spawn_on(listening)
         yield clients
 
 

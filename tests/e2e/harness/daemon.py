@@ -114,21 +114,27 @@ class Daemon:
 
     # ---- Life ----
 
-    def spawn(self, *args, **options):
+    def spawn(self, *args, program=None, **options):
         """Starts the process and does not wait for it."""
         assert not self.running(), "this daemon is running already"
         self.may_end = False
         with open(self.log_path, "ab") as log:
             self.process = spawn(
-                [self.program, "-c", self.conf_path, *args],
+                [*(program or [self.program]), "-c", self.conf_path, *args],
                 env=environment(**self.env),
-                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.dir,
-                **options,
+                **{"stdin": subprocess.DEVNULL, **options},
             )
         return self
+
+    def spawn_on(self, listening):
+        """Starts the process with that socket, as systemd does, and does not wait for it."""
+        return self.spawn(
+            program=["/bin/sh", "-c", 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3<&0 </dev/null', "sh", self.program],
+            stdin=listening,
+        )
 
     def start(self, timeout=20):
         """Starts the process and waits until it answers."""
