@@ -1,5 +1,6 @@
 """Fixtures of the end-to-end tests. The programs under test are those of $FANOUT_BUILD (default: build)."""
 
+import json
 import resource
 import signal
 import subprocess
@@ -143,6 +144,19 @@ def done(daemon, ctl, species):
     run, receipt = pull(daemon, "species")
     assert receipt["complete"], receipt
     return str(run.number)
+
+
+@pytest.fixture
+def mixed(ctl, apisim):
+    """A batch of three: done, failed with 404, done with a tag that wants quoting."""
+    lines = [
+        {"url": apisim.url + "/json"},
+        {"url": apisim.url + "/status/404"},
+        {"url": apisim.url + "/bytes/2000", "tag": 'a "b", c'},
+    ]
+    batch = ctl("submit", "-p", "-i", "-", input="".join(json.dumps(line) + "\n" for line in lines)).out.strip()
+    ctl("wait", batch, check=1)
+    return batch
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import urllib.parse
 
 import pytest
 
+from harness.api import NOBODY, as_user, problem, submit, wait
 from harness.process import wait_until
-from test_api import NOBODY, as_user, problem, submit, wait
 
 CATS = {"name": "cats", "match": "catfact.ninja", "rates": ["100/min", "5000/h"], "concurrency": 7, "pace": True}
 

@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from harness.daemon import run
-from harness.process import BUILD, environment, spawn, wait_until
-from harness.script import play, problem  # noqa: F401 (a fixture)
+from harness.process import BUILD, spawn, wait_until
+from harness.script import ctl, play, problem  # noqa: F401 (fixtures)
 
 
 def batch(state="running", **counts):
@@ -24,14 +23,6 @@ MADE = (201, {"batch": 7, "existed": False, "closed": False, "jobs": 0})
 MADE_AT_ONCE = (201, {"batch": 7, "existed": False, "closed": True, "jobs": 1, "first_seq": 1})
 ADDED = (201, {"jobs": 1, "first_seq": 1})
 CLOSED = (200, batch())
-
-
-@pytest.fixture
-def ctl(scratch):
-    def call(*args, **options):
-        return run([BUILD / "fanoutctl", "-S", scratch / "s", *args], env=environment(), **options)
-
-    return call
 
 
 def test_a_lost_answer_to_a_small_submission_is_asked_for_again_with_the_same_key(play, ctl):

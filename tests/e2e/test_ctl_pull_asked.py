@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
+from harness.api import NOBODY, as_user
 from harness.process import BUILD, on_terminal
 from harness.pulls import PAGED, Raw, pull, setting, write_recipe, write_secret
-from test_api import NOBODY, as_user
 
 
 @pytest.fixture

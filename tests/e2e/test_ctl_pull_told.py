@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness.process import BUILD, spawn
-from harness.pulls import PAGED, Raw, broken, files, ids, pull, silent, start, write_recipe
+from harness.pulls import Raw, broken, files, ids, silent, start, write_recipe
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
+from harness.api import submit, wait
 from harness.played import Workers
-from test_api import submit, wait
 
 PUBLIC, INSIDE = "93.184.216.34", "10.0.0.7"
 

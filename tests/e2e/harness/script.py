@@ -1,11 +1,15 @@
 """A daemon that is played by a script, answer by answer: one that breaks off, hangs up, says no, or has seen anything."""
 
+import datetime
 import http.server
 import json
 import socketserver
 import threading
 
 import pytest
+
+from harness.daemon import run
+from harness.process import BUILD, environment
 
 
 class Script(socketserver.ThreadingUnixStreamServer):
@@ -83,3 +87,28 @@ def play(scratch):
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def ctl(scratch):
+    """fanoutctl against the daemon that is played."""
+
+    def call(*args, **options):
+        options.setdefault("env", environment(TZ="UTC"))
+        return run([BUILD / "fanoutctl", "-S", scratch / "s", *args], **options)
+
+    return call
+
+
+def rfc3339(us):
+    return (datetime.datetime(1970, 1, 1) + datetime.timedelta(microseconds=us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def rule(name="cats", **members):
+    return {"name": name, "match": "catfact.ninja", "source": "conf", "rates": ["100/1min"], "concurrency": None, "pace": False,
+            "shadowed": False, "state": [], **members}
+
+
+def asked(server, method, path):
+    """The queries with which that path was asked for."""
+    return [p.partition("?")[2] for m, p, _ in server.seen if (m, p.partition("?")[0]) == (method, path)]

@@ -21,6 +21,7 @@ CAUSES = (
     "resend cancelled worker_lost storage internal soft_error"
 ).split()
 
+OK = "HTTP/1.1 200 OK\r\n"
 DEADLINE_S = 120  # of what is read; wait_until() has its own
 
 
@@ -333,3 +334,10 @@ class Connection:
 
 def boot_us():
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+def echo(c):
+    """Answers every request with its own head and body."""
+    while head := c.request():
+        body = head.encode() + b"\n\n" + c.server.requests[-1][1]
+        c.answer(b"" if head.startswith("HEAD") else body)

@@ -1,0 +1,140 @@
+"""fanoutctl's command line: help, usage errors, completion; and what it tells of the daemon, or of none."""
+
+import csv
+import io
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness.process import ROOT
+
+VERBS = (
+    "submit fetch status wait follow results show get cancel retry rm pause resume explain limits limits+set limits+rm limits+resume "
+    "pull pull+list pull+check pull+test pull+run pull+show pull+state items audit stats doctor stop completion help version"
+).split()
+VERBS = [verb.replace("+", " ") for verb in VERBS]
+
+
+# ---- the daemon ----
+
+
+def test_stats_in_every_format(ctl, mixed):
+    j = ctl("stats", "-f", "json").json()
+    assert j["version"] and j["counts"]["done"] == 2
+    table = dict(line.split(None, 1) for line in ctl("stats").lines()[1:] if len(line.split(None, 1)) == 2)
+    assert table["counts.done"] == "2"
+    assert {row["name"]: row["value"] for row in csv.DictReader(io.StringIO(ctl("stats", "-f", "csv").out))}["counts.failed"] == "1"
+    assert len(ctl("stats", "-f", "ndjson").rows()) == 1
+
+
+def test_doctor_finds_everything_in_place(ctl):
+    checks = ctl("doctor", "-f", "json").json()
+    assert [c["check"] for c in checks] == ["socket", "daemon", "version", "permission"]
+    assert {c["result"] for c in checks} == {"ok"}
+    assert checks[0]["detail"].endswith(": given by -S or FANOUT_SOCKET")
+
+
+def test_doctor_says_that_there_is_no_daemon(fanoutctl, scratch):
+    (check,) = fanoutctl("-S", scratch / "none", "doctor", "-f", "json", check=3).json()
+    assert check["result"] == "wrong" and "does not run" in check["detail"]
+
+
+def test_no_daemon_is_told_with_what_to_do(fanoutctl, scratch):
+    for verb in (["status"], ["submit", "http://h/"], ["wait", "1"], ["get", "1.1"], ["stats"]):
+        r = fanoutctl("-S", scratch / "none", *verb, check=3)
+        assert f"there is no socket {scratch}/none" in r.err and "--local" in r.err
+    assert f"no socket {scratch}/other" in fanoutctl("status", env={"FANOUT_SOCKET": str(scratch / "other")}, check=3).err
+
+
+def test_a_socket_that_nobody_listens_at_is_told(fanoutctl, scratch):
+    import socket
+
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(str(scratch / "stale"))
+    s.close()
+    assert "nobody listens" in fanoutctl("-S", scratch / "stale", "status", check=3).err
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_no_permission_is_told_as_such(daemon):
+    os.chmod(daemon.socket, 0o600)
+    r = daemon.ctl("status", user=65534, group=65534, extra_groups=[], check=5)
+    assert "no permission to use" in r.err and "--local" in r.err
+
+
+def test_a_socket_path_that_no_system_takes_is_told(fanoutctl):
+    assert "too long" in fanoutctl("-S", "/tmp/" + "x" * 200, "status", check=2).err
+
+
+# ---- the command line ----
+
+
+def test_help_knows_every_verb_and_each_explains_itself(fanoutctl):
+    listed = re.findall(r"^  ([a-z]+(?: (?:set|rm|resume|list|check|test|run|show|state)\b)?)", fanoutctl("help").out, re.M)
+    assert listed == VERBS
+    for verb in VERBS:
+        out = fanoutctl("help", *verb.split()).out
+        assert out.startswith(f"usage: fanoutctl {verb}")
+        assert fanoutctl(*verb.split(), "--help").out == out
+
+
+def test_the_manual_page_tells_of_every_verb_and_option(fanoutctl):
+    page = subprocess.run(["mandoc", "-Tascii", ROOT / "docs/fanoutctl.1"], capture_output=True, text=True, check=True).stdout
+    page = re.sub(".\b", "", page)
+    for verb in VERBS:
+        assert re.search(rf"^     (.*, )?{verb}\b", page, re.M), verb
+        for option in re.findall(r"--[a-z-]+", fanoutctl("help", *verb.split()).out):
+            assert re.search(rf"{option}\b", page), f"{verb} {option}"
+
+
+def test_no_verb_and_wrong_verbs_are_usage_errors(fanoutctl):
+    r = fanoutctl(check=2)
+    assert r.out == "" and "usage:" in r.err
+    assert "did you mean submit?" in fanoutctl("sumbit", "x", check=2).err
+    assert "did you mean results?" in fanoutctl("help", "resluts", check=2).err
+    assert "there is no verb" in fanoutctl("frobnicate", check=2).err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_wrong_option_is_told_by_every_verb(fanoutctl, verb):
+    r = fanoutctl(*verb.split(), "--formta", "json", check=2)
+    assert f"fanoutctl {verb}: unknown option --formta; did you mean --format?" in r.err and r.out == ""
+
+
+def test_missing_and_superfluous_operands_are_told(fanoutctl):
+    assert "BATCH is missing" in fanoutctl("wait", check=2).err
+    assert '"2" is too much' in fanoutctl("wait", "1", "2", check=2).err
+    assert "is too much" in fanoutctl("stats", "x", check=2).err
+    assert "NAME is missing (usage: fanoutctl limits set NAME)" in fanoutctl("limits", "set", check=2).err
+    assert "no verb limits sett; did you mean limits set?" in fanoutctl("limits", "sett", "x", check=2).err
+    assert '"b.example" is too much (usage: fanoutctl limits [HOST])' in fanoutctl("limits", "a.example", "b.example", check=2).err
+    assert '"x" is too much' in fanoutctl("help", "submit", "x", check=2).err
+
+
+def test_the_version_is_printed(fanoutctl):
+    assert re.fullmatch(r"fanoutctl \d+\.\d+\.\d+\n", fanoutctl("version").out)
+    assert fanoutctl("--version").out == fanoutctl("version").out
+
+
+def test_bash_completes_verbs_and_options(fanoutctl, scratch):
+    (scratch / "completion").write_text(fanoutctl("completion", "bash").out)
+
+    def complete(*words):
+        script = f'. {scratch}/completion; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _fanoutctl; echo "${{COMPREPLY[@]}}"'
+        return subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, check=True).stdout.split()
+
+    assert complete("fanoutctl", "re") == ["results", "retry", "resume"]
+    assert complete("fanoutctl", "submit", "--max-") == ["--max-attempts", "--max-redirects", "--max-body"]
+    assert complete("fanoutctl", "-S", "/s", "wait", "--t") == ["--timeout"]
+    assert complete("fanoutctl", "status", "-f", "nd") == ["ndjson"]
+    assert complete("fanoutctl", "submit", "--on-limit", "d") == ["drop"]
+    assert complete("fanoutctl", "limits", "r") == ["rm", "resume"]
+    assert complete("fanoutctl", "limits", "set", "h", "--ra") == ["--rate"]
+    assert complete("fanoutctl", "limits", "--ra") == []
+    assert complete("fanoutctl", "limits", "h", "s") == []
+    assert complete("fanoutctl", "audit", "--un") == ["--until"]
+    assert complete("fanoutctl", "pull", "") == ["list", "check", "test", "run", "show", "state"]
+    assert complete("fanoutctl", "pull", "run", "x", "--max") == ["--max-pages"]
+    assert complete("fanoutctl", "pull", "run", "x", "--overlap", "re") == ["replace"]
