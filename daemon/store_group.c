@@ -147,6 +147,7 @@ void store_lane_tell(struct store *st, struct group *lane)
 	lane->tell = true;
 	lane->tell_next = st->tell_lanes;
 	st->tell_lanes = lane;
+	st->awaited = true; /* by what is to begin: the next of a chain or of a redirect, a page */
 }
 
 int store_lane_settle(struct store *st, struct group *lane)

@@ -24,22 +24,22 @@
 #include <event2/event.h>
 #include <sqlite3.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "daemon/job.h"
 #include "daemon/store_pull.h"
 #include "daemon/store_stmt.h"
+#include "lib/hash.h"
 #include "lib/syncer.h"
 
 #define STORE_PAGE_SIZE     "8192"
 #define STORE_CACHE_KIB     "16384"
 #define STORE_TX_OPS_MAX    1000
 #define STORE_TX_AGE_US     2500
-#define STORE_TX_LOOK       16   /* the clock is read once for as many jobs */
-#define STORE_TX_PATIENT_US 5000 /* for a transaction that nobody waits for, */
-#define STORE_TX_BUSY       32   /* while this many attempts are on disk and not ended */
-#define STORE_NAME_MAX      512  /* bytes of a lane's key or a chain's name */
-#define STORE_CACHE_MAX     8192 /* entries of a kind; more only while they are in use */
+#define STORE_TX_LOOK       16    /* the clock is read once for as many jobs */
+#define STORE_TX_PATIENT_US 10000 /* for a transaction that nobody waits for, */
+#define STORE_TX_BUSY       32    /* while this many attempts are on disk and not ended */
+#define STORE_NAME_MAX      512   /* bytes of a lane's key or a chain's name */
+#define STORE_CACHE_MAX     8192  /* entries of a kind; more only while they are in use */
 #define STORE_SWEEP_ROWS    500
 #define STORE_REST_ROWS     256
 #define STORE_STEP_US       3000

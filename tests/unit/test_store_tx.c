@@ -94,6 +94,52 @@ static void a_commit_waits_for_more_only_while_nobody_waits_for_it(void **state)
 	assert_fine(r);
 }
 
+/* Ends the attempt patiently, and says whether the commit can wait. */
+static bool end_can_wait(struct room *r, uint64_t job)
+{
+	struct message_outcome m = {
+	    .job = job,
+	    .n = 1,
+	    .cause = CAUSE_RESPONSE,
+	    .status = 200,
+	    .content_type = "",
+	    .remote_ip = "",
+	    .redirect_url = "",
+	    .error = "",
+	    .headers = "",
+	};
+	struct store_attempt_end a = {
+	    .op = op_of(r),
+	    .outcome = &m,
+	    .method = "GET",
+	    .next = JOB_DONE,
+	    .tries = 1,
+	    .actions = job_step(JOB_RUNNING, JOB_EV_SUCCEED).actions,
+	};
+	bool can_wait;
+
+	a.op.patient = true;
+	store_attempt_end(r->st, &a);
+	r->st->begun_boot_us = clock_boot_us() + 1000000;
+	can_wait = store_tx_can_wait(r->st);
+	wait_done(r);
+	assert_fine(r);
+	return can_wait;
+}
+
+static void the_next_of_a_chain_waits_for_the_commit(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+
+	jobs_like(r, batch, plain_job(), STORE_TX_BUSY + 2);
+	chain_jobs(r, batch, "one", 2);
+	for (uint32_t seq = 1; seq <= STORE_TX_BUSY + 3; seq++)
+		open_job(r, jobid_make(batch, seq));
+	assert_true(end_can_wait(r, jobid_make(batch, 1)));
+	assert_false(end_can_wait(r, jobid_make(batch, STORE_TX_BUSY + 3)));
+}
+
 static void a_large_turn_commits_early_but_calls_back_later(void **state)
 {
 	struct room *r = *state;
@@ -372,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(what_one_turn_brings_is_one_commit_told_in_order),
 	    TEST(a_commit_waits_for_more_only_while_nobody_waits_for_it),
+	    TEST(the_next_of_a_chain_waits_for_the_commit),
 	    TEST(a_large_turn_commits_early_but_calls_back_later),
 	    TEST(the_listener_hears_before_the_callbacks),
 	    TEST(a_refused_operation_leaves_the_others_of_its_turn_alone),
