@@ -1,81 +1,58 @@
-/* One easy handle on a Unix socket. */
-#define _GNU_SOURCE 1 /* asprintf */
+/* Requests and what their answers mean, over cli/http. */
+#define _GNU_SOURCE 1 /* vasprintf */
 
 #include "cli/client.h"
 
-#include <curl/curl.h>
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/ctl.h"
+#include "cli/http.h"
 
-#define IO_BUFFER_BYTES 524288L /* the most libcurl takes */
-#define PROBLEM_MAX     65536u
-#define SILENCE_S       60L /* the daemon says something every 15 s, even in a stream where nothing happens */
-#define IDLE_MAX_S      3L  /* older connections are not reused: the daemon may be closing them just now */
+#define PROBLEM_MAX 65536u
 
 struct client {
-	CURL *curl;
-	const char *socket;
+	struct http http;
 	const struct call *call;
 	struct err *e;
-	bool private;    /* the daemon is the user's own */
-	bool broken_off; /* by on_data */
-	int requests;    /* on the wire, in this call */
-	long status;
+	bool private; /* the daemon is the user's own */
+	bool sent;
+	int status;
 	struct text problem; /* the body of an answer that is not 2xx */
-	char why[CURL_ERROR_SIZE];
 };
 
-static size_t on_write(char *data, size_t size, size_t count, void *arg)
+static bool is_fine(int status)
 {
-	struct client *c = arg;
-	size_t len = size * count;
-
-	if (!c->status)
-		curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
-	if (c->status < 200 || c->status > 299) {
-		if (c->problem.len < PROBLEM_MAX)
-			text_add(&c->problem, data, len);
-		return len;
-	}
-	if (!c->call->on_data || c->call->on_data(c->call->arg, data, len, c->e) == 0)
-		return len;
-	c->broken_off = true;
-	return len + 1;
+	return status >= 200 && status <= 299;
 }
 
-/* libcurl sends a request again by itself when a reused connection closes, also one that makes something. */
-static int on_request(void *arg, char *a, char *b, int p, int q)
+static int on_data(void *arg, int status, const char *data, size_t len)
 {
 	struct client *c = arg;
 
-	(void)a, (void)b, (void)p, (void)q;
-	return ++c->requests > 1 && c->call->method ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
-}
-
-static int on_progress(void *arg, curl_off_t a, curl_off_t b, curl_off_t p, curl_off_t q)
-{
-	(void)arg, (void)a, (void)b, (void)p, (void)q;
-	return ctl_interrupted();
+	c->status = status;
+	if (is_fine(status))
+		return c->call->on_data ? c->call->on_data(c->call->arg, data, len, c->e) : 0;
+	if (c->problem.len < PROBLEM_MAX)
+		text_add(&c->problem, data, len);
+	return 0;
 }
 
 struct client *client_create(const char *socket)
 {
 	struct client *c = calloc(1, sizeof *c);
 
-	if (!c || curl_global_init(CURL_GLOBAL_NOTHING) || !(c->curl = curl_easy_init()))
+	if (!c)
 		BUG("out of memory");
-	c->socket = socket;
+	http_init(&c->http, socket);
 	return c;
 }
 
 struct client *client_again(const struct client *c)
 {
-	struct client *again = client_create(c->socket);
+	struct client *again = client_create(c->http.socket);
 
 	again->private = c->private;
 	return again;
@@ -95,92 +72,55 @@ void client_free(struct client *c)
 {
 	if (!c)
 		return;
-	curl_easy_cleanup(c->curl);
+	http_clear(&c->http);
 	text_clear(&c->problem);
 	free(c);
 }
 
 const char *client_socket(const struct client *c)
 {
-	return c->socket;
+	return c->http.socket;
 }
 
 int client_status(const struct client *c)
 {
-	return (int)c->status;
+	return c->status;
 }
 
 bool client_sent(const struct client *c)
 {
-	return c->requests > 0;
+	return c->sent;
 }
 
-static void set_common(struct client *c)
+static void write_head(const struct call *call, struct text *head)
 {
-	CURL *h = c->curl;
+	bool posts = call->method && (strcmp(call->method, "POST") == 0 || call->body);
 
-	curl_easy_reset(h); /* keeps the connection */
-	curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->socket);
-	curl_easy_setopt(h, CURLOPT_PROXY, "");
-	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http");
-	curl_easy_setopt(h, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L); /* and so SIGPIPE stays ours: `| head` ends us quietly */
-	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
-	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, IO_BUFFER_BYTES);
-	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, IO_BUFFER_BYTES);
-	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
-	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
-	curl_easy_setopt(h, CURLOPT_MAXAGE_CONN, IDLE_MAX_S);
-	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_write);
-	curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
-	curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, on_request);
-	curl_easy_setopt(h, CURLOPT_PREREQDATA, c);
-	curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
-	curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
-}
-
-static struct curl_slist *set_request(struct client *c, const struct call *call)
-{
-	struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
-	char line[200], *url;
-
-	if (asprintf(&url, "http://fanout%s", call->path) < 0)
-		BUG("out of memory");
-	curl_easy_setopt(c->curl, CURLOPT_URL, url);
-	free(url);
-	if (call->method && (strcmp(call->method, "POST") == 0 || call->body)) {
-		curl_easy_setopt(c->curl, CURLOPT_POST, 1L);
-		curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, call->method);
-		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
-		curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_bytes);
-		snprintf(line, sizeof line, "Content-Type: %s",
-			 call->content_type ? call->content_type : "application/json");
-		headers = curl_slist_append(headers, line);
-	} else if (call->method) {
-		curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, call->method);
-	}
+	text_printf(head, "%s %s HTTP/1.1\r\nHost: fanout\r\n", call->method ? call->method : "GET", call->path);
+	if (posts)
+		text_printf(head, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+			    call->content_type ? call->content_type : "application/json", call->body_bytes);
 	if (call->header)
-		headers = curl_slist_append(headers, call->header);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
-	return headers;
+		text_printf(head, "%s\r\n", call->header);
+	text_add_str(head, "\r\n");
 }
 
-static int lost(struct client *c, CURLcode rc, struct err *e)
+static int lost(struct client *c, enum http_end end, const struct http_exchange *x, struct err *e)
 {
-	long os_errno = 0;
+	const char *socket = c->http.socket;
 
-	if (ctl_interrupted())
+	switch (end) {
+	case HTTP_INTERRUPTED:
 		return err_set(e, ERR_NONE, NULL, "interrupted");
-	curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &os_errno);
-	if (rc == CURLE_COULDNT_CONNECT)
-		return client_unreachable(c->socket, os_errno ? (int)os_errno : client_probe(c->socket), e);
-	if (rc == CURLE_OPERATION_TIMEDOUT)
+	case HTTP_NO_CONNECTION:
+		return client_unreachable(socket, x->why, e);
+	case HTTP_SILENT:
 		return err_set(e, ERR_UNREACHABLE, "is it stopped, or its disk very slow? fanoutctl doctor looks",
-			       "fanoutd at %s accepts connections and does not answer", c->socket);
-	return err_set(e, ERR_UNREACHABLE, "did it stop or crash? its log tells",
-		       "the connection to fanoutd at %s broke: %s", c->socket,
-		       c->why[0] ? c->why : curl_easy_strerror(rc));
+			       "fanoutd at %s accepts connections and does not answer", socket);
+	default:
+		return err_set(e, ERR_UNREACHABLE, "did it stop or crash? its log tells",
+			       "the connection to fanoutd at %s broke: %s", socket, x->reason);
+	}
 }
 
 static const struct {
@@ -217,10 +157,10 @@ static int refused(struct client *c, struct err *e)
 	const char *name = json_string_value(json_object_get(j, "code"));
 
 	if (detail)
-		err_set(e, code_of((int)c->status, name), hint, "%s", detail);
+		err_set(e, code_of(c->status, name), hint, "%s", detail);
 	else
-		err_set(e, code_of((int)c->status, name), "is it fanoutd that listens there?",
-			"%s answered with status %ld and no reason", c->socket, c->status);
+		err_set(e, code_of(c->status, name), "is it fanoutd that listens there?",
+			"%s answered with status %d and no reason", c->http.socket, c->status);
 	e->line = (unsigned)json_integer_value(json_object_get(j, "line"));
 	json_decref(j);
 	return -1;
@@ -228,30 +168,27 @@ static int refused(struct client *c, struct err *e)
 
 int client_call(struct client *c, const struct call *call, struct err *e)
 {
-	struct curl_slist *headers;
+	struct http_exchange x = {.body = call->body, .body_bytes = call->body ? call->body_bytes : 0};
 	struct err spare = {0};
-	CURLcode rc;
+	enum http_end end;
 
 	c->call = call;
 	c->e = e ? e : &spare;
-	c->broken_off = false;
-	c->requests = 0;
-	c->status = 0;
 	c->problem.len = 0;
-	c->why[0] = '\0';
-	set_common(c);
-	headers = set_request(c, call);
-	rc = curl_easy_perform(c->curl);
-	curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
-	curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
-	curl_slist_free_all(headers);
-	if (c->broken_off)
+	c->status = 0;
+	x.repeatable = !call->method;
+	x.on_data = on_data;
+	x.arg = c;
+	write_head(call, &x.head);
+	end = http_exchange(&c->http, &x);
+	text_clear(&x.head);
+	c->sent = x.sent;
+	c->status = x.status;
+	if (end == HTTP_BROKEN_OFF)
 		return -1;
-	if (rc != CURLE_OK)
-		return lost(c, rc, c->e);
-	if (c->status < 200 || c->status > 299)
-		return refused(c, c->e);
-	return 0;
+	if (end != HTTP_WHOLE)
+		return lost(c, end, &x, c->e);
+	return is_fine(c->status) ? 0 : refused(c, c->e);
 }
 
 static int on_text(void *arg, const char *data, size_t len, struct err *e)
@@ -276,7 +213,7 @@ static json_t *call_json(struct client *c, struct call *call, struct err *e)
 		j = json_object(); /* 204 */
 	if (!j)
 		err_set(e, ERR_SYSTEM, "is it fanoutd that listens there?", "the answer of %s is no JSON: %s",
-			c->socket, why.text);
+			c->http.socket, why.text);
 out:
 	text_clear(&answer);
 	return j;

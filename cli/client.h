@@ -1,4 +1,4 @@
-/* Talking to fanoutd: HTTP over its Unix socket, by libcurl. Owns which socket is taken, one reused connection, and how
+/* Talking to fanoutd: HTTP over its Unix socket. Owns which socket is taken, one reused connection, and how
  * an answer that is an error becomes a struct err. Knows paths and bodies, no verbs.
  *
  * Errors: ERR_UNREACHABLE when nobody answers, or the connection broke before the answer was whole; otherwise what the
