@@ -16,7 +16,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit decode
-CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch get glob headers help hosts http \
+CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch full get glob headers help hosts http \
 	input items items_columns items_form items_json items_name items_numbers items_place items_read items_sink items_view last layouts limits limits_show lines local options \
 	output password patience progress pull pull_check pull_layouts pull_list pull_live pull_page pull_recipe pull_run pull_show pull_test pull_wait receipt record \
 	request results rows service socket sse stop submit table template text values verbs watch when windows
@@ -28,7 +28,9 @@ PAGESIM_MODULES = pages_main pages pages_api pages_judge
 
 DAEMON_LIBS = libevent libcurl sqlite3 libconfig jansson libsystemd
 WORKER_LIBS = libevent libcurl zlib libbrotlidec libxxhash
-CLI_LIBS = libevent libcurl jansson libconfig smartcols zlib libzstd libxxhash
+# fanoutctl does without what takes long to load (cli/full.c).
+CTL_LIBS = jansson smartcols
+CLI_LIBS = $(CTL_LIBS) libcurl libconfig zlib libzstd libxxhash
 APISIM_LIBS = libevent zlib jansson
 LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
@@ -37,7 +39,7 @@ BENCH_LIBS = libevent libcurl
 # libjq and libmimalloc come without a .pc file. libcurl makes and frees dozens of blocks a transfer, of the same sizes again
 # and again; a sanitizer brings its own malloc.
 LDLIBS_fanout-worker = -ljq $(if $(SANITIZE),,-lmimalloc)
-LDLIBS_fanoutctl = -ljq
+LDLIBS_fanoutctl-full = -ljq
 
 # The Debian packages: what building (and the demo) needs, and what tests and tools need. The only such list.
 BUILD_PACKAGES = \
@@ -116,7 +118,8 @@ objects = $(patsubst %,$(BUILD)/obj/$2/%.o,$($1_MODULES))
 LIB_OBJECTS := $(call objects,LIB,lib)
 DAEMON_OBJECTS := $(call objects,DAEMON,daemon)
 WORKER_OBJECTS := $(call objects,WORKER,worker)
-CLI_OBJECTS := $(call objects,CLI,cli)
+CLI_OBJECTS := $(filter-out %/full.o,$(call objects,CLI,cli))
+CTL_OBJECTS := $(BUILD)/obj/cli/main.o $(BUILD)/obj/cli/full.o
 APISIM_OBJECTS := $(call objects,APISIM,tests/apisim)
 SIM_OBJECTS := $(call objects,SIM,tests/sim)
 PAGESIM_OBJECTS := $(call objects,PAGESIM,tests/sim)
@@ -163,11 +166,11 @@ endif
 
 # ---- Programs ----
 
-PROGRAMS = $(BUILD)/fanoutd $(BUILD)/fanout-worker $(BUILD)/fanoutctl $(BUILD)/apisim
+PROGRAMS = $(BUILD)/fanoutd $(BUILD)/fanout-worker $(BUILD)/fanoutctl $(BUILD)/fanoutctl-full $(BUILD)/apisim
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=$(BUILD)/unit/%)
 
-all: $(PROGRAMS) ## build the programs (build/fanoutd, build/fanout-worker, build/fanoutctl, build/apisim)
+all: $(PROGRAMS) ## build the programs (build/fanoutd, build/fanout-worker, build/fanoutctl and its -full, build/apisim)
 
 # program, objects, libraries
 define program_rule
@@ -178,7 +181,8 @@ $(BUILD)/$1: $2 $(BUILD)/flags
 endef
 $(eval $(call program_rule,fanoutd,$(DAEMON_OBJECTS) $(BUILD)/lib.a,$(DAEMON_LIBS)))
 $(eval $(call program_rule,fanout-worker,$(WORKER_OBJECTS) $(BUILD)/lib.a,$(WORKER_LIBS)))
-$(eval $(call program_rule,fanoutctl,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
+$(eval $(call program_rule,fanoutctl,$(CTL_OBJECTS) $(BUILD)/cli.a $(BUILD)/lib.a,$(CTL_LIBS)))
+$(eval $(call program_rule,fanoutctl-full,$(CLI_OBJECTS) $(BUILD)/lib.a,$(CLI_LIBS)))
 $(eval $(call program_rule,apisim,$(APISIM_OBJECTS),$(APISIM_LIBS)))
 $(eval $(call program_rule,sim,$(SIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
 $(eval $(call program_rule,pagesim,$(PAGESIM_OBJECTS) $(BUILD)/daemon.a $(BUILD)/lib.a,$(SIM_LIBS)))
@@ -322,7 +326,7 @@ install: all ## install below PREFIX (and DESTDIR); an existing fanout.conf is k
 	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/secrets
 	install -m 0755 $(BUILD)/fanoutctl $(DESTDIR)$(BINDIR)/
 	install -m 0755 $(BUILD)/fanoutd $(DESTDIR)$(SBINDIR)/
-	install -m 0755 $(BUILD)/fanout-worker $(DESTDIR)$(LIBEXECDIR)/
+	install -m 0755 $(BUILD)/fanout-worker $(BUILD)/fanoutctl-full $(DESTDIR)$(LIBEXECDIR)/
 	for page in $(MAN_PAGES); do \
 		install -D -m 0644 $$page $(DESTDIR)$(MANDIR)/man$${page##*.}/$$(basename $$page) || exit 1; done
 	for unit in $(UNIT_FILES); do \

@@ -8,7 +8,6 @@
 
 #include "cli/client.h"
 #include "cli/lines.h"
-#include "cli/pull_recipe.h"
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "lib/jobid.h"
@@ -29,6 +28,13 @@ json_int_t pull_number(const json_t *object, const char *path)
 }
 
 /* ---- operands ---- */
+
+bool pull_is_file(const char *operand)
+{
+	size_t n = strlen(operand);
+
+	return strchr(operand, '/') || (n > 5 && strcmp(operand + n - 5, ".conf") == 0);
+}
 
 int pull_check_name(const struct ctl *ctl, const char *name, struct err *e)
 {

@@ -10,6 +10,9 @@
 #include "cli/ctl.h"
 #include "cli/text.h"
 
+/* "pulls.d/cats.conf" or "./cats" is a file, "cats" a recipe of the daemon's. */
+bool pull_is_file(const char *operand);
+
 /* NAME or RUN: `run` is 0 where it is a name. "last" asks the daemon for the caller's newest run. */
 struct pull_target {
 	uint32_t run;

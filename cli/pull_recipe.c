@@ -9,13 +9,6 @@
 #include "cli/pull.h"
 #include "lib/jq.h"
 
-bool pull_is_file(const char *operand)
-{
-	size_t n = strlen(operand);
-
-	return strchr(operand, '/') || (n > 5 && strcmp(operand + n - 5, ".conf") == 0);
-}
-
 /* ---- a file ---- */
 
 /* What a file of pulls.d would be called; a name only for complaints where it cannot be one. */

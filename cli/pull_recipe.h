@@ -9,9 +9,6 @@
 #include "cli/ctl.h"
 #include "lib/recipe.h"
 
-/* "pulls.d/cats.conf" or "./cats" is a file, "cats" a recipe of the daemon's. */
-bool pull_is_file(const char *operand);
-
 struct pull_recipe {
 	struct recipe *recipe; /* as far as it could be read */
 	json_t *pull;          /* what the daemon says of it; NULL for a file */

@@ -20,7 +20,6 @@
 #include "cli/verbs.h"
 #include "lib/clock.h"
 #include "lib/units.h"
-#include "lib/url.h"
 
 #define TICK_US      INT64_C(200000)   /* between looks, where progress moves */
 #define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
@@ -81,6 +80,23 @@ struct limited {
 	struct text line; /* "7.101 at catfact.ninja:443: 429 ..." */
 };
 
+/* "catfact.ninja:443", of a URL that the daemon took. (lib/url would want libcurl.) */
+static void add_host(struct text *line, const char *url)
+{
+	const char *begin = url ? strstr(url, "://") : NULL, *port;
+	char host[300];
+
+	if (!begin) {
+		text_add_str(line, "its host");
+		return;
+	}
+	snprintf(host, sizeof host, "%.*s", (int)strcspn(begin + 3, "/?#"), begin + 3);
+	port = strrchr(host, ':');
+	text_add_shown(line, host, 0);
+	if (!port || strchr(port, ']'))
+		text_add_str(line, begin - url == 5 ? ":443" : ":80"); /* https, http */
+}
+
 static int find_limited(void *arg, const char *line, size_t len, struct err *e)
 {
 	struct limited *l = arg;
@@ -89,13 +105,12 @@ static int find_limited(void *arg, const char *line, size_t len, struct err *e)
 	const char *error = json_string_value(json_object_get(row, "error"));
 	const char *job = json_string_value(json_object_get(row, "job"));
 	const char *url = json_string_value(json_object_get(row, "url"));
-	char host[URL_KEY_SIZE];
 
 	(void)e;
 	if (reason && strcmp(reason, "limited") == 0) {
 		l->found = true;
 		text_printf(&l->line, "%s at ", job ? job : "?");
-		text_add_shown(&l->line, url && url_key(url, host, NULL) == 0 ? host : "its host", 0);
+		add_host(&l->line, url);
 		text_add_str(&l->line, ": ");
 		text_add_shown(&l->line, error ? error : "limited", 0);
 	}

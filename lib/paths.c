@@ -19,7 +19,8 @@
 #endif
 
 /* Next to the running program (a build tree), then where `make install` puts things. */
-static const char *const program_places[] = {"%s/%s", "%s/../libexec/fanout/%s", "%s/../sbin/%s", "%s/../bin/%s"};
+static const char *const program_places[] = {"%s/%s", "%s/../libexec/fanout/%s", "%s/../sbin/%s", "%s/../bin/%s",
+					     "%s/../../sbin/%s"};
 
 /* An XDG variable counts only when it is an absolute path. */
 static const char *xdg(const char *variable)

@@ -14,11 +14,6 @@
 
 #define SUFFIX ".conf"
 
-bool recipe_name_ok(const char *name)
-{
-	return name[0] != '.' && place_name_ok(name, strlen(name));
-}
-
 /* ---- the names ---- */
 
 /* A malloc'd name; NULL for a file that is no recipe. */

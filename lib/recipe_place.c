@@ -35,6 +35,11 @@ bool place_name_ok(const char *name, size_t len)
 	return len >= 1 && len <= RECIPE_NAME_MAX && name_length(name) >= len;
 }
 
+bool recipe_name_ok(const char *name)
+{
+	return name[0] != '.' && place_name_ok(name, strlen(name));
+}
+
 static enum place_kind kind_of(const struct place *p)
 {
 	for (unsigned k = 0; k < PLACE_KINDS; k++) {

@@ -47,7 +47,7 @@ def test_deps_finds_nothing_missing_where_the_tests_run():
 def test_install_puts_everything_below_destdir_and_keeps_the_configuration(scratch):
     conf = scratch / "etc/fanout/fanout.conf"
     make("install", f"DESTDIR={scratch}", "PREFIX=/usr")
-    for path in ("bin/fanoutctl", "sbin/fanoutd", "libexec/fanout/fanout-worker"):
+    for path in ("bin/fanoutctl", "sbin/fanoutd", "libexec/fanout/fanout-worker", "libexec/fanout/fanoutctl-full"):
         assert os.access(scratch / "usr" / path, os.X_OK)
     for path in (*UNITS, "sysusers.d/fanout.conf", "tmpfiles.d/fanout.conf"):
         assert (scratch / "usr/lib" / path).is_file()
@@ -61,6 +61,17 @@ def test_install_puts_everything_below_destdir_and_keeps_the_configuration(scrat
     make("uninstall", f"DESTDIR={scratch}", "PREFIX=/usr")
     left = [str(p.relative_to(scratch)) for p in scratch.rglob("*") if p.is_file()]
     assert left == ["etc/fanout/fanout.conf"]
+
+
+def test_fanoutctl_is_linked_to_nothing_that_takes_long_to_load():
+    program = (BUILD / "fanoutctl").read_bytes()
+    assert [name for name in ("libcurl", "libssl", "libjq", "libconfig") if f"{name}.so".encode() in program] == []
+
+
+def test_what_needs_more_is_found_where_it_is_installed(scratch):
+    make("install", f"DESTDIR={scratch}", "PREFIX=/usr")
+    check = [scratch / "usr/bin/fanoutctl", "pull", "check", ROOT / "etc/pulls.d/species.conf"]
+    assert run(check, env=environment()).out == run([BUILD / "fanoutctl-full", *check[1:]], env=environment()).out
 
 
 def test_what_is_installed_names_the_installed_programs(scratch):

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cli/pull.h"
 #include "cli/pull_page.h"
 #include "cli/pull_recipe.h"
 #include "cli/pull_wait.h"
