@@ -30,9 +30,9 @@ const char *pull_var(const struct ctl *ctl, const char *name);
 /* GET /v1/pulls/NAME, and /v1/runs/RUN. New references; NULL with `e`. */
 json_t *pull_get(struct ctl *ctl, const char *name, struct err *e);
 json_t *run_get(struct ctl *ctl, uint32_t run, struct err *e);
-/* The newest run of a pull; ERR_NOT_FOUND where there is none. */
 /* Whether a run or a state is one of these vars, of which those that are not named may be any. */
 bool pull_vars_fit(const json_t *row, const json_t *vars);
+/* The newest run of a pull, with the vars of the options; ERR_NOT_FOUND where there is none. */
 json_t *run_newest(struct ctl *ctl, const char *name, struct err *e);
 
 /* Calls on_page for the pages behind `after`, in order, `limit` at most (0: all). -1 from it breaks off. */

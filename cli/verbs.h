@@ -25,7 +25,7 @@ extern const struct opt options_common[];
 const struct verb *verb_find(const char *name);
 /* The verb that a command line begins with, and how many of its words make it. NULL where there is none. */
 const struct verb *verb_match(int count, char **words, int *used);
-/* The second words that may follow it: "list, check"; whether there are any. `near` may be NULL. */
+/* The second words that may follow it, to `list` as in "list, check", and offered to `near`; whether there are any. */
 struct text;
 struct closest;
 bool verb_seconds(const struct verb *v, struct text *list, struct closest *near);

@@ -1,6 +1,7 @@
 /* What the rooms of runs share: run_ask.c (what a run is asked with), engine_run.c (a live run), engine_run_read.c
- * (its plan, from the store), engine_page.c (one page's request and outcome), engine_run_begin.c (making and starting
- * runs), engine_run_end.c (their conclusion), receipt.c. */
+ * (its plan, from the store), engine_run_live.c (how far it is), engine_page.c (one page's request and outcome),
+ * engine_run_begin.c (making and starting runs), engine_run_end.c (their conclusion), engine_run_recover.c (both, after
+ * a restart), receipt.c. */
 #ifndef FANOUT_DAEMON_RUN_PRIVATE_H
 #define FANOUT_DAEMON_RUN_PRIVATE_H
 

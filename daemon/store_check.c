@@ -101,7 +101,7 @@ static int check_totals(struct store *st, struct err *e)
 	    [JOB_BLOCKED] = "SELECT sum(n_blocked) FROM batches WHERE sweep <> 3",
 	    [JOB_QUEUED] =
 		"SELECT sum(n_queued) - (SELECT count(*) FROM " STMT_RUNNING ") FROM batches WHERE sweep <> 3",
-	    [JOB_RUNNING] = "SELECT count(*) FROM " STMT_RUNNING "",
+	    [JOB_RUNNING] = "SELECT count(*) FROM " STMT_RUNNING,
 	    [JOB_DONE] = "SELECT sum(n_done) FROM batches WHERE sweep <> 3",
 	    [JOB_FAILED] = "SELECT sum(n_failed) FROM batches WHERE sweep <> 3",
 	    [JOB_CANCELLED] = "SELECT sum(n_cancelled) FROM batches WHERE sweep <> 3",

@@ -148,7 +148,7 @@ int store_counted_note(struct store *st, struct batch_entry *b, int64_t counted_
 	b->counted_from = b->next_event;
 	b->counted_until_us = counted_boot_us + COUNTED_SLACK_US;
 	stmt_begin(&q, st, STMT_COUNTED_INSERT);
-	stmt_int(&q, (int64_t)((uint64_t)b->id << 32 | b->next_event));
+	stmt_int(&q, (int64_t)jobid_make(b->id, (uint32_t)b->next_event));
 	stmt_int(&q, st->boot);
 	stmt_int(&q, b->counted_until_us);
 	return stmt_run(&q);

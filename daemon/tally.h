@@ -23,8 +23,8 @@ struct tally_sums {
 	int64_t requests; /* that were sent */
 	int64_t retries;  /* of these: a page's second and later ones, but for those that a redirect led to */
 	int64_t bytes;
-	int64_t
-	    limited_us; /* in which at least one page was held back: of those that wait side by side it counts once */
+	/* In which at least one page was held back: of those that wait side by side it counts once. */
+	int64_t limited_us;
 };
 
 struct tally *tally_create(void);
