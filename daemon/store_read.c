@@ -40,6 +40,8 @@ static void batch_read(struct store *st, struct store_batch *out, const struct s
 	    .ended_us = col_int(q, 12),
 	};
 	store_counts_read(st, out->counts, out->id, q, 13);
+	/* One number of BATCH_COLUMNS for both: state * 8 + verdict. */
+	_Static_assert(RUN_VERDICTS <= 8, "a verdict is less than 8");
 	out->run = !col_null(q, 18);
 	out->run_state = (int)col_int(q, 18) / 8;
 	out->run_verdict = (int)col_int(q, 18) % 8;

@@ -39,6 +39,15 @@
 	" AND w.batch < r.batch AND w.uid = r.uid AND w.pull = r.pull AND w.scope = r.scope AND NOT w.apart) END"
 #define LANE_LAST "(SELECT last FROM spans WHERE lane = l.id ORDER BY first DESC LIMIT 1)"
 
+/* `runs`: joined before the outcomes are looked at. */
+#define RECENT(runs)                                                                                    \
+	"SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"         \
+	" FROM counted c" runs " CROSS JOIN outcomes o ON o.id >= c.outcome AND o.id <"                 \
+	" coalesce((SELECT min(n.outcome) FROM counted n WHERE n.outcome > c.outcome"                   \
+	" AND n.outcome <= c.outcome | 4294967295), (c.outcome | 4294967295) + 1)"                      \
+	" CROSS JOIN lanes l ON l.id = o.lane CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq" \
+	" WHERE c.boot = ?1 AND c.until_boot_us > ?2 AND o.boot = ?1 AND o.counted_boot_us > ?2"
+
 #define RUN_LIST(index, where)                                                                             \
 	"SELECT " RUN_COLUMNS " FROM runs r " index " CROSS JOIN batches b ON b.id = r.batch WHERE " where \
 	" r.batch < ? AND b.sweep <> 3 ORDER BY r.batch "
@@ -175,23 +184,8 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_COUNTED_INSERT] = "INSERT INTO counted VALUES (?,?,?)",
     [STMT_COUNTED_DELETE] = "DELETE FROM counted WHERE outcome IN (SELECT outcome FROM counted"
 			    " WHERE outcome > ?1 << 32 AND outcome <= ?1 << 32 | 4294967295 LIMIT 500)",
-    [STMT_RECENT] =
-	"SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"
-	" FROM counted c CROSS JOIN outcomes o ON o.id >= c.outcome AND o.id < coalesce((SELECT min(n.outcome)"
-	" FROM counted n WHERE n.outcome > c.outcome AND n.outcome <= c.outcome | 4294967295),"
-	" (c.outcome | 4294967295) + 1)"
-	" CROSS JOIN lanes l ON l.id = o.lane"
-	" CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
-	" WHERE c.boot = ?1 AND c.until_boot_us > ?2 AND o.boot = ?1 AND o.counted_boot_us > ?2",
-    [STMT_RECENT_PULL] =
-	"SELECT (o.id & -4294967296) | o.seq, l.key, coalesce(o.url, j.url), o.counted_boot_us"
-	" FROM counted c CROSS JOIN runs r ON r.batch = c.outcome >> 32"
-	" CROSS JOIN outcomes o ON o.id >= c.outcome AND o.id < coalesce((SELECT min(n.outcome)"
-	" FROM counted n WHERE n.outcome > c.outcome AND n.outcome <= c.outcome | 4294967295),"
-	" (c.outcome | 4294967295) + 1)"
-	" CROSS JOIN lanes l ON l.id = o.lane"
-	" CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
-	" WHERE c.boot = ?1 AND c.until_boot_us > ?2 AND o.boot = ?1 AND o.counted_boot_us > ?2 AND r.pull = ?3",
+    [STMT_RECENT] = RECENT(""),
+    [STMT_RECENT_PULL] = RECENT(" CROSS JOIN runs r ON r.batch = c.outcome >> 32") " AND r.pull = ?3",
     [STMT_AUDIT] = "SELECT o.id, (o.id & -4294967296) | o.seq, o.lane, o.n, o.boot, o.sent_boot_us,"
 		   " o.counted_boot_us, o.started_us, o.status, coalesce(o.url, j.url)"
 		   " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
