@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/progress.h"
 #include "cli/pull.h"
 #include "cli/rows.h"
 #include "lib/reals.h"
@@ -14,22 +15,11 @@
 
 #define SHOWN_MAX 3
 
-static const struct {
-	const char *verdict;
-	int status;
-} statuses[] = {
-    {"complete", STATUS_FINE}, {"partial", STATUS_FINE},        {"incomplete", STATUS_FAILED},
-    {"failed", STATUS_FAILED}, {"cancelled", STATUS_CANCELLED},
-};
-
 int receipt_status(const json_t *run)
 {
-	const char *verdict = pull_text(run, "verdict");
+	int status = progress_exit_status(run);
 
-	for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++)
-		if (strcmp(verdict, statuses[i].verdict) == 0)
-			return statuses[i].status;
-	return STATUS_FAILED;
+	return status < 0 ? STATUS_FAILED : status;
 }
 
 /* ---- the line ---- */
