@@ -106,13 +106,12 @@ static int make_directory(const struct sink *s, const char *path)
 	return mkdirat(s->bodies_fd, dir, 0700) && errno != EEXIST ? -1 : 0;
 }
 
-static int make_block(struct sink *s)
+static void make_block(struct sink *s)
 {
 	s->block = malloc(SINK_BLOCK);
 	s->block_len = 0;
 	if (!s->block)
 		BUG("out of memory for a block of a body");
-	return 0;
 }
 
 static int open_file(struct sink *s)
@@ -124,8 +123,10 @@ static int open_file(struct sink *s)
 	/* Three times: the directory may be missing, and then something may lie there. */
 	for (int tries = 0; tries < 3; tries++) {
 		s->fd = openat(s->bodies_fd, path, flags, 0600);
-		if (s->fd >= 0)
-			return make_block(s);
+		if (s->fd >= 0) {
+			make_block(s);
+			return 0;
+		}
 		if (errno == ENOENT ? make_directory(s, path) : errno == EEXIST ? unlinkat(s->bodies_fd, path, 0) : -1)
 			break;
 	}
