@@ -119,12 +119,6 @@ static json_t *rules_of(struct audit *v, uint32_t batch, const char *url)
 	return names;
 }
 
-static void set(json_t *o, const char *name, json_t *value)
-{
-	if (json_object_set_new_nocheck(o, name, value))
-		BUG("out of memory for an answer");
-}
-
 static void on_row(struct store_audit *op, const struct store_audit_row *row)
 {
 	struct audit *v = (struct audit *)op;
@@ -132,14 +126,14 @@ static void on_row(struct store_audit *op, const struct store_audit_row *row)
 	char job[JOBID_TEXT_SIZE];
 	json_t *o = json_object();
 
-	set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
-	set(o, "attempt", json_integer(row->n));
-	set(o, "boot", json_integer(row->boot));
-	set(o, "sent_us", json_integer(row->sent_boot_us));
-	set(o, "counted_us", open ? json_null() : json_integer(row->counted_boot_us));
-	set(o, "sent_at", render_time(row->sent_us));
-	set(o, "status", row->status ? json_integer(row->status) : json_null());
-	set(o, "limits", rules_of(v, jobid_batch(row->job), row->url));
+	render_set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
+	render_set(o, "attempt", json_integer(row->n));
+	render_set(o, "boot", json_integer(row->boot));
+	render_set(o, "sent_us", json_integer(row->sent_boot_us));
+	render_set(o, "counted_us", open ? json_null() : json_integer(row->counted_boot_us));
+	render_set(o, "sent_at", render_time(row->sent_us));
+	render_set(o, "status", row->status ? json_integer(row->status) : json_null());
+	render_set(o, "limits", rules_of(v, jobid_batch(row->job), row->url));
 	render_write(v->out, o, true);
 }
 

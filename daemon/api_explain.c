@@ -7,12 +7,6 @@
 #include "daemon/engine_run.h"
 #include "daemon/render.h"
 
-static void set(json_t *o, const char *name, json_t *value)
-{
-	if (json_object_set_new_nocheck(o, name, value))
-		BUG("out of memory for an answer");
-}
-
 json_t *api_render_waits(const struct engine_wait *waits, unsigned n)
 {
 	json_t *list = json_array();
@@ -20,13 +14,13 @@ json_t *api_render_waits(const struct engine_wait *waits, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		json_t *o = json_object();
 
-		set(o, "why", json_string_nocheck(waits[i].why));
-		set(o, "limit", render_text(waits[i].limit));
-		set(o, "host", render_text(waits[i].host));
-		set(o, "until", render_time(waits[i].until_us));
-		set(o, "text", render_text(waits[i].text));
+		render_set(o, "why", json_string_nocheck(waits[i].why));
+		render_set(o, "limit", render_text(waits[i].limit));
+		render_set(o, "host", render_text(waits[i].host));
+		render_set(o, "until", render_time(waits[i].until_us));
+		render_set(o, "text", render_text(waits[i].text));
 		if (waits[i].run)
-			set(o, "run", json_integer(waits[i].run));
+			render_set(o, "run", json_integer(waits[i].run));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -36,9 +30,9 @@ static json_t *explanation(const char *state, const struct engine_wait *waits, u
 {
 	json_t *o = json_object();
 
-	set(o, "state", json_string_nocheck(state));
-	set(o, "waits", api_render_waits(waits, n));
-	set(o, "eta", render_time(eta_us));
+	render_set(o, "state", json_string_nocheck(state));
+	render_set(o, "waits", api_render_waits(waits, n));
+	render_set(o, "eta", render_time(eta_us));
 	return o;
 }
 
@@ -67,7 +61,7 @@ static void on_run(struct store_run_get *g, const struct store_run *row)
 	if (goes_on(&x->batch))
 		n = engine_explain_run(api_engine(http_arg(x->r)), row, &x->batch, waits, API_WAITS_MAX);
 	x->answer = explanation(render_batch_state(&x->batch), waits, n, x->eta_us);
-	set(x->answer, "run", json_true());
+	render_set(x->answer, "run", json_true());
 	free(waits);
 }
 

@@ -12,6 +12,9 @@
 
 struct evbuffer;
 
+/* Sets a member that is not there yet; takes the reference. */
+void render_set(json_t *o, const char *name, json_t *value);
+
 /* All return a new reference. */
 json_t *render_batch(const struct store_batch *b, int64_t eta_us);
 json_t *render_result(const struct store_result *row);

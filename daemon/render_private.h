@@ -5,9 +5,6 @@
 
 #include "daemon/render.h"
 
-/* Sets a member that is not there yet; takes the reference. */
-void render_set(json_t *o, const char *name, json_t *value);
-
 const char *render_http_version(int v); /* NULL where it is not known */
 
 #endif
