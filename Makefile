@@ -48,7 +48,7 @@ BUILD_PACKAGES = \
 	libjq-dev libmimalloc-dev uthash-dev zlib1g-dev libbrotli-dev libxxhash-dev libzstd-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug python3-aiohttp \
-	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace zstd \
+	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace time zstd \
 	clang-format clang-tidy cppcheck shellcheck mandoc gcovr systemd
 
 PREFIX ?= /usr/local
