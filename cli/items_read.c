@@ -60,15 +60,29 @@ static char *copy(const char *text, size_t n)
 
 /* ---- handing over ---- */
 
+/* With the lock. False where nobody wants more. */
+static bool await_place(struct items_reader *r)
+{
+	while (r->full && !r->stop)
+		pthread_cond_wait(&r->news, &r->lock);
+	return !r->stop;
+}
+
+/* Before a body is read: one that lay parsed behind the one in the place would be a third in memory. */
+static void hold_back(struct items_reader *r)
+{
+	pthread_mutex_lock(&r->lock);
+	await_place(r);
+	pthread_mutex_unlock(&r->lock);
+}
+
 /* False where nobody wants more. */
 static bool hand_over(struct items_reader *r, struct items_page *p)
 {
 	bool stop;
 
 	pthread_mutex_lock(&r->lock);
-	while (r->full && !r->stop)
-		pthread_cond_wait(&r->news, &r->lock);
-	stop = r->stop;
+	stop = !await_place(r);
 	if (!stop) {
 		r->page = *p;
 		r->full = true;
@@ -153,6 +167,7 @@ static int read_body(struct items_reader *r, struct items_page *p, const char *t
 	char path[80];
 	size_t n;
 
+	hold_back(r);
 	p->token = copy(token, strlen(token));
 	if (r->what.headers && read_headers(r, p, e) < 0)
 		return -1;

@@ -1,6 +1,7 @@
 """Fixtures of the end-to-end tests. The programs under test are those of $FANOUT_BUILD (default: build)."""
 
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -248,6 +249,36 @@ def preload(tmp_path):
         return {**env, "ASAN_OPTIONS": env["ASAN_OPTIONS"] + ":verify_asan_link_order=0"}
 
     return make
+
+
+TELL_PEAK = """
+#include <stdio.h>
+static void __attribute__((destructor)) tell_peak(void)
+{
+	FILE *in = fopen("/proc/self/status", "r"), *out = fopen(PEAK, "w");
+	int c;
+
+	while ((c = getc(in)) != EOF)
+		putc(c, out);
+	fclose(out);
+	fclose(in);
+}
+"""
+
+
+@pytest.fixture
+def peak_of(preload, tmp_path):
+    """peak_of(argv, ...) runs a program to its end: how it ended, and the most memory it had, in KiB, told by itself: what wait4(2)
+    says of it has the memory of whoever started it, too."""
+    path = tmp_path / "peak"
+    env = preload(TELL_PEAK, f'-DPEAK="{path}"')
+    env["ASAN_OPTIONS"] += ":quarantine_size_mb=0"  # what was freed is room again
+
+    def call(argv, **options):
+        result = run(argv, env=env, **options)
+        return result, int(re.search(r"^VmHWM:\s+(\d+) kB$", path.read_text(), re.M)[1])
+
+    return call
 
 
 @pytest.fixture
