@@ -12,6 +12,7 @@ struct scan {
 	const struct recipe_reader *rd;
 	char *p;
 	unsigned line;
+	unsigned doubted; /* where a text began that probably ran into the next one; 0: none did */
 };
 
 static void advance(struct scan *s, const char *to)
@@ -33,10 +34,26 @@ static const char *skip_comment(const char *p)
 	return end ? end + 2 : p + strlen(p);
 }
 
+/* What cannot stand behind a value, on its line: there the quote was one that opened the next text. */
+static bool is_no_end(const char *behind)
+{
+	const char *next = behind + strspn(behind, " \t\r");
+
+	return *behind == '"' || (*next && !strchr(";,)]}\"#/\n", *next));
+}
+
+/* Without a closing quote a text ends where the next one begins, and so on to the last one, which has none. */
+static int refuse_open(const struct scan *s)
+{
+	return recipe_refuse(s->rd, s->doubted ? s->doubted : s->line, NULL,
+			     "the text that begins here has no closing quote");
+}
+
 /* s->p is at the opening quote. -1: it has no end, and what follows cannot be told. */
 static int scan_string(struct scan *s)
 {
 	const char *p = s->p + 1;
+	unsigned begin = s->line;
 
 	for (; *p && *p != '"'; p++) {
 		if (*p != '\\' || !p[1])
@@ -48,8 +65,10 @@ static int scan_string(struct scan *s)
 		}
 	}
 	if (!*p)
-		return recipe_refuse(s->rd, s->line, NULL, "the text that begins here has no closing quote");
+		return refuse_open(s);
 	advance(s, p + 1);
+	if (!s->doubted && s->line > begin && is_no_end(s->p))
+		s->doubted = begin;
 	return 0;
 }
 

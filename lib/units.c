@@ -52,7 +52,7 @@ static const struct unit byte_units[] = {
     {NULL, 0, false},
 };
 
-static const char *const duration_hint = "write a number and one of us ms s min h d w, as in 30s, 1.5s or 2h";
+static const char *const duration_hint = "write a number and one of us ms s m min h d w, as in 30s, 1.5s or 2h";
 static const char *const bytes_hint = "write a whole number and one of B K M G T, as in 64M";
 static const char *const rate_hint = "write a number, a slash and a time, as in 100/min, 5000/h or 100/6s";
 

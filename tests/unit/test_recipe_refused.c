@@ -27,6 +27,9 @@ static const struct {
     {"\n\nurl = {", 3, "syntax error"},
     {U "\n@include \"/etc/passwd\"\n", 3, "a recipe cannot include another file"},
     {U "items = \"a;\nkey = 1;\n", 2, "the text that begins here has no closing quote"},
+    {U "items = \".a;\nkey = \".id\";\nmethod = \"GET\";\n", 2, "the text that begins here has no closing quote"},
+    {U "items = \".a;\nkey = \"\";\nmethod = \"GET\";\n", 2, "the text that begins here has no closing quote"},
+    {U "items = \"\n.a\n\";\nkey = \"\n.id\" # it\nmethod = \"GET;\n", 7, "the text that begins here has no"},
     {U "items = \"a\\x00b\";", 2, "a text has a NUL byte"},
     /* keys */
     {U "itmes = \".a\";", 2, "unknown key \"itmes\"; did you mean \"items\"?"},
