@@ -18,9 +18,10 @@ static int check_one(struct ctl *ctl, const char *operand)
 		status = ctl_report(&e);
 	} else {
 		fflush(stdout);
-		if (pull_recipe_check(&p, stderr))
-			status = STATUS_USAGE;
-		else if (!ctl->args.quiet)
+		status = pull_recipe_check(&p, stderr) ? STATUS_USAGE : STATUS_FINE;
+		if (status == STATUS_FINE)
+			pull_recipe_warn(&p, stderr);
+		if (status == STATUS_FINE && !ctl->args.quiet)
 			printf("%s: ok\n", operand);
 	}
 	pull_recipe_clear(&p);

@@ -205,3 +205,37 @@ size_t pull_recipe_check_quickly(struct pull_recipe *p, FILE *out)
 		pull_recipe_examine(p);
 	return tell(p, out);
 }
+
+/* ---- what is hardly meant ---- */
+
+/* Those of IANA's registry that pages are asked for with. */
+static bool is_usual(const char *method)
+{
+	static const char *const usual[] = {"GET",     "POST",  "PUT",    "PATCH",    "DELETE",
+					    "OPTIONS", "QUERY", "REPORT", "PROPFIND", "SEARCH"};
+
+	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+		if (strcmp(method, usual[i]) == 0)
+			return true;
+	return false;
+}
+
+void pull_recipe_warn(const struct pull_recipe *p, FILE *out)
+{
+	const struct recipe *r = p->recipe;
+	const json_t *secret;
+	size_t i;
+
+	if (!is_usual(r->method))
+		fprintf(out,
+			"%s: warning: method %s is unusual (GET, POST and QUERY are not), and a request with it whose "
+			"outcome is unknown is not repeated\n",
+			r->file, r->method);
+	json_array_foreach (json_object_get(p->pull, "secrets"), i, secret) {
+		const char *path = pull_text(secret, "exposed");
+
+		if (*path)
+			fprintf(out, "%s: warning: everybody can read the secret %s: chmod 600 %s\n", r->file,
+				pull_text(secret, "name"), path);
+	}
+}

@@ -27,5 +27,7 @@ size_t pull_recipe_check(struct pull_recipe *p, FILE *out);
 /* The same before a run, which is to begin soon: jq takes 20 ms to compile anything, and here it does so once unless
  * something is wrong. */
 size_t pull_recipe_check_quickly(struct pull_recipe *p, FILE *out);
+/* What is no mistake, but hardly meant: a line each on `out`. The recipe is sound. */
+void pull_recipe_warn(const struct pull_recipe *p, FILE *out);
 
 #endif

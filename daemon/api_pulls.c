@@ -35,28 +35,28 @@ static json_t *render_hosts(const struct recipe_secret *s)
 	return hosts;
 }
 
-/* Why it has no value, or null. The value is read, and forgotten again. */
-static json_t *secret_problem(const char *dir, const struct recipe_secret *secret)
+/* Why it has no value, or null; and the file of one that everybody may read. The value is read, and forgotten again. */
+static json_t *render_secret(const char *dir, const struct recipe_secret *secret)
 {
 	const struct secret_bind bind = {
 	    .name = secret->name, .hosts = secret->hosts, .host_count = secret->host_count};
 	struct err e;
 	struct secrets *s = secrets_load(dir, &bind, 1, &e);
+	const char *exposed = s ? secrets_exposed(s) : NULL;
+	json_t *o = json_pack("{s:s,s:o,s:b,s:o,s:o}", "name", secret->name, "hosts", render_hosts(secret), "present",
+			      s != NULL, "problem", s ? json_null() : render_text(e.what), "exposed",
+			      exposed ? render_text(exposed) : json_null());
 
 	secrets_free(s);
-	return s ? json_null() : render_text(e.what);
+	return o;
 }
 
 static json_t *render_secrets(const struct recipe *r, const char *dir)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->secret_count; i++) {
-		json_t *problem = secret_problem(dir, &r->secrets[i]);
-		json_array_append_new(list, json_pack("{s:s,s:o,s:b,s:o}", "name", r->secrets[i].name, "hosts",
-						      render_hosts(&r->secrets[i]), "present", json_is_null(problem),
-						      "problem", problem));
-	}
+	for (size_t i = 0; i < r->secret_count; i++)
+		json_array_append_new(list, render_secret(dir, &r->secrets[i]));
 	return list;
 }
 

@@ -103,7 +103,7 @@ static bool is_news(const struct stat *st)
 }
 
 /* Refuses what is no plain file (a pipe would block), and warns of one that everybody may read. */
-static int check_file(int fd, const char *path, struct err *e)
+static int check_file(struct secret *s, int fd, const char *path, struct err *e)
 {
 	char quoted[512];
 	struct stat st;
@@ -114,7 +114,9 @@ static int check_file(int fd, const char *path, struct err *e)
 		return err_set(e, ERR_INPUT, NULL, "the secret %s is no plain file", path);
 	if (st.st_size > (off_t)SECRET_MAX_BYTES)
 		return err_set(e, ERR_TOO_LARGE, NULL, "the secret %s is larger than %u bytes", path, SECRET_MAX_BYTES);
-	if ((st.st_mode & S_IROTH) && is_news(&st))
+	if (st.st_mode & S_IROTH)
+		s->exposed = copy(path);
+	if (s->exposed && is_news(&st))
 		log_warn("secret can be read by everybody", "file=%s do=\"chmod 600\"",
 			 log_quote(quoted, sizeof(quoted), path));
 	return 0;
@@ -166,7 +168,7 @@ static int read_file(struct secret *s, const char *dir, struct err *e)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 1 : refuse_errno(path, e);
-	if (check_file(fd, path, e) < 0)
+	if (check_file(s, fd, path, e) < 0)
 		goto out;
 	len = read_whole(fd, buffer);
 	rc = len < 0 ? refuse_errno(path, e) : take_value(s, path, buffer, (size_t)len, e);
@@ -240,6 +242,7 @@ static void secret_clear(struct secret *s)
 	for (size_t i = 0; i < s->host_count; i++)
 		free(s->hosts[i]);
 	free(s->hosts);
+	free(s->exposed);
 	free(s->name);
 }
 
@@ -251,6 +254,14 @@ void secrets_free(struct secrets *s)
 		secret_clear(&s->all[i]);
 	free(s->all);
 	free(s);
+}
+
+const char *secrets_exposed(const struct secrets *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (s->all[i].exposed)
+			return s->all[i].exposed;
+	return NULL;
 }
 
 /* ---- filling in ---- */

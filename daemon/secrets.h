@@ -29,6 +29,8 @@ struct secrets;
  * once for each change. */
 struct secrets *secrets_load(const char *dir, const struct secret_bind *binds, size_t count, struct err *e);
 void secrets_free(struct secrets *s);
+/* The first file of them that everybody may read; NULL: there is none. */
+const char *secrets_exposed(const struct secrets *s);
 
 /* Where a text is used, and so how a value is written in it. */
 enum secret_where {

@@ -18,7 +18,8 @@ struct secret {
 	char *name;
 	char *value;
 	size_t len;
-	char **hosts; /* globs (lib/hostglob.h) */
+	char *exposed; /* its file, where everybody may read that; NULL */
+	char **hosts;  /* globs (lib/hostglob.h) */
 	size_t host_count;
 	struct secret_form forms[SECRET_FORMS];
 	unsigned form_count;

@@ -73,6 +73,25 @@ def test_a_missing_secret_is_told(daemon, ctl):
     assert ctl("pull", "check", "s").out == "s: ok\n"
 
 
+def test_a_secret_that_everybody_can_read_is_warned_of(daemon, ctl):
+    write_recipe(daemon, "s", url="http://127.0.0.1:1/?t={secret:tok}", secrets=Raw('{ tok = ["127.0.0.1"]; }'))
+    write_secret(daemon, "tok", "x")
+    path = daemon.dir / "secrets" / "tok"
+    assert ctl("pull", "check", "s").err == ""
+    path.chmod(0o644)
+    r = ctl("pull", "check", "s")
+    assert r.out == "s: ok\n" and r.err.endswith(f"s.conf: warning: everybody can read the secret tok: chmod 600 {path}\n")
+
+
+@pytest.mark.parametrize("method, warned", [("GET", False), ("QUERY", False), ("FETCH", True)])
+def test_an_unusual_method_is_warned_of(fanoutctl, scratch, method, warned):
+    path = scratch / "t.conf"
+    path.write_text(f'url = "http://a.example/";\nmethod = "{method}";\n')
+    r = fanoutctl("pull", "check", path)
+    assert r.out == f"{path}: ok\n"
+    assert (f"{path}: warning: method {method} is unusual" in r.err) == warned == bool(r.err)
+
+
 def test_a_secret_that_may_not_go_there_is_told_without_a_daemon(fanoutctl, scratch):
     path = scratch / "s.conf"
     path.write_text('url = "https://a.example/?t={secret:tok}";\nsecrets = { tok = ["b.example"]; };\n')
