@@ -315,18 +315,13 @@ static void tell_breaks(const struct audit *a)
 /* 0 also where there is no such pull: then it is a host. A host that is named as a recipe is has a URL, too. */
 static int find_pull(struct audit *a, const char *name, struct err *e)
 {
-	struct err ignored;
-	json_t *pull, *row;
+	uint32_t run;
 
-	pull = recipe_name_ok(name) ? pull_get(a->ctl, name, &ignored) : NULL;
-	if (!pull)
-		return 0;
-	json_decref(pull);
-	row = run_newest(a->ctl, name, e);
-	if (row)
-		a->run = run_get(a->ctl, (uint32_t)pull_number(row, "run"), e); /* a list does not have all of it */
-	json_decref(row);
-	return a->run ? 0 : -1;
+	if (pull_newest(a->ctl, name, &run, e) < 0)
+		return -1;
+	if (run)
+		a->run = run_get(a->ctl, run, e); /* a list does not have all of it */
+	return run && !a->run ? -1 : 0;
 }
 
 /* A host; or a run, by its number, as "last", or by its pull, whose newest it is. */

@@ -1,4 +1,4 @@
-/* One question to the daemon, only where the word is used. */
+/* Questions to the daemon, only where a word is used that is no number. */
 #include "cli/last.h"
 
 #include <jansson.h>
@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/pull.h"
+#include "cli/verbs.h"
 #include "lib/jobid.h"
 
 /* What follows "last": "" or ".3"; NULL where the word is another. */
@@ -74,23 +76,51 @@ static int find(struct ctl *ctl, uint32_t *last, struct err *e)
 	return err_set(e, ERR_NOT_FOUND, NULL, "there is no last batch: you have none");
 }
 
+/* In place of the operand. */
+static void put_number(char **operand, uint32_t batch, const char *rest)
+{
+	char *word = keep(sizeof "2147483647" + strlen(rest));
+
+	sprintf(word, "%u%s", batch, rest);
+	*operand = word;
+}
+
+/* No number, and no job's. What is removed is named by its number. */
+static bool may_be_pull(const struct ctl *ctl, const char *word)
+{
+	return strstr(ctl->verb->operands, "BATCH") && ctl->verb->run != verb_rm && word[strspn(word, "0123456789.")];
+}
+
+/* What is no pull either is the verb's to refuse, and so is a daemon that is not there. */
+static int resolve_pull(struct ctl *ctl, char **operand, struct err *e)
+{
+	struct err ignored;
+	uint32_t run;
+
+	if (!may_be_pull(ctl, *operand) || ctl_connect(ctl, &ignored) < 0)
+		return 0;
+	if (pull_newest(ctl, *operand, &run, e) < 0)
+		return -1;
+	if (run)
+		put_number(operand, run, "");
+	return 0;
+}
+
 int last_resolve(struct ctl *ctl, struct err *e)
 {
 	uint32_t last = 0;
 
 	for (size_t i = 0; i < ctl->args.operand_count; i++) {
-		const char *rest = behind(ctl->args.operands[i], "last");
-		char *word;
+		char **operand = &ctl->args.operands[i];
+		const char *rest = behind(*operand, "last");
 
+		if (!rest && resolve_pull(ctl, operand, e) < 0)
+			return -1;
 		if (!rest)
 			continue;
 		if (last == 0 && (ctl_connect(ctl, e) < 0 || find(ctl, &last, e) < 0))
 			return -1;
-		word = malloc(sizeof "2147483647" + strlen(rest));
-		if (!word)
-			BUG("out of memory");
-		sprintf(word, "%u%s", last, rest);
-		ctl->args.operands[i] = word; /* likewise */
+		put_number(operand, last, rest);
 	}
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* "last": the newest batch of the caller, in place of its number. */
+/* Words in place of a batch's number: "last" is the caller's newest batch, the name of a pull its newest run. */
 #ifndef FANOUT_CLI_LAST_H
 #define FANOUT_CLI_LAST_H
 
@@ -6,7 +6,8 @@
 
 /* "-1" means the same, and must not look like an option. To be called before options are parsed. */
 void last_spell(int argc, char **argv);
-/* Puts numbers in place of "last" and "last.3" among the operands. ERR_NOT_FOUND when there is no batch. */
+/* Puts numbers in place of "last", "last.3" and the names of pulls among the operands. ERR_NOT_FOUND when there is no
+ * batch, or no run. */
 int last_resolve(struct ctl *ctl, struct err *e);
 
 #endif

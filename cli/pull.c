@@ -213,6 +213,21 @@ json_t *run_newest(struct ctl *ctl, const char *name, struct err *e)
 	return NULL;
 }
 
+int pull_newest(struct ctl *ctl, const char *name, uint32_t *run, struct err *e)
+{
+	json_t *pull = recipe_name_ok(name) ? pull_get(ctl, name, NULL) : NULL, *row;
+
+	*run = 0;
+	if (!pull)
+		return 0;
+	json_decref(pull);
+	row = run_newest(ctl, name, e);
+	if (row)
+		*run = (uint32_t)pull_number(row, "run");
+	json_decref(row);
+	return *run ? 0 : -1;
+}
+
 void pull_note_none(const struct ctl *ctl, const json_t *answer)
 {
 	const char *dir = pull_text(answer, "dir");

@@ -34,6 +34,9 @@ json_t *run_get(struct ctl *ctl, uint32_t run, struct err *e);
 bool pull_vars_fit(const json_t *row, const json_t *vars);
 /* The newest run of a pull, with the vars of the options; ERR_NOT_FOUND where there is none. */
 json_t *run_newest(struct ctl *ctl, const char *name, struct err *e);
+/* Its number, where the word may be something else: 0 where there is no such pull. -1 with ERR_NOT_FOUND: it has no
+ * run. The daemon is connected. */
+int pull_newest(struct ctl *ctl, const char *name, uint32_t *run, struct err *e);
 
 /* Calls on_page for the pages behind `after`, in order, `limit` at most (0: all). -1 from it breaks off. */
 typedef int run_page_fn(void *arg, const json_t *page, struct err *e);

@@ -157,9 +157,11 @@ static void add_shown(json_t *row)
 	const json_t *run = json_is_object(live) ? live : last;
 	const char *when = pull_text(run, "ended_at");
 
-	if (!is_sound(row))
-		state = *state ? state : "unsound";
-	set_text(row, "shown_state", *state ? state : "never");
+	if (!*state) /* what a run left for the next one stays when it is removed */
+		state = !is_sound(row)                                    ? "unsound"
+			: json_array_size(json_object_get(row, "states")) ? "removed"
+									  : "never";
+	set_text(row, "shown_state", state);
 	if (!*when)
 		when = *pull_text(run, "started_at") ? pull_text(run, "started_at") : pull_text(run, "created_at");
 	if (*when)

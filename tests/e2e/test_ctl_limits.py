@@ -280,9 +280,10 @@ def test_explanations_in_every_format(play, ctl):
 
 def test_what_is_neither_job_nor_batch_is_not_explained(play, ctl):
     server = play({})
-    assert '"x" is no batch' in ctl("explain", "x", check=2).err
     assert '"7." is no job' in ctl("explain", "7.", check=2).err
     assert server.seen == []
+    assert '"x" is no batch' in ctl("explain", "x", check=2).err
+    assert [path for _, path, _ in server.seen] == ["/v1/pulls/x"], "it may have been a pull"
     ctl("explain", "7", check=4)
 
 

@@ -73,13 +73,35 @@ def test_a_run_is_audited_by_its_pulls_name_and_as_the_last(ctl, done):
 def test_whoever_removes_runs_is_told_what_goes_and_what_stays(ctl, done):
     err = ctl("rm", "--ended").err
     assert err.startswith("1 batch removed, runs of pulls among them: their items and receipts are gone")
-    assert "species has not been run, or its runs were removed" in ctl("items", "species", check=4).err
+    for verb in ("items", "wait", "explain"):
+        assert "species has not been run, or its runs were removed" in ctl(verb, "species", check=4).err, verb
 
 
-def test_a_pull_in_place_of_a_batch_is_told_where_its_numbers_are(ctl, done):
-    for verb in ("wait", "retry", "cancel", "status", "explain"):
-        err = ctl(verb, "species", check=2).err
-        assert '"species" is no batch' in err and "fanoutctl pull show species has the numbers of its runs" in err, verb
+def test_a_pull_whose_runs_were_removed_has_not_never_run(ctl, species):
+    row = lambda: ctl("pull", "list").lines()[1].split()  # noqa: E731
+    assert row()[2] == "never"
+    ctl("pull", "run", "species", "--wait")
+    states = ctl("pull", "list", "-f", "json").json()[0]["states"]
+    ctl("rm", "--ended")
+    assert states and row()[2] == "removed"
+
+
+def test_the_name_of_a_pull_in_place_of_a_batch_is_its_newest_run(ctl, species):
+    first = ctl("pull", "run", "species").out.strip()
+    ctl("wait", "species")
+    last = ctl("pull", "run", "species", "--fresh").out.strip()
+    ctl("wait", "species")
+    assert ctl("status", "species", "-f", "json").json()["batch"] == int(last) > int(first)
+    assert ctl("results", "species").out == ctl("results", last).out != ctl("results", first).out
+    for verb in ("explain", "retry", "cancel"):
+        r, same = ctl(verb, "species", check=None), ctl(verb, last, check=None)
+        assert (r.code, r.out, r.err) == (same.code, same.out, same.err), verb
+
+
+def test_what_is_removed_is_named_by_its_number(ctl, done):
+    err = ctl("rm", "species", check=2).err
+    assert '"species" is no batch' in err and "fanoutctl pull show species has the numbers of its runs" in err
+    assert '"specimens" is no batch' in ctl("wait", "specimens", check=2).err
 
 
 def test_off_a_terminal_the_list_tells_the_whole_problem(daemon, ctl):
