@@ -18,6 +18,8 @@
 #define LIST_DEFAULT 20
 #define LIST_PAGE    1000 /* the most that the daemon gives at once */
 
+#define RATE_LEAST_US INT64_C(5000000) /* that a rate is told of, while a batch goes on */
+
 /* ---- status ---- */
 
 static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
@@ -79,10 +81,13 @@ static void add_sums(json_t *batch)
 	text_printf(&t, "%" PRId64 " of %" PRId64, progress_ended(&p), progress_total(&p));
 	set_text(batch, "ended", &t);
 	to = to < 0 ? now : to;
-	if (from >= 0 && to > from) {
+	/* A limit lets a whole burst go at once: the average of the first seconds is not its rate. */
+	if (from >= 0 && to > from && (to < now || to - from >= RATE_LEAST_US)) {
 		t.len = 0;
 		text_printf(&t, "%.1f jobs/s", (double)progress_ended(&p) * 1e6 / (double)(to - from));
 		set_text(batch, "rate", &t);
+	}
+	if (from >= 0 && to > from) {
 		t.len = 0;
 		text_add_str(&t, units_format_duration(amount, to - from));
 		set_text(batch, "time", &t);

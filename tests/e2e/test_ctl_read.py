@@ -1,12 +1,14 @@
 """fanoutctl's reading verbs: status, wait, follow, results, show, get."""
 
 import csv
+import datetime
 import io
 import json
 import re
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -204,6 +206,27 @@ def test_a_client_that_waits_asks_once_and_is_answered_when_the_batch_ends(play,
     assert child.returncode == 0 and b"1 done" in err
     assert [path for _, path, _ in server.seen] == asked
     assert int(re.search(r"timeout=(\d+)ms", asked[-1])[1]) > 1000, "off a terminal, nothing is shown meanwhile"
+
+
+def test_the_burst_of_the_first_seconds_is_not_told_as_a_rate(play, scratch):
+    def rfc3339(at_s):
+        return datetime.datetime.fromtimestamp(at_s, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+    def status(ended_s_after=None):
+        """Of a batch of ten jobs that were done at once: the text, and how old the batch was at most."""
+        begin = time.time()
+        row = {"batch": 7, "state": "running", "counts": {"done": 10, "queued": 1}, "submitted_at": rfc3339(begin), "ended_at": None}
+        if ended_s_after:
+            row.update(submitted_at=rfc3339(begin - ended_s_after - 1), ended_at=rfc3339(begin - 1))
+        play({("GET", "/v1/batches/7"): [(200, row)]})
+        return run([BUILD / "fanoutctl", "-S", scratch / "s", "status", "7"]).out, time.time() - begin
+
+    def young():
+        out, age_s = status()
+        return out if age_s < 4 else None
+
+    assert "jobs/s" not in wait_until(young, 20, "the batch is young still when it is told of")
+    assert re.search(r"^rate +5\.0 jobs/s$", status(2)[0], re.M)
 
 
 def test_a_cancelled_batch_is_its_own_exit_status(ctl, apisim):
