@@ -49,6 +49,15 @@ static void on_removed(void *arg, uint32_t batch)
 	watch_wake(en->watch, batch, true);
 }
 
+static int64_t run_window_us(void *arg, const char *options)
+{
+	struct spec_policy policy;
+
+	(void)arg;
+	spec_batch_policy(options, &policy);
+	return policy.rate.count ? policy.rate.window_us : 0;
+}
+
 /* A turn was rolled back, and jobs that were loaded in it may be gone: their numbers will be given out again. What is
  * in memory is skipped when it is loaded once more. */
 static void rewind_lanes(struct engine *en)
@@ -243,6 +252,7 @@ static int parts_create(struct engine *en, struct err *e)
 	    .on_lane = engine_on_lane,
 	    .on_batch = on_batch,
 	    .on_removed = on_removed,
+	    .run_window_us = run_window_us,
 	    .on_trouble = on_trouble,
 	};
 	struct pool_listener pool = {

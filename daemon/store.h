@@ -157,6 +157,8 @@ struct store_listener {
 	void (*on_lane)(void *arg, const struct store_lane *lane); /* it has jobs to load */
 	void (*on_batch)(void *arg, const struct store_batch_news *news);
 	void (*on_removed)(void *arg, uint32_t batch);
+	/* For how long what was sent for a run counts against a rate that outlives it, by its batch's options. */
+	int64_t (*run_window_us)(void *arg, const char *options);
 	void (*on_trouble)(void *arg,
 			   const struct err *e); /* NO_SPACE: stop dispatching; NULL: it is over; UNKNOWN: end */
 };

@@ -71,7 +71,8 @@ static bool too_much(const struct store *st)
 	return st->retention_bytes > 0 && st->totals.database_bytes + st->totals.bodies_bytes > st->retention_bytes;
 }
 
-/* How much the going of a batch frees is seen when it has gone. */
+/* How much the going of a batch frees is seen when it has gone; what limits still need of it (keeps_removed) goes
+ * later, and no other batch goes in its stead meanwhile. */
 static bool removing(const struct store *st)
 {
 	return st->work || st->gone_count > 0 || (st->batch_dir && st->batch_dir_gone);
@@ -92,7 +93,7 @@ static bool expire_one(struct store *st, int64_t now_us)
 	stmt_end(&q);
 	if (!b || b->sweep != STORE_SWEEP_NONE || !b->ended_us)
 		return false;
-	if (!too_old(st, ended, now_us) && (!too_much(st) || removing(st)))
+	if (!too_old(st, ended, now_us) && (!too_much(st) || removing(st) || st->keeps_removed))
 		return false;
 	if (!store_tx_join(st, NULL, 1))
 		return false;
@@ -191,6 +192,8 @@ static bool keep(struct store *st, int64_t now_us)
 	if (close_idle(st, now_us) || expire_one(st, now_us))
 		return true;
 	st->next_keep_us = now_us + (too_much(st) && removing(st) ? KEEP_AGAIN_US : KEEP_EVERY_US);
+	st->work |= st->keeps_removed; /* by now it may not be needed any more */
+	st->keeps_removed = false;
 	return false;
 }
 

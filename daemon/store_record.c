@@ -169,20 +169,38 @@ void store_keep_window(struct store *st, int64_t window_us)
 	st->keep_window_us = window_us;
 }
 
-bool store_record_needed(struct store *st, uint32_t batch)
+/* The rate of a pull is known to the engine while a run of it is there, or was lately. That a run was removed, maybe by
+ * the daemon before this one, is no reason to forget what it has sent: the next run of the pull will ask. */
+static int64_t window_of(struct store *st, struct batch_entry *b)
 {
-	int64_t counted = INT64_MIN;
 	struct stmt q;
 
-	if (st->keep_window_us == 0)
+	if (b->run && b->window_us == 0 && st->listener.run_window_us) {
+		stmt_begin(&q, st, STMT_TEMPLATE_GET);
+		stmt_int(&q, b->id);
+		if (stmt_step(&q) == 1)
+			b->window_us = st->listener.run_window_us(st->listener.arg, col_text(&q, 0));
+		stmt_end(&q);
+		b->window_us = b->window_us > 0 ? b->window_us : 1;
+	}
+	return b->window_us > st->keep_window_us ? b->window_us : st->keep_window_us;
+}
+
+/* The last one to end may be counted earlier than one that was given up before it, by the safety time at most. */
+bool store_record_needed(struct store *st, struct batch_entry *b)
+{
+	int64_t counted = INT64_MIN, window = window_of(st, b);
+	struct stmt q;
+
+	if (window <= 1)
 		return false;
 	stmt_begin(&q, st, STMT_OUTCOMES_LAST);
-	stmt_int(&q, (int64_t)jobid_make(batch, 0));
-	stmt_int(&q, (int64_t)jobid_make(batch, UINT32_MAX));
+	stmt_int(&q, (int64_t)jobid_make(b->id, 0));
+	stmt_int(&q, (int64_t)jobid_make(b->id, UINT32_MAX));
 	if (stmt_step(&q) == 1)
 		counted = store_boot_time_us(st, col_int(&q, 0), col_int(&q, 1));
 	stmt_end(&q);
-	return counted != INT64_MIN && counted > clock_boot_us() - st->keep_window_us;
+	return counted != INT64_MIN && counted + LIMIT_SAFETY_US > clock_boot_us() - window;
 }
 
 /* ---- audits ---- */

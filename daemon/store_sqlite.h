@@ -64,6 +64,7 @@ struct batch_entry {
 	uint32_t base;            /* the run whose pages they may have again; 0: none */
 	uint64_t counted_from;    /* event of its last row in counted, */
 	int64_t counted_until_us; /* and what that says; 0: none yet */
+	int64_t window_us;        /* for how long what was sent for it counts, once it is removed; 0: not known yet */
 	bool dirty;               /* in the list of those to write */
 	bool changed;             /* more than its counts */
 	struct batch_entry *dirty_next;
@@ -225,6 +226,7 @@ struct store {
 	int64_t boot;           /* this boot's row */
 	bool boot_noted;        /* times of it were written in this transaction */
 	int64_t keep_window_us; /* what was sent is kept for that long */
+	bool keeps_removed;     /* something is removed, and is still needed for that */
 	uint32_t next_batch;
 
 	/* background work */
@@ -438,7 +440,7 @@ int store_counted_note(struct store *st, struct batch_entry *b, int64_t counted_
 /* A time of an earlier boot as one of this one; INT64_MIN where that boot is not known. */
 int64_t store_boot_time_us(struct store *st, int64_t boot, int64_t noted_us);
 /* What was sent for the batch may still count against a limit. */
-bool store_record_needed(struct store *st, uint32_t batch);
+bool store_record_needed(struct store *st, struct batch_entry *b);
 
 /* ---- store_sweep.c, store_keep.c ---- */
 bool store_sweep_step(struct store *st);

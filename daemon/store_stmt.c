@@ -69,6 +69,7 @@ static const char *const texts[STMT_COUNT] = {
 
     [STMT_BATCH_INSERT] = "INSERT INTO batches VALUES (?,?,?,?,?,?,?,0,0,0,0,0,NULL,?,?,NULL,1,1,0,0,0,0,0,0,0)",
     [STMT_TEMPLATE_INSERT] = "INSERT INTO templates VALUES (?,?)",
+    [STMT_TEMPLATE_GET] = "SELECT options FROM templates WHERE batch = ?",
     [STMT_BATCH_BY_KEY] = "SELECT id FROM batches WHERE uid = ? AND key = ?",
     [STMT_BATCH_LOAD] =
 	"SELECT uid, held, closed, paused, sweep, sweep_seq, submitted_us, touched_us, ended_us, next_seq,"

@@ -234,10 +234,14 @@ static uint32_t next_swept(struct store *st, uint32_t after)
 }
 
 /* Nothing to do for it now. What was sent lately stays on record, for the limits, also of what was removed. */
-static bool waits_only(struct store *st, const struct batch_entry *b)
+static bool waits_only(struct store *st, struct batch_entry *b)
 {
-	if (b->sweep == STORE_SWEEP_REMOVE)
-		return store_record_needed(st, b->id);
+	if (b->sweep == STORE_SWEEP_REMOVE) {
+		bool needed = store_record_needed(st, b);
+
+		st->keeps_removed |= needed;
+		return needed;
+	}
 	return b->sweep == STORE_SWEEP_NONE || (store_batch_ending(b) && b->sweep_seq == everything);
 }
 

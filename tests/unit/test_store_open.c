@@ -321,6 +321,59 @@ static void what_was_counted_lately_is_found_once(void **state)
 	}
 }
 
+/* Ended, with one request that was counted now. */
+static uint32_t batch_counted(struct room *r)
+{
+	uint32_t batch = batch_new(r, false);
+
+	jobs_like(r, batch, plain_job(), 1);
+	open_job(r, jobid_make(batch, 1));
+	end_counted(r, jobid_make(batch, 1), clock_boot_us());
+	mark(r, batch, STORE_MARK_CLOSE);
+	return batch;
+}
+
+/* As if the time had come to look again. */
+static void look_again(struct room *r)
+{
+	r->st->next_keep_us = 0;
+	step_all(r);
+}
+
+static void what_was_sent_for_a_removed_batch_goes_when_no_limit_needs_it_any_more(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_counted(r);
+	int64_t hour = INT64_C(3600000000);
+
+	store_keep_window(r->st, hour);
+	mark(r, batch, STORE_MARK_REMOVE);
+	look_again(r);
+	assert_false(batch_of(r, batch).found);
+	assert_int_equal(recent(r, hour).count, 1);
+	store_keep_window(r->st, 0);
+	look_again(r);
+	assert_int_equal(recent(r, hour).count, 0);
+}
+
+static void of_batches_that_limits_still_need_no_more_are_removed_than_one_at_a_time(void **state)
+{
+	struct room *r = *state;
+	uint32_t first = batch_counted(r), second = batch_counted(r);
+
+	store_keep_window(r->st, INT64_C(3600000000));
+	store_set_retention(r->st, 0, 1); /* bytes: it is always too much */
+	for (int i = 0; i < 5; i++)
+		look_again(r);
+	assert_int_equal(r->heard.removed, 1);
+	assert_false(batch_of(r, first).found);
+	assert_true(batch_of(r, second).found);
+	store_keep_window(r->st, 0);
+	for (int i = 0; i < 5; i++)
+		look_again(r);
+	assert_int_equal(r->heard.removed, 2);
+}
+
 /* ---- databases from before ---- */
 
 static void make_version_2(struct room *r)
@@ -382,6 +435,8 @@ int main(void)
 	    TEST(a_job_that_was_loaded_is_opened_as_it_is_stored),
 	    TEST(a_job_that_was_loaded_and_then_cancelled_is_not_opened),
 	    TEST(what_was_counted_lately_is_found_once),
+	    TEST(what_was_sent_for_a_removed_batch_goes_when_no_limit_needs_it_any_more),
+	    TEST(of_batches_that_limits_still_need_no_more_are_removed_than_one_at_a_time),
 	    TEST(a_database_with_a_row_a_job_is_brought_up_to_date),
 	};
 
