@@ -54,6 +54,8 @@ void engine_run_cancel_needless(struct engine_run *run)
 {
 	struct plan_step step;
 
+	if (!engine_run_ready(run))
+		return;
 	plan_more(run->plan, &step);
 	if (run->guarded)
 		engine_run_cancel_from(run, 0);
@@ -163,6 +165,8 @@ void engine_run_add_more(struct engine_run *run)
 	struct err e;
 
 	if (run->guarded || engine_batch_stopped_for_good(run->batch) || !engine_run_ready(run))
+		return;
+	if (engine_run_grown(run))
 		return;
 	plan_more(run->plan, &step);
 	if (step.add == 0 && !step.next)

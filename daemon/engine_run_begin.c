@@ -398,6 +398,7 @@ void engine_run_submit(struct engine *en, struct engine_run_ask *asked)
 	    .since = asked->since ? strdup(asked->since) : NULL,
 	    .fresh = asked->fresh,
 	    .test = asked->test,
+	    .replaces = asked->overlap == RUN_REPLACE,
 	    .max_pages = asked->max_pages,
 	};
 	b->scope = scope_of(b->ask.vars);

@@ -107,6 +107,49 @@ static bool fits(const struct engine_run *run, const struct holders *h)
 	return h->runs == 0 || h->bytes + need <= en->set.plans_bytes;
 }
 
+/* The latest that is under way: what it has fetched is stored, so it can begin once more from there. Never the first of
+ * them: that one has to come to its end. NULL: there is no other. */
+static struct engine_run *latest(const struct engine *en)
+{
+	struct engine_run *found = NULL;
+	uint32_t first = UINT32_MAX;
+
+	for (const struct engine_batch *b = en->batches; b; b = b->hh.next) {
+		if (!b->run || !b->run->plan || engine_batch_stopped_for_good(b))
+			continue;
+		first = b->id < first ? b->id : first;
+		if (b->run->plan_is == RUN_PLAN_READY && (!found || b->id > found->batch->id))
+			found = b->run;
+	}
+	return found && found->batch->id > first ? found : NULL;
+}
+
+/* It waits as if it had not begun yet, with what is stored of it. Its plan is as large when it is read again, so it
+ * does not come back before others have made room. */
+static void yield(struct engine_run *run)
+{
+	log_info("run waits for memory", "run=%u plan_bytes=%zu", run->batch->id, plan_bytes(run->plan));
+	engine_run_read_stop(run);
+	engine_run_read(run);
+	engine_batch_unstage(run->batch);
+}
+
+bool engine_run_grown(struct engine_run *run)
+{
+	struct engine *en = run->batch->en;
+	struct holders h;
+
+	if (plan_bytes(run->plan) <= run->seen_bytes)
+		return false;
+	run->seen_bytes = plan_bytes(run->plan);
+	h = who_holds(en);
+	for (struct engine_run *last; h.bytes > en->set.plans_bytes && (last = latest(en));) {
+		h.bytes -= held_bytes(last);
+		yield(last);
+	}
+	return run->plan_is != RUN_PLAN_READY;
+}
+
 /* ---- from the first page ---- */
 
 static void begin(struct engine_run *run)
@@ -117,6 +160,7 @@ static void begin(struct engine_run *run)
 	plan_free(run->plan);
 	run->plan = plan_create(&rules);
 	run->plan_is = RUN_PLAN_READING;
+	run->seen_bytes = 0;
 	run->need_bytes = plan_bytes_of(&rules, store_run_pages(b->en->store, b->id));
 	run->added = run->read_to = 0;
 }

@@ -20,6 +20,8 @@ char *run_ask_write(const struct run_ask *a)
 			      (json_int_t)a->max_pages);
 	char *text;
 
+	if (a->replaces)
+		json_object_set_new(o, "replaces", json_true());
 	set_text(o, "since", a->since);
 	set_text(o, "sent_since", a->sent_since);
 	text = json_dumps(o, JSON_COMPACT | JSON_SORT_KEYS);
@@ -46,6 +48,7 @@ void run_ask_read(struct run_ask *a, const char *json)
 	    .sent_since = copy_text(o, "sent_since"),
 	    .fresh = json_is_true(json_object_get(o, "fresh")),
 	    .test = json_is_true(json_object_get(o, "test")),
+	    .replaces = json_is_true(json_object_get(o, "replaces")),
 	    .max_pages = (uint32_t)json_integer_value(json_object_get(o, "max_pages")),
 	};
 	if (!a->vars)

@@ -21,6 +21,7 @@ struct run_ask {
 	char *since;      /* the owner's own; NULL */
 	char *sent_since; /* what pages are asked with; NULL: nothing, or not known yet */
 	bool fresh, test;
+	bool replaces; /* those before it are to be cancelled: what a crash has left of that is done at the start */
 	uint32_t max_pages; /* 0: the recipe's */
 };
 char *run_ask_write(const struct run_ask *a); /* JSON, malloc'd */
@@ -82,6 +83,7 @@ struct engine_run {
 	enum run_plan plan_is;
 	uint32_t read_to;     /* while it is being read: the last page that was */
 	size_t need_bytes;    /* and what it will need at least */
+	size_t seen_bytes;    /* what it held when it was last looked whether it has grown */
 	bool over;            /* all its pages ended meanwhile: it is to be concluded, unless more follow */
 	uint32_t added;       /* pages there are; read so far */
 	bool next_public;     /* of a followed run: a server at a public address supplied the URL of the page to come */
@@ -122,6 +124,8 @@ bool engine_run_ready(struct engine_run *run);
 bool engine_run_soon_ready(const struct engine_run *run);
 /* It is not wanted any more: its batch is being cancelled, or freed. */
 void engine_run_read_stop(struct engine_run *run);
+/* To be asked when its plan may have grown. True: there is no memory for that, and it is not ready any more. */
+bool engine_run_grown(struct engine_run *run);
 /* A page ended while the plan was being read. */
 void engine_run_tell_late(struct engine_run *run, uint32_t index, const struct plan_seen *seen);
 /* Tells the plan what is stored; a page that has not ended is told as added only. */

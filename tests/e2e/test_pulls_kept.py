@@ -1,5 +1,8 @@
 """What is known of runs that are gone or were cut off: what they sent counts, whom they replace, whom they still hold up."""
 
+import json
+import sqlite3
+
 import pytest
 
 from harness.process import wait_until
@@ -43,3 +46,60 @@ def test_what_a_run_sent_counts_after_a_restart_though_it_was_removed(make_daemo
     if when == "after":
         forget(daemon, run, how)
     assert_waits_for_its_limit(daemon, start(daemon, "p"), api, 5)
+
+
+# ---- memory ----
+
+
+def test_a_run_that_grows_beyond_the_memory_waits_for_the_one_before_it_and_loses_nothing(make_daemon, apisim, gate):
+    api = apisim.pages("page", "a", items=4000, size=1, totals="items")
+    daemon = make_daemon(pulls_memory="16K")
+    write_recipe(daemon, "held", url=gate.url, page={"type": "single"})
+    write_recipe(daemon, "grows", url=str(api), items=".result[]", page={**PAGED, "size": 1})
+    held = start(daemon, "held")
+    wait_until(lambda: gate.held, 60, "the first is under way")
+    grows = start(daemon, "grows")
+
+    def waits():
+        return [w for w in daemon.api.get(f"/v1/batches/{grows.number}/explain").json()["waits"] if w["why"] == "memory"]
+
+    wait_until(lambda: waits() or grows.ended(), 60, "it waits for memory")
+    assert waits() and grows.get()["state"] == "waiting" and 0 < len(api.log()) < 4000
+    assert held.get()["state"] == "running"
+    gate.open()
+    assert held.wait()["complete"]
+    receipt = grows.wait(240)
+    assert (receipt["complete"], receipt["pages"], receipt["items"]) == (True, 4000, 4000), receipt
+    assert sorted(api.by_page()) == list(range(1, 4001)), "each page was asked for"
+
+
+# ---- one that is to replace another ----
+
+
+def options_of(daemon, run, **change):
+    """What is stored of how it was asked for, changed: of a daemon that does not run."""
+    with sqlite3.connect(daemon.state / "fanout.db") as db:
+        (text,) = db.execute("SELECT options FROM runs WHERE batch = ?", (run.number,)).fetchone()
+        db.execute("UPDATE runs SET options = ? WHERE batch = ?", (json.dumps({**json.loads(text), **change}), run.number))
+    db.close()
+    return json.loads(text)
+
+
+def test_a_run_that_was_to_replace_another_does_so_after_a_kill_in_between(make_daemon, gate):
+    daemon = make_daemon()
+    for name in ("p", "q"):
+        write_recipe(daemon, name, url=f"{gate.url}/{name}", page={"type": "single"})
+    # What is stored of one that was asked to replace.
+    replaced = start(daemon, "q")
+    replacing = start(daemon, "q", overlap="replace")
+    assert replaced.wait()["verdict"] == "cancelled"
+    # One that was stored, and then the daemon was killed: the first has not been cancelled.
+    first, second, third = start(daemon, "p"), start(daemon, "p", overlap="queue"), start(daemon, "p", overlap="queue")
+    daemon.kill()
+    assert options_of(daemon, replacing)["replaces"] and "replaces" not in options_of(daemon, first)
+    options_of(daemon, third, replaces=True)
+    daemon.start()
+    for run in (first, second):
+        assert run.wait()["verdict"] == "cancelled"
+    gate.open()
+    assert third.wait()["complete"] and replacing.wait()["complete"]
