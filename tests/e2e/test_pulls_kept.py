@@ -51,11 +51,14 @@ def test_what_a_run_sent_counts_after_a_restart_though_it_was_removed(make_daemo
 # ---- memory ----
 
 
-def test_a_run_that_grows_beyond_the_memory_waits_for_the_one_before_it_and_loses_nothing(make_daemon, apisim, gate):
-    api = apisim.pages("page", "a", items=4000, size=1, totals="items")
+@pytest.mark.parametrize("kind", ["told", "one by one"])
+def test_a_run_that_grows_beyond_the_memory_waits_for_the_one_before_it_and_loses_nothing(make_daemon, apisim, gate, kind):
+    items = 4000 if kind == "told" else 1000
+    api = apisim.pages("cursor" if kind != "told" else "page", "a", items=items, size=1, totals="items")
+    page = {**PAGED, "size": 1} if kind == "told" else {"type": "cursor", "param": "cursor", "next": ".next_cursor"}
     daemon = make_daemon(pulls_memory="16K")
     write_recipe(daemon, "held", url=gate.url, page={"type": "single"})
-    write_recipe(daemon, "grows", url=str(api), items=".result[]", page={**PAGED, "size": 1})
+    write_recipe(daemon, "grows", url=str(api), items=".result[]", page=page)
     held = start(daemon, "held")
     wait_until(lambda: gate.held, 60, "the first is under way")
     grows = start(daemon, "grows")
@@ -64,13 +67,13 @@ def test_a_run_that_grows_beyond_the_memory_waits_for_the_one_before_it_and_lose
         return [w for w in daemon.api.get(f"/v1/batches/{grows.number}/explain").json()["waits"] if w["why"] == "memory"]
 
     wait_until(lambda: waits() or grows.ended(), 60, "it waits for memory")
-    assert waits() and grows.get()["state"] == "waiting" and 0 < len(api.log()) < 4000
+    assert waits() and grows.get()["state"] == "waiting" and 0 < len(api.log()) < items
     assert held.get()["state"] == "running"
     gate.open()
     assert held.wait()["complete"]
     receipt = grows.wait(240)
-    assert (receipt["complete"], receipt["pages"], receipt["items"]) == (True, 4000, 4000), receipt
-    assert sorted(api.by_page()) == list(range(1, 4001)), "each page was asked for"
+    assert (receipt["complete"], receipt["pages"], receipt["items"]) == (True, items, items), receipt
+    assert sorted(api.by_page()) == list(range(1, items + 1)), "each page was asked for"
 
 
 # ---- one that is to replace another ----
