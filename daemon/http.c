@@ -109,20 +109,73 @@ static struct bufferevent *on_accept(struct event_base *base, void *arg)
 	return bev;
 }
 
+/* ---- whose they are ---- */
+
+/* A connection has its descriptor a moment after it was accepted. */
+static bool learn(struct http_connection *c)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	if (c->known)
+		return true;
+	if (getsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid == (uid_t)-1)
+		return false;
+	c->uid = peer.uid;
+	c->known = true;
+	return true;
+}
+
+/* Root may do worse, and where the daemon is a user's own there are no others. */
+static bool is_bounded(uid_t uid)
+{
+	return uid != 0 && uid != geteuid();
+}
+
+static unsigned count_of(struct http *h, uid_t uid)
+{
+	unsigned n = 0;
+
+	for (struct http_connection *c = h->connections; c; c = c->hh.next)
+		n += learn(c) && c->uid == uid;
+	return n;
+}
+
+/* Who says nothing can't be answered that it is too much. At most one user has more than half of what there may be: it
+ * is what is left when each connection is set off against one of another user. */
+static void thin_out(struct http *h)
+{
+	uid_t crowd = 0;
+	unsigned lead = 0, n = 0;
+
+	if (h->count <= HTTP_OF_ONE_MAX)
+		return;
+	for (struct http_connection *c = h->connections; c; c = c->hh.next) {
+		if (!learn(c))
+			continue;
+		if (lead == 0)
+			crowd = c->uid;
+		lead = crowd == c->uid ? lead + 1 : lead - 1;
+	}
+	if (!is_bounded(crowd))
+		return;
+	for (struct http_connection *c = h->connections; c; c = c->hh.next)
+		if (c->known && c->uid == crowd && ++n > HTTP_OF_ONE_MAX && !c->request)
+			shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+}
+
 struct http_connection *http_connection_of(struct http *h, struct evhttp_request *req)
 {
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
 	struct http_connection *c = find(h, evhttp_connection_get_bufferevent(evcon));
-	struct ucred peer;
-	socklen_t size = sizeof peer;
 
 	if (!c)
 		BUG("a request on a connection that was never accepted");
 	if (c->met)
 		return c;
-	if (getsockopt(bufferevent_getfd(c->bev), SOL_SOCKET, SO_PEERCRED, &peer, &size) || peer.uid == (uid_t)-1)
+	if (!learn(c))
 		return NULL;
-	c->uid = peer.uid;
+	c->crowding = is_bounded(c->uid) && h->count > HTTP_OF_ONE_MAX && count_of(h, c->uid) > HTTP_OF_ONE_MAX;
 	c->met = true;
 	evhttp_connection_set_closecb(evcon, on_closed, c);
 	return c;
@@ -164,6 +217,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 		else if (is_overdue(c, now))
 			shutdown(bufferevent_getfd(c->bev), SHUT_RDWR); /* evhttp sees an end of file */
 	}
+	thin_out(h);
 	if (h->connections)
 		arm_sweep(h);
 }

@@ -13,6 +13,7 @@
 #include "daemon/http.h"
 
 #define HTTP_CONNECTIONS_MAX 1000
+#define HTTP_OF_ONE_MAX      (HTTP_CONNECTIONS_MAX / 2) /* of one user's, but for root and the daemon's own */
 #define HTTP_HEADERS_MAX     16384
 #define HTTP_BODY_READ_MAX   (2 * HTTP_BODY_MAX) /* evhttp answers what is longer by itself, without a problem's body */
 #define HTTP_READ_AHEAD_MAX  65536               /* what a client may send while it is being answered */
@@ -46,7 +47,9 @@ struct http_connection {
 	struct http_request *request; /* being answered, or NULL */
 	int64_t since_us;             /* accepted, or the last answer was written */
 	int64_t first_byte_us;        /* of the request being read; 0: none came yet */
-	bool met;                     /* closecb is set, uid is known */
+	bool met;                     /* closecb is set */
+	bool crowding;                /* its user had too many when it came */
+	bool known;                   /* whose it is */
 	uid_t uid;
 	UT_hash_handle hh;
 };

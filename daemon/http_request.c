@@ -225,6 +225,13 @@ static void dispatch(struct http_request *r)
 	struct err e;
 	int status = check_framing(r->req, &length, &e);
 
+	if (r->connection->crowding) {
+		err_set(&e, ERR_BUSY, "end some of them, or keep one and send its requests one after the other",
+			"uid %u has %d connections already, half of what there are for all",
+			(unsigned)r->connection->uid, HTTP_OF_ONE_MAX);
+		refuse_and_close(r, 503, &e);
+		return;
+	}
 	if (status) {
 		refuse_and_close(r, status, &e);
 		return;

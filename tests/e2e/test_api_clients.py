@@ -1,14 +1,18 @@
 """The HTTP API: no client can do the daemon harm, and what the daemon says of itself."""
 
+import contextlib
 import json
 import os
 import re
 import resource
 import signal
 import socket
+import subprocess
 import time
 
-from harness.api import healthy, problem, raw, submit, wait
+import pytest
+
+from harness.api import NOBODY, healthy, problem, raw, submit, wait
 from harness.http import Answer, UnixConnection
 from harness.process import wait_until
 
@@ -119,6 +123,60 @@ def test_without_descriptors_the_daemon_waits_instead_of_spinning(daemon):
     assert socks[-1].recv(1000).startswith(b"HTTP/1.1 200")
     for sock in socks:
         sock.close()
+
+
+CROWD = r"""
+import http.client, json, socket, sys
+path, count, speak = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "speak"
+clients = [socket.socket(socket.AF_UNIX) for _ in range(count)]
+answers = []
+for client in clients:
+    client.connect(path)
+    if speak:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: f\r\n\r\n")
+        r = http.client.HTTPResponse(client)
+        r.begin()
+        answers.append([r.status, dict(r.headers), r.read().decode()])
+print(json.dumps(answers), flush=True)
+sys.stdin.read()
+"""
+
+
+@contextlib.contextmanager
+def crowd_of_nobody(daemon, count, how):
+    """So many connections of another user: what each was answered, while they stay."""
+    child = subprocess.Popen(
+        ["/usr/bin/python3", "-c", CROWD, daemon.socket, str(count), how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        cwd="/",
+    )
+    try:
+        yield json.loads(child.stdout.readline())
+    finally:
+        child.communicate()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_one_user_has_half_of_the_connections_and_is_told_so(make_daemon, many_files):
+    daemon = make_daemon(socket_mode="0666")
+    with crowd_of_nobody(daemon, 510, "speak") as answers:
+        assert [status for status, _, _ in answers] == [200] * 500 + [503] * 10
+        _, headers, body = answers[-1]
+        assert (headers["Connection"], headers["Content-Type"]) == ("close", "application/problem+json"), headers
+        assert f"uid {NOBODY} has 500 connections already" in json.loads(body)["detail"], body
+        assert daemon.api.get("/healthz").status == 200
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_one_user_who_says_nothing_has_half_of_the_connections_too(make_daemon, many_files):
+    daemon = make_daemon(socket_mode="0666")
+    with crowd_of_nobody(daemon, 900, "silent"):
+        wait_until(lambda: daemon.api.get("/v1/stats").json()["http"]["connections"] <= 502, what="the rest are closed")
+        assert daemon.api.get("/v1/stats").json()["http"]["connections"] >= 500
 
 
 def test_more_connections_than_there_may_be_wait_for_their_turn(daemon, many_files):
