@@ -51,10 +51,17 @@ def rate(client, batch, more=ROUND):
     return (last - first) / seconds
 
 
+def cancel(client, batch):
+    """Until none of its jobs is left to cancel: the daemon is at it while others run."""
+    client.post(f"/v1/batches/{batch}/cancel")
+    while client.counts(batch)["queued"] > 0:
+        time.sleep(0.02)
+
+
 def few_rate(client, url):
     batch = hold(client, [url], FEW)[0]
     result = rate(client, batch)
-    client.post(f"/v1/batches/{batch}/cancel")
+    cancel(client, batch)
     return result
 
 
@@ -91,9 +98,11 @@ def queued(crowded, calm, url, count, rounds):
             spare, speed = hold(client, [url], ADDED)
             to_add.append(speed)
             to_ask.append(status_ms(client, batch_of))
-            client.post(f"/v1/batches/{spare}/cancel")
-        done.append(rate(a, batch))
-        done_few.append(few_rate(b, url))
+            cancel(client, spare)
+    for i in range(rounds):
+        turns = [(done, lambda: rate(a, batch)), (done_few, lambda: few_rate(b, url))]
+        for rates, turn in turns if i % 2 else reversed(turns):
+            rates.append(turn())
     a.close()
     peak = memory_kib(crowded.pid, "VmHWM") / MIB
     ready = [ready_again(crowded, batch, count) for _ in range(3)]
