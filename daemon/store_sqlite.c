@@ -9,17 +9,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "lib/log.h"
 
 #define CLOSE_ROUNDS_MAX 100
+#define LOCK_TRIES       500 /* 10 ms apart */
 
 static const char hint_writable[] = "state_dir has to be a directory that the user of fanoutd can write";
 
@@ -71,14 +74,43 @@ static int directory_open(struct store *st, struct err *e)
 	return 0;
 }
 
-static int lock_busy(struct store *st, struct err *e)
+/* Whose it is, as they wrote it; 0: not known. */
+static long lock_owner(const struct store *st)
 {
 	char pid[24] = "";
-	ssize_t n = pread(st->lock_fd, pid, sizeof pid - 1, 0);
 
-	if (n <= 0 || strspn(pid, "0123456789") == 0)
-		snprintf(pid, sizeof pid, "unknown");
-	pid[strcspn(pid, "\n")] = '\0';
+	return pread(st->lock_fd, pid, sizeof pid - 1, 0) > 0 ? strtol(pid, NULL, 10) : 0;
+}
+
+static bool process_lives(long pid)
+{
+	return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+/* A daemon that was killed while it forked a worker leaves its lock to that worker, until the worker's own program runs
+ * and the descriptor is closed. Returns 0 or an errno. */
+static int lock_wait(const struct store *st)
+{
+	static const struct timespec pause = {.tv_nsec = 10000000};
+	int rc = 0;
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		long owner = lock_owner(st);
+		rc = flock(st->lock_fd, LOCK_EX | LOCK_NB) < 0 ? errno : 0;
+		if (rc != EWOULDBLOCK || owner <= 0 || process_lives(owner))
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return rc;
+}
+
+static int lock_busy(struct store *st, struct err *e)
+{
+	char pid[24] = "unknown";
+	long owner = lock_owner(st);
+
+	if (owner > 0)
+		snprintf(pid, sizeof pid, "%ld", owner);
 	return err_set(e, ERR_LOCKED, "stop that one, or give this one another state_dir",
 		       "another fanoutd (pid %s) uses %s", pid, st->state_dir);
 }
@@ -87,12 +119,17 @@ static int lock_take(struct store *st, struct err *e)
 {
 	char pid[24];
 	int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+	int rc;
 
 	st->lock_fd = openat(st->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (st->lock_fd < 0)
 		return system_error(e, "cannot open the lock in", st->state_dir);
-	if (flock(st->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? lock_busy(st, e) : system_error(e, "cannot lock", st->state_dir);
+	rc = lock_wait(st);
+	if (rc == EWOULDBLOCK)
+		return lock_busy(st, e);
+	errno = rc;
+	if (rc != 0)
+		return system_error(e, "cannot lock", st->state_dir);
 	/* Only for people to read: a full disk is no reason to fail here. */
 	if (ftruncate(st->lock_fd, 0) < 0 || pwrite(st->lock_fd, pid, (size_t)len, 0) != len)
 		log_debug("lock without pid", "why=\"%s\"", strerror(errno));

@@ -74,6 +74,48 @@ static void the_lock_goes_with_its_process(void **state)
 	room_open(r);
 }
 
+/* Stands in front of libc's: whoever waits lets the heir of the lock go on, and end. */
+static int heir_goes = -1, heir_ends = -1;
+int nanosleep(const struct timespec *wanted, struct timespec *left)
+{
+	char c;
+
+	(void)wanted;
+	(void)left;
+	close(heir_goes);
+	assert_int_equal(read(heir_ends, &c, 1), 0);
+	return 0;
+}
+
+/* As a worker does between fork and exec, while its daemon is killed. */
+static void a_lock_is_waited_for_where_only_a_fork_of_the_dead_has_it(void **state)
+{
+	struct room *r = *state;
+	int go[2], end[2];
+	pid_t child;
+
+	room_close(r);
+	assert_int_equal(pipe(go), 0);
+	assert_int_equal(pipe(end), 0);
+	child = fork();
+	if (child == 0) {
+		struct err e;
+		char c;
+		close(go[1]);
+		if (room_try(r, &e) == 0 && fork() == 0)
+			_exit(read(go[0], &c, 1) == 0 ? 0 : 1);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(go[0]);
+	close(end[1]);
+	heir_goes = go[1];
+	heir_ends = end[0];
+	room_open(r);
+	assert_int_equal(fcntl(heir_goes, F_GETFD), -1); /* it was waited for */
+	close(heir_ends);
+}
+
 static void a_path_that_cannot_be_written_is_refused(void **state)
 {
 	struct room *r = *state, other = {.base = r->base};
@@ -205,6 +247,7 @@ int main(void)
 	    TEST(missing_directories_are_made_for_us_alone),
 	    TEST(a_second_daemon_is_refused_and_told_the_firsts_pid),
 	    TEST(the_lock_goes_with_its_process),
+	    TEST(a_lock_is_waited_for_where_only_a_fork_of_the_dead_has_it),
 	    TEST(a_path_that_cannot_be_written_is_refused),
 	    TEST(a_database_of_a_newer_version_is_refused_and_left_alone),
 	    TEST(another_programs_database_is_refused),
