@@ -36,16 +36,17 @@ LDLIBS_apisim = -lm
 SIM_LIBS = libcurl jansson
 UNIT_LIBS = cmocka
 BENCH_LIBS = libevent libcurl
-# libjq and libmimalloc come without a .pc file. libcurl makes and frees dozens of blocks a transfer, of the same sizes again
-# and again; a sanitizer brings its own malloc.
+# libjq, libmimalloc and libhttp-parser come without a .pc file. libcurl makes and frees dozens of blocks a transfer, of the
+# same sizes again and again; a sanitizer brings its own malloc.
 LDLIBS_fanout-worker = -ljq $(if $(SANITIZE),,-lmimalloc)
-LDLIBS_fanoutctl-full = -ljq
+LDLIBS_fanoutctl = -lhttp_parser
+LDLIBS_fanoutctl-full = -lhttp_parser -ljq
 
 # The Debian packages: what building (and the demo) needs, and what tests and tools need. The only such list.
 BUILD_PACKAGES = \
 	gcc libc6-dev make pkgconf \
 	libevent-dev libcurl4-openssl-dev libsqlite3-dev libconfig-dev libjansson-dev libsmartcols-dev libsystemd-dev \
-	libjq-dev libmimalloc-dev uthash-dev zlib1g-dev libbrotli-dev libxxhash-dev libzstd-dev libcmocka-dev
+	libjq-dev libmimalloc-dev uthash-dev zlib1g-dev libbrotli-dev libxxhash-dev libzstd-dev libhttp-parser-dev libcmocka-dev
 PACKAGES = $(BUILD_PACKAGES) \
 	python3 python3-pytest python3-pytest-xdist python3-httpbin python3-werkzeug python3-aiohttp \
 	nginx-light nghttp2-server nghttp2-client curl wget2 openssl procps strace time zstd \
@@ -218,7 +219,7 @@ $(BUILD)/unit/$1: $(BUILD)/obj/tests/unit/$1.o $(patsubst %,$(BUILD)/%.a,$(filte
 	$$(call say,LINK,$$@)
 	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$(filter %.o %.a,$$^) $$(UNIT_LINK)
 endef
-UNIT_LINK = $(call libs_of,$(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(UNIT_LIBS)) -ljq
+UNIT_LINK = $(call libs_of,$(DAEMON_LIBS) $(WORKER_LIBS) $(CLI_LIBS) $(UNIT_LIBS)) -lhttp_parser -ljq
 $(foreach t,$(UNIT_PROGRAMS),$(eval $(call unit_rule,$(notdir $t))))
 
 units: $(UNIT_PROGRAMS)

@@ -1,11 +1,11 @@
-/* Connecting, sending, receiving, and where an answer ends (RFC 9112). What comes in pieces is handed on in pieces. */
+/* Connecting, waiting, sending, receiving, sending again. HTTP's grammar and where an answer ends are libhttp-parser's.
+ * What comes in pieces is handed on in pieces. */
 #include "cli/http.h"
 
 #include <errno.h>
+#include <http_parser.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -14,7 +14,7 @@
 #include "cli/ctl.h"
 #include "lib/clock.h"
 
-#define BUFFER_BYTES 524288u
+#define BUFFER_BYTES 65536u
 #define CONNECT_US   INT64_C(5000000)
 /* The daemon says something every 15 s, even in a stream where nothing happens. */
 #define SILENCE_MS 60000
@@ -34,13 +34,11 @@ static void disconnect(struct http *h)
 	if (h->fd >= 0)
 		close(h->fd);
 	h->fd = -1;
-	h->from = h->to = 0;
 }
 
 void http_clear(struct http *h)
 {
 	disconnect(h);
-	free(h->buf);
 }
 
 static enum http_end broken(struct http_exchange *x, const char *reason)
@@ -81,7 +79,7 @@ static bool is_usable(const struct http *h)
 {
 	struct pollfd p = {.fd = h->fd, .events = POLLIN};
 
-	return h->fd >= 0 && h->from == h->to && clock_boot_us() - h->used_us < IDLE_MAX_US && poll(&p, 1, 0) == 0;
+	return h->fd >= 0 && clock_boot_us() - h->used_us < IDLE_MAX_US && poll(&p, 1, 0) == 0;
 }
 
 /* ---- waiting ---- */
@@ -144,192 +142,80 @@ static enum http_end send_request(struct http *h, struct http_exchange *x, bool 
 
 /* ---- receiving ---- */
 
-/* More of the answer behind what is there. `*n`: how many bytes; 0: the connection has ended. */
-static enum http_end receive(struct http *h, struct http_exchange *x, size_t *n)
+/* `*n`: how many bytes came; 0: the connection has ended. */
+static enum http_end receive(const struct http *h, struct http_exchange *x, char *buf, size_t *n)
 {
 	enum http_end end;
 	ssize_t got;
 
-	if (h->from == h->to)
-		h->from = h->to = 0;
-	if (h->to == BUFFER_BYTES) {
-		memmove(h->buf, h->buf + h->from, h->to - h->from);
-		h->to -= h->from;
-		h->from = 0;
-	}
-	if (h->to == BUFFER_BYTES)
-		return broken(x, "a line of the answer is too long");
-	for (;;) {
+	do {
 		end = wait_for(h, POLLIN);
 		if (end != HTTP_WHOLE)
 			return end;
-		got = recv(h->fd, h->buf + h->to, BUFFER_BYTES - h->to, 0);
-		if (got >= 0)
-			break;
-		if (errno != EAGAIN && errno != EINTR)
-			return broken(x, strerror(errno));
-	}
+		got = recv(h->fd, buf, BUFFER_BYTES, 0);
+	} while (got < 0 && (errno == EAGAIN || errno == EINTR));
+	if (got < 0)
+		return broken(x, strerror(errno));
 	*n = (size_t)got;
-	h->to += *n;
 	return HTTP_WHOLE;
 }
 
-/* The next line without its end, in the buffer, with a NUL behind it. */
-static enum http_end read_line(struct http *h, struct http_exchange *x, char **line)
+/* 1: there is no body, whatever the headers say (RFC 9112, 6.3). */
+static int on_headers(http_parser *p)
 {
-	size_t looked = 0, n;
-	enum http_end end;
-	char *newline;
+	struct http_exchange *x = p->data;
 
-	while (!(newline = memchr(h->buf + h->from + looked, '\n', h->to - h->from - looked))) {
-		looked = h->to - h->from;
-		end = receive(h, x, &n);
-		if (end != HTTP_WHOLE)
-			return end;
-		if (n == 0)
-			return broken(x, "it ended before its answer did");
-	}
-	*line = h->buf + h->from;
-	h->from = (size_t)(newline + 1 - h->buf);
-	newline -= newline > *line && newline[-1] == '\r';
-	*newline = '\0';
-	return HTTP_WHOLE;
+	if (p->status_code >= 200)
+		x->status = (int)p->status_code;
+	return p->status_code < 200 || p->status_code == 204 || p->status_code == 304;
 }
 
-/* ---- the head ---- */
-
-struct answer {
-	uint64_t left;
-	bool has_length, chunked, close;
-};
-
-static const char *header(const char *line, const char *name)
+static int on_body(http_parser *p, const char *data, size_t len)
 {
-	size_t n = strlen(name);
+	const struct http_exchange *x = p->data;
 
-	if (strncasecmp(line, name, n) != 0 || line[n] != ':')
-		return NULL;
-	return line + n + 1 + strspn(line + n + 1, " \t");
+	return x->on_data(x->arg, x->status, data, len);
 }
 
-static bool read_number(const char *text, int base, uint64_t *n)
+/* What comes behind a 1xx is the answer; what comes behind the answer is none. */
+static int on_complete(http_parser *p)
 {
-	char *rest;
-
-	errno = 0;
-	*n = strtoull(text, &rest, base);
-	rest += strspn(rest, " \t");
-	return strchr("0123456789abcdefABCDEF", *text) && rest != text && (*rest == '\0' || *rest == ';') && !errno;
+	if (p->status_code >= 200)
+		http_parser_pause(p, 1);
+	return 0;
 }
 
-static enum http_end read_head(struct http *h, struct http_exchange *x, struct answer *a)
-{
-	const char *value;
-	enum http_end end;
-	char *line;
-
-	*a = (struct answer){0};
-	x->status = 0;
-	end = read_line(h, x, &line);
-	if (end != HTTP_WHOLE)
-		return end;
-	if (strncmp(line, "HTTP/1.", 7) != 0 || !line[7] || line[8] != ' ' || atoi(line + 9) < 100)
-		return broken(x, "what came is no HTTP");
-	a->close = line[7] == '0';
-	x->status = atoi(line + 9);
-	while ((end = read_line(h, x, &line)) == HTTP_WHOLE && *line) {
-		if ((value = header(line, "Content-Length")) && !(a->has_length = read_number(value, 10, &a->left)))
-			return broken(x, "its answer has no proper length");
-		if ((value = header(line, "Transfer-Encoding")))
-			a->chunked = strcasecmp(value, "chunked") == 0;
-		if ((value = header(line, "Connection")))
-			a->close |= strcasecmp(value, "close") == 0;
-	}
-	if (x->status == 204 || x->status == 304)
-		*a = (struct answer){.has_length = true, .close = a->close};
-	return end;
-}
-
-/* ---- the body ---- */
-
-/* `left` bytes, handed on as they come. */
-static enum http_end read_bytes(struct http *h, struct http_exchange *x, uint64_t left)
-{
-	enum http_end end;
-	size_t n, have;
-
-	while (left) {
-		if (h->from == h->to) {
-			end = receive(h, x, &n);
-			if (end != HTTP_WHOLE)
-				return end;
-			if (n == 0)
-				return broken(x, "it ended before its answer did");
-		}
-		have = h->to - h->from;
-		n = left < have ? (size_t)left : have;
-		h->from += n;
-		left -= n;
-		if (x->on_data(x->arg, x->status, h->buf + h->from - n, n))
-			return HTTP_BROKEN_OFF;
-	}
-	return HTTP_WHOLE;
-}
-
-static enum http_end read_chunks(struct http *h, struct http_exchange *x)
-{
-	enum http_end end;
-	uint64_t size;
-	char *line;
-
-	do {
-		end = read_line(h, x, &line);
-		if (end == HTTP_WHOLE && !read_number(line, 16, &size))
-			end = broken(x, "a chunk of its answer has no proper length");
-		if (end == HTTP_WHOLE)
-			end = read_bytes(h, x, size);
-		/* Behind the last one come trailers, of which there are none, and an empty line. */
-		while (end == HTTP_WHOLE && (end = read_line(h, x, &line)) == HTTP_WHOLE && *line)
-			if (size)
-				end = broken(x, "a chunk of its answer is longer than it says");
-	} while (end == HTTP_WHOLE && size);
-	return end;
-}
-
-static enum http_end read_to_end(struct http *h, struct http_exchange *x)
-{
-	enum http_end end;
-	size_t n = 1;
-
-	for (;;) {
-		end = read_bytes(h, x, h->to - h->from);
-		if (end != HTTP_WHOLE || n == 0)
-			return end;
-		end = receive(h, x, &n);
-		if (end != HTTP_WHOLE)
-			return end;
-	}
-}
+static const http_parser_settings on_answer = {
+    .on_headers_complete = on_headers, .on_body = on_body, .on_message_complete = on_complete};
 
 static enum http_end read_answer(struct http *h, struct http_exchange *x)
 {
-	struct answer a;
+	http_parser p = {.data = x};
+	char buf[BUFFER_BYTES];
 	enum http_end end;
+	size_t n, used;
 
-	do
-		end = read_head(h, x, &a);
-	while (end == HTTP_WHOLE && x->status < 200);
-	if (end != HTTP_WHOLE)
-		return end;
-	if (a.chunked)
-		end = read_chunks(h, x);
-	else if (a.has_length)
-		end = read_bytes(h, x, a.left);
-	else
-		end = read_to_end(h, x);
-	if (end == HTTP_WHOLE && (a.close || h->from != h->to))
-		disconnect(h);
-	return end;
+	http_parser_init(&p, HTTP_RESPONSE);
+	do {
+		end = receive(h, x, buf, &n);
+		if (end != HTTP_WHOLE)
+			return end;
+		/* 0 bytes: the end. Less used, and no error: a 101, which nobody has asked for. */
+		used = http_parser_execute(&p, &on_answer, buf, n);
+	} while (n && used == n && HTTP_PARSER_ERRNO(&p) == HPE_OK);
+	switch (HTTP_PARSER_ERRNO(&p)) {
+	case HPE_PAUSED:
+		if (used < n || !http_should_keep_alive(&p))
+			disconnect(h);
+		return HTTP_WHOLE;
+	case HPE_CB_body:
+		return HTTP_BROKEN_OFF;
+	case HPE_OK:
+	case HPE_INVALID_EOF_STATE:
+		return broken(x, "it ended before its answer did");
+	default:
+		return broken(x, x->status ? http_errno_description(HTTP_PARSER_ERRNO(&p)) : "what came is no HTTP");
+	}
 }
 
 /* ---- all of it ---- */
@@ -358,8 +244,6 @@ enum http_end http_exchange(struct http *h, struct http_exchange *x)
 	enum http_end end;
 	bool kept;
 
-	if (!h->buf && !(h->buf = malloc(BUFFER_BYTES)))
-		BUG("out of memory");
 	x->sent = false;
 	end = try(h, x, &kept);
 	if (end == HTTP_BROKEN && kept && x->repeatable && !x->status)

@@ -1,6 +1,6 @@
 /* HTTP/1.1 as a client speaks it over a Unix socket: one kept connection, one request at a time. No libcurl: loading it
- * with its thirty libraries takes five times as long as all else that a verb does. Owns the descriptor, the framing of
- * answers and the waiting; knows neither fanout's paths nor what an answer means. */
+ * with its thirty libraries takes five times as long as all else that a verb does. Owns the descriptor and the waiting;
+ * knows neither fanout's paths nor what an answer means. */
 #ifndef FANOUT_CLI_HTTP_H
 #define FANOUT_CLI_HTTP_H
 
@@ -23,8 +23,6 @@ struct http {
 	const char *socket; /* by reference */
 	int fd;             /* -1: none */
 	int64_t used_us;    /* when the connection was last of use */
-	char *buf;
-	size_t from, to; /* what was received and is not used yet */
 };
 
 struct http_exchange {
