@@ -54,20 +54,23 @@ static enum http_end connect_anew(struct http *h, struct http_exchange *x)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int64_t until = clock_boot_us() + CONNECT_US;
+	size_t n = strlen(h->socket);
 
 	disconnect(h);
 	x->why = ENAMETOOLONG;
-	if (strlen(h->socket) >= sizeof address.sun_path)
+	if (n >= sizeof address.sun_path)
 		return HTTP_NO_CONNECTION;
-	strcpy(address.sun_path, h->socket);
+	memcpy(address.sun_path, h->socket, n);
 	h->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	while (h->fd >= 0 && connect(h->fd, (struct sockaddr *)&address, sizeof address) < 0) {
 		x->why = errno;
-		if (ctl_interrupted() || (errno != EAGAIN && errno != EINTR) || clock_boot_us() > until) {
-			disconnect(h);
-			x->why = x->why == EAGAIN ? 0 : x->why;
-			return ctl_interrupted() ? HTTP_INTERRUPTED : HTTP_NO_CONNECTION;
-		}
+		if (ctl_interrupted())
+			return HTTP_INTERRUPTED;
+		if (x->why != EAGAIN && x->why != EINTR)
+			return HTTP_NO_CONNECTION;
+		x->why = 0;
+		if (clock_boot_us() > until)
+			return HTTP_NO_CONNECTION;
 		poll(NULL, 0, CONNECT_LOOK_MS);
 	}
 	x->why = h->fd < 0 ? errno : 0;
@@ -84,16 +87,20 @@ static bool is_usable(const struct http *h)
 
 /* ---- waiting ---- */
 
-/* Silence is counted in looks and not by a clock: who was stopped himself (^Z) has not waited. */
+/* Silence is counted in looks and not by a clock: who was stopped himself (^Z) has not waited. Nor has one whom a
+ * signal woke: that is no look. */
 static enum http_end wait_for(const struct http *h, short events)
 {
 	struct pollfd p = {.fd = h->fd, .events = events};
+	int n;
 
-	for (unsigned look = 0; look < SILENCE_MS / LOOK_MS; look++) {
+	for (unsigned looks = 0; looks < SILENCE_MS / LOOK_MS;) {
 		if (ctl_interrupted())
 			return HTTP_INTERRUPTED;
-		if (poll(&p, 1, LOOK_MS) > 0)
+		n = poll(&p, 1, LOOK_MS);
+		if (n > 0)
 			return HTTP_WHOLE;
+		looks += n == 0 || errno != EINTR;
 	}
 	return HTTP_SILENT;
 }
@@ -102,14 +109,12 @@ static enum http_end wait_for(const struct http *h, short events)
 
 static ssize_t send_some(const struct http *h, const struct http_exchange *x, size_t done)
 {
-	size_t head = x->head.len, at = done < head ? done : head;
-	struct iovec pieces[] = {{x->head.data + at, head - at}, {(void *)(uintptr_t)x->body, x->body_bytes}};
+	size_t at = done < x->head.len ? done : x->head.len, rest = done - at;
+	struct iovec pieces[] = {{x->head.data + at, x->head.len - at},
+				 {(char *)(uintptr_t)x->body + rest, x->body_bytes - rest}};
 	struct msghdr m = {.msg_iov = pieces, .msg_iovlen = 2};
 
-	if (done < head)
-		return sendmsg(h->fd, &m, MSG_NOSIGNAL);
-	done -= head;
-	return send(h->fd, (const char *)x->body + done, x->body_bytes - done, MSG_NOSIGNAL);
+	return sendmsg(h->fd, &m, MSG_NOSIGNAL);
 }
 
 /* Ends early where an answer comes before all was sent, or the other side takes no more: an answer that refuses the

@@ -12,7 +12,10 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -34,9 +37,18 @@ struct server {
 	const struct script *scripts;
 	size_t count;
 	unsigned requests;
+	int signals;     /* that many reach the client before an answer */
 	char last[4096]; /* the last request's beginning */
-	pthread_t thread;
+	pthread_t thread, client;
 };
+
+static atomic_int signals;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	signals++;
+}
 
 static void send_pieces(int fd, const char *text, size_t piece)
 {
@@ -70,6 +82,12 @@ static bool read_request(struct server *s, int fd, bool early)
 	return n > 0;
 }
 
+static void disturb(pthread_t client, int count)
+{
+	for (signals = 0; signals < count; poll(NULL, 0, 1))
+		pthread_kill(client, SIGUSR1);
+}
+
 static void *serve(void *arg)
 {
 	struct server *s = arg;
@@ -78,8 +96,10 @@ static void *serve(void *arg)
 		const struct script *script = &s->scripts[i];
 		int fd = accept(s->fd, NULL, NULL);
 
-		for (size_t k = 0; k < ANSWERS_MAX && script->answers[k] && read_request(s, fd, script->early); k++)
+		for (size_t k = 0; k < ANSWERS_MAX && script->answers[k] && read_request(s, fd, script->early); k++) {
+			disturb(s->client, s->signals);
 			send_pieces(fd, script->answers[k], script->piece);
+		}
 		close(fd);
 	}
 	return NULL;
@@ -89,7 +109,8 @@ static void server_start(struct server *s, const struct script *scripts, size_t 
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	*s = (struct server){.directory = "/tmp/fanout-http-XXXXXX", .scripts = scripts, .count = count};
+	*s = (struct server){
+	    .directory = "/tmp/fanout-http-XXXXXX", .scripts = scripts, .count = count, .client = pthread_self()};
 	assert_non_null(mkdtemp(s->directory));
 	snprintf(s->path, sizeof s->path, "%s/s", s->directory);
 	strcpy(address.sun_path, s->path);
@@ -381,6 +402,23 @@ static void who_has_enough_breaks_off(void **arg)
 	server_end(&s);
 }
 
+/* More of them than the looks that silence is counted in. */
+static void signals_are_no_silence(void **arg)
+{
+	const struct script one = {{LENGTH_5}, 0, false};
+	struct server s;
+	struct http h;
+
+	(void)arg;
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	server_start(&s, &one, 1);
+	s.signals = 300;
+	http_init(&h, s.path);
+	ask(&h, "GET", HTTP_WHOLE, "hello");
+	http_clear(&h);
+	server_end(&s);
+}
+
 static void where_nobody_listens_nothing_is_sent(void **arg)
 {
 	struct http_exchange x;
@@ -408,6 +446,7 @@ int main(void)
 	    cmocka_unit_test(a_refusal_before_all_was_sent_is_read),
 	    cmocka_unit_test(head_and_body_arrive_as_they_are),
 	    cmocka_unit_test(who_has_enough_breaks_off),
+	    cmocka_unit_test(signals_are_no_silence),
 	    cmocka_unit_test(where_nobody_listens_nothing_is_sent),
 	};
 
