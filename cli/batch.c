@@ -78,7 +78,10 @@ static void add_sums(json_t *batch)
 	char amount[UNITS_TEXT_SIZE];
 
 	progress_update(&p, batch, 0);
-	text_printf(&t, "%" PRId64 " of %" PRId64, progress_ended(&p), progress_total(&p));
+	if (p.run && !json_is_string(json_object_get(batch, "ended_at"))) /* how many pages follow is not known here */
+		text_printf(&t, "%" PRId64, progress_ended(&p));
+	else
+		text_printf(&t, "%" PRId64 " of %" PRId64, progress_ended(&p), progress_total(&p));
 	set_text(batch, "ended", &t);
 	to = to < 0 ? now : to;
 	/* A limit lets a whole burst go at once: the average of the first seconds is not its rate. */
@@ -122,16 +125,17 @@ static void add_limited(struct ctl *ctl, json_t *batch, uint32_t number)
 	const char *state = json_string_value(json_object_get(batch, "state"));
 	struct text t = {0};
 	json_t *answer;
-	const json_t *wait;
+	const json_t *wait, *limited;
 
 	if (!state || (strcmp(state, "running") != 0 && strcmp(state, "open") != 0) ||
 	    json_integer_value(rows_member(batch, "counts.queued")) == 0)
 		return;
 	answer = client_get_json(ctl->client, NULL, "/v1/batches/%" PRIu32 "/explain", number);
-	wait = explain_limited(answer);
+	limited = explain_limited(answer);
+	wait = limited ? limited : explain_failing(answer);
 	if (wait) {
 		explain_wait(wait, clock_wall_us(), &t);
-		set_text(batch, "limited", &t);
+		set_text(batch, limited ? "limited" : "waits", &t);
 	}
 	text_clear(&t);
 	json_decref(answer);

@@ -98,10 +98,20 @@ const json_t *explain_limited(const json_t *answer)
 	json_array_foreach (json_object_get(answer, "waits"), i, wait) {
 		const struct why *why = find_why(wait);
 
+		if (why && strcmp(why->name, "due") == 0 && i == 0) /* what fails comes before what a limit says */
+			return NULL;
 		if (why && why->limited)
 			return wait;
 	}
 	return NULL;
+}
+
+const json_t *explain_failing(const json_t *answer)
+{
+	const json_t *wait = json_array_get(json_object_get(answer, "waits"), 0);
+	const struct why *why = wait ? find_why(wait) : NULL;
+
+	return why && strcmp(why->name, "due") == 0 ? wait : NULL;
 }
 
 static bool has_ended(const char *state)

@@ -37,7 +37,7 @@ static const struct column use_table[] = {
 
 static const struct column host_table[] = {
     {"HOST", "host", CELL_TEXT, ALWAYS, 0},
-    {"REFUSALS", "refusals", CELL_COUNT, ALWAYS, 0},
+    {"REFUSED IN A ROW", "refusals", CELL_COUNT, ALWAYS, 0},
     {"STATE", "held", CELL_TEXT, ALWAYS, 0},
     {"LEARNED", "learned.rate", CELL_TEXT, OPTIONAL, 0},
     {"UNTIL", "learned.expires_at", CELL_TIME, OPTIONAL, 0},

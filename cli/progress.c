@@ -26,6 +26,7 @@ void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 
 	p->left_us = eta_us > wall_us ? eta_us - wall_us : 0;
 	p->batch = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
+	p->run = json_is_true(json_object_get(batch, "run"));
 	snprintf(p->state, sizeof p->state, "%s", state ? state : "");
 	for (int s = 0; s < JOB_STATES; s++)
 		p->counts[s] = json_integer_value(json_object_get(counts, job_state_name((enum job_state)s)));
@@ -129,8 +130,11 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 	char part[80], left[UNITS_TEXT_SIZE];
 	struct text said = {0};
 
-	text_printf(&said, "batch %u: %lld of %lld%s", p->batch, (long long)ended, (long long)total,
-		    strcmp(p->state, "open") == 0 ? " or more" : "");
+	if (p->run) /* more pages may follow than there are jobs for */
+		text_printf(&said, "run %u: %lld page%s", p->batch, (long long)ended, ended == 1 ? "" : "s");
+	else
+		text_printf(&said, "batch %u: %lld of %lld%s", p->batch, (long long)ended, (long long)total,
+			    strcmp(p->state, "open") == 0 ? " or more" : "");
 	if (p->counts[JOB_FAILED]) {
 		snprintf(part, sizeof part, "%lld failed", (long long)p->counts[JOB_FAILED]);
 		progress_add_part(&said, width, part);
@@ -141,7 +145,7 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
 		progress_add_part(&said, width, part);
 	}
-	seconds = progress_seconds_left(p);
+	seconds = p->run ? 0 : progress_seconds_left(p);
 	if (seconds > 0) {
 		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
 		progress_add_part(&said, width, part);
@@ -150,7 +154,8 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
 		progress_add_part(&said, width, part);
 	}
-	progress_add_bar(total ? (double)ended / (double)total : 0, width, &said, line);
+	if (!p->run)
+		progress_add_bar(total ? (double)ended / (double)total : 0, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);
 	text_clear(&said);
 }

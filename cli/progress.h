@@ -12,6 +12,7 @@
 #define PROGRESS_SAMPLES 32
 
 struct progress {
+	bool run; /* of a pull */
 	uint32_t batch;
 	char state[16];
 	int64_t counts[JOB_STATES];

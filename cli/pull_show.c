@@ -131,13 +131,41 @@ static void add_live(json_t *run)
 	add_waits(run);
 }
 
+/* What there is nothing of is not shown. */
+static void add_vain(json_t *run, const char *refused, const char *unreached)
+{
+	json_int_t refusals = pull_number(run, refused), vain = pull_number(run, unreached);
+
+	if (refusals > 0)
+		json_object_set_new(run, "shown_refused", json_sprintf("%lld times", (long long)refusals));
+	if (vain > 0)
+		json_object_set_new(run, "shown_unreached", json_sprintf("%lld attempts", (long long)vain));
+}
+
+static bool is_paused(const json_t *run)
+{
+	const json_t *wait;
+	size_t i;
+
+	json_array_foreach (rows_member(run, "live.waits"), i, wait) {
+		if (strcmp(pull_text(wait, "why"), "paused") == 0)
+			return true;
+	}
+	return false;
+}
+
 /* What a table says beyond the API, or in other words. */
 static void add_shown(json_t *run)
 {
 	json_int_t same = pull_number(run, "not_modified");
+	bool lives = json_is_object(json_object_get(run, "live"));
+
+	if (is_paused(run))
+		json_object_set_new(run, "state", json_string("paused"));
+	add_vain(run, lives ? "live.refused" : "refused", lives ? "live.unreached" : "unreached");
 
 	add_vars(run);
-	if (json_is_object(json_object_get(run, "live"))) {
+	if (lives) {
 		add_live(run);
 	} else {
 		add_of(run, "shown_pages", "pages", "expected.pages");

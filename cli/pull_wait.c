@@ -153,6 +153,7 @@ static void look_for_limits(struct ctl *ctl, struct pull_progress *p, uint32_t r
 		return;
 	answer = client_get_json(ctl->client, NULL, "/v1/batches/%u/explain", run);
 	wait = explain_limited(answer);
+	wait = wait ? wait : explain_failing(answer);
 	if (wait)
 		explain_wait(wait, clock_wall_us(), &p->waits);
 	json_decref(answer);

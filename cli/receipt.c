@@ -61,7 +61,9 @@ static void add_figures(struct text *out, const json_t *run)
 {
 	json_int_t requests = pull_number(run, "requests"), retries = pull_number(run, "retries");
 	json_int_t same = pull_number(run, "not_modified");
+	json_int_t refused = pull_number(run, "refused"), unreached = pull_number(run, "unreached");
 	const json_t *limited = json_object_get(run, "limited_seconds");
+	const json_t *down = json_object_get(run, "unreached_seconds");
 
 	add_of(out, pull_number(run, "pages"), pull_number(run, "expected.pages"), "page", "pages");
 	add_items(out, run);
@@ -75,7 +77,14 @@ static void add_figures(struct text *out, const json_t *run)
 		text_add_str(out, ", ");
 		receipt_add_count(out, retries, "retry", "retries");
 	}
+	if (refused > 0)
+		text_printf(out, ", refused %lld time%s", (long long)refused, refused == 1 ? "" : "s");
+	if (unreached > 0)
+		text_printf(out, ", %lld attempt%s did not get through", (long long)unreached,
+			    unreached == 1 ? "" : "s");
 	add_seconds(out, json_object_get(run, "seconds"), "", "");
+	if (json_number_value(down) >= 0.0005)
+		add_seconds(out, down, "", " of it without getting through");
 	if (json_number_value(limited) >= 0.0005)
 		add_seconds(out, limited, "waited ", " for limits");
 }
@@ -244,6 +253,29 @@ static void add_partial(const json_t *run, struct text *out)
 	text_add_str(out, ", as asked for (--max-pages); the next run begins where this one did");
 }
 
+/* Whether a rule or a rate of a recipe holds for one of the run's hosts; also where that is not known. */
+static bool has_limit(struct ctl *ctl, const json_t *run)
+{
+	const char *host = json_string_value(json_array_get(json_object_get(run, "hosts"), 0));
+	json_t *answer = host ? client_get_json(ctl->client, NULL, "/v1/limits?host=%s", host) : NULL;
+	bool found = !answer || json_array_size(json_object_get(answer, "limits")) > 0 ||
+		     json_is_object(json_object_get(run, "limit"));
+
+	json_decref(answer);
+	return found;
+}
+
+static void add_refused(struct ctl *ctl, const json_t *run, struct text *out)
+{
+	json_int_t refused = pull_number(run, "refused");
+
+	if (refused > 0 && !has_limit(ctl, run))
+		text_printf(out,
+			    "\n  the host refused %lld time%s (429 or 503), and no limit is set for it: put"
+			    " limit = { rate = ...; } into the recipe, or see fanoutctl limits set",
+			    (long long)refused, refused == 1 ? "" : "s");
+}
+
 int receipt_tell(struct ctl *ctl, const json_t *run)
 {
 	const char *warning = pull_text(run, "warning");
@@ -255,6 +287,7 @@ int receipt_tell(struct ctl *ctl, const json_t *run)
 		text_add_str(&out, "\n  warning: ");
 		text_add_shown(&out, warning, 0);
 	}
+	add_refused(ctl, run, &out);
 	if (receipt_is_partial(run))
 		add_partial(run, &out);
 	if (status != STATUS_FINE)

@@ -72,6 +72,9 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 			    seconds(f->sums.limited_us), "eta", render_time(api_eta_us(a, &shown, &rate)), "in_flight",
 			    (json_int_t)shown.counts[JOB_RUNNING], "queued", (json_int_t)shown.counts[JOB_QUEUED],
 			    "waits", api_render_waits(waits, n));
+	json_object_set_new(s->live, "refused", json_integer(f->sums.refused));
+	json_object_set_new(s->live, "unreached", json_integer(f->sums.unreached));
+	json_object_set_new(s->live, "unreached_seconds", seconds(f->sums.unreached_us));
 	free(waits);
 }
 

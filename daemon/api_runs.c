@@ -22,8 +22,9 @@
 static void add_unknown(json_t *o, const char *sent_since)
 {
 	static const char *const members[] = {
-	    "pages",    "items",   "unique",          "duplicates", "gaps",    "missing", "stop_reason", "not_modified",
-	    "requests", "retries", "limited_seconds", "bytes",      "seconds", "error",   "warning"};
+	    "pages",        "items",    "unique",    "duplicates",       "gaps",  "missing", "stop_reason",
+	    "not_modified", "requests", "retries",   "limited_seconds",  "bytes", "seconds", "error",
+	    "warning",      "refused",  "unreached", "unreached_seconds"};
 
 	for (size_t i = 0; i < sizeof members / sizeof *members; i++)
 		json_object_set_new(o, members[i], json_null());

@@ -168,6 +168,8 @@ int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struc
 		return past;
 	n = engine_explain_batch(api_engine(a), b, waits, WAITS_LOOKED_AT);
 	for (unsigned i = 0; i < n; i++) {
+		if (waits[i].failing) /* nobody knows when it goes again */
+			return 0;
 		until = later(until, waits[i].until_us);
 		rated |= is_rate(waits[i].why);
 		one_host &= strcmp(waits[i].host, waits[0].host) == 0;

@@ -82,7 +82,7 @@ static void explain_track(const struct engine *en, const struct engine_track *t,
 	else
 		put(w, words[s.wait].why, words[s.wait].text);
 	if (s.wait == SCHED_EMPTY && t->lane->next_due_us != INT64_MAX && t->lane->next_due_us > clock_wall_us()) {
-		put(w, "due", "what is left was put off and is not due yet");
+		put(w, "due", "what is left was put off, after attempts that failed or that a restart cut off");
 		w->until_us = t->lane->next_due_us;
 	}
 }
@@ -104,6 +104,30 @@ static bool explain_stop(const struct engine *en, const struct store_batch *b, s
 	return w->why != NULL;
 }
 
+/* What fails comes before what a limit says: it is why nothing gets on. What failed once among much that goes on comes
+ * behind it. */
+static unsigned explain_lane(const struct engine *en, const struct engine_lane *lane, int64_t queued,
+			     struct engine_wait *out, unsigned room)
+{
+	bool more = lane->fresh || lane->next_due_us != INT64_MAX || lane->staging > 0;
+	struct engine_wait failed;
+	bool put_off = engine_failing_explain(lane, queued, &failed);
+	unsigned n = 0;
+
+	if (put_off && failed.failing && n < room)
+		out[n++] = failed;
+	for (const struct engine_track *t = lane->tracks; t && n < room; t = t->next) {
+		if (sched_lane_loaded(t->sched) == 0 && !(t == lane->tracks && more))
+			continue;
+		explain_track(en, t, &out[n]);
+		if (!put_off || strcmp(out[n].why, "due") != 0)
+			n++;
+	}
+	if (put_off && !failed.failing && n < room)
+		out[n++] = failed;
+	return n;
+}
+
 unsigned engine_explain_batch(const struct engine *en, const struct store_batch *b, struct engine_wait *out,
 			      unsigned room)
 {
@@ -117,13 +141,8 @@ unsigned engine_explain_batch(const struct engine *en, const struct store_batch 
 		return 1;
 	if (!live)
 		return 0;
-	LIST_FOREACH (lane, &live->lanes, of_batch) {
-		for (const struct engine_track *t = lane->tracks; t && n < room; t = t->next) {
-			bool more = lane->fresh || lane->next_due_us != INT64_MAX || lane->staging > 0;
-			if (sched_lane_loaded(t->sched) > 0 || (t == lane->tracks && more))
-				explain_track(en, t, &out[n++]);
-		}
-	}
+	LIST_FOREACH (lane, &live->lanes, of_batch)
+		n += explain_lane(en, lane, b->counts[JOB_QUEUED], out + n, room - n);
 	return n;
 }
 
@@ -143,6 +162,9 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 		put(out, "chain", "an earlier job of its chain has not ended");
 	} else if (row->due_us > clock_wall_us()) {
 		put(out, "due", "it was put off after a failed attempt, or until its host takes requests again");
+		if (row->error && *row->error)
+			snprintf(out->text, sizeof out->text, "it was put off after attempt %u failed: %.180s",
+				 row->attempts, row->error);
 		out->until_us = row->due_us;
 	} else if (j && j->track) {
 		explain_track(en, j->track, out);

@@ -100,6 +100,14 @@ struct engine_track {
 	char paths[]; /* names of the rules with a path that its jobs match, each followed by a newline */
 };
 
+/* Of a lane's attempts since one was answered. */
+struct engine_failing {
+	unsigned streak;  /* failed in a row */
+	unsigned put_off; /* jobs that are to be tried again; as far as this daemon has seen */
+	int64_t since_us; /* boot: the first of the streak */
+	char error[120];  /* of the last one */
+};
+
 struct engine_lane {
 	struct engine *en;
 	int64_t id;                  /* the store's */
@@ -120,7 +128,8 @@ struct engine_lane {
 	bool adapted;        /* depth, since that load */
 	unsigned depth;      /* how many to keep ready: what goes while a load is committed, with some to spare */
 	int64_t next_due_us; /* wall */
-	struct event due;    /* armed for next_due_us */
+	struct engine_failing failing;
+	struct event due; /* armed for next_due_us */
 	UT_hash_handle hh;
 };
 
@@ -246,6 +255,14 @@ static inline bool engine_batch_stopped_for_good(const struct engine_batch *b)
 /* Forgets a batch that has ended, once none of its jobs is busy. */
 void engine_batch_check(struct engine_batch *b);
 void engine_batch_free(struct engine_batch *b);
+
+/* engine_failing.c */
+/* An attempt has ended. `again`: another follows; `failed`: because this one failed. */
+void engine_failing_note(struct engine_job *j, const struct message_outcome *o, bool again, bool failed);
+/* Whether all that is tried at this host fails now. `queued`: jobs of the batch. */
+bool engine_failing_all(const struct engine_lane *lane, int64_t queued);
+/* False: nothing of it was put off. */
+bool engine_failing_explain(const struct engine_lane *lane, int64_t queued, struct engine_wait *w);
 
 /* engine_lane.c */
 void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */

@@ -80,6 +80,20 @@ static void explain_waiting(const struct engine *en, const struct store_run *row
 	}
 }
 
+static void explain_total(const struct engine_run *run, const struct plan_rules *rules, uint32_t pages,
+			  struct engine_wait *w)
+{
+	bool told = run->recipe->expr[RECIPE_TOTAL_PAGES].text || run->recipe->expr[RECIPE_TOTAL_ITEMS].text;
+
+	w->why = "total";
+	if (told && pages == 0)
+		snprintf(w->text, sizeof w->text, "the first page has to say how many there are");
+	else
+		snprintf(w->text, sizeof w->text,
+			 "no total is known: until the end is found, %u page%s asked for at a time", rules->window,
+			 rules->window == 1 ? " is" : "s are");
+}
+
 /* Why no more is asked for at a time. */
 static bool explain_plan(struct engine_run *run, const struct store_batch *b, struct engine_wait *w)
 {
@@ -95,10 +109,7 @@ static bool explain_plan(struct engine_run *run, const struct store_batch *b, st
 		snprintf(w->text, sizeof w->text, "pages come one by one: page %u has to say where the next one is",
 			 run->added);
 	} else if (p.expected_pages < 0 && p.expected_items < 0) {
-		w->why = "total";
-		snprintf(w->text, sizeof w->text,
-			 "no total is known: until the end is found, %u page%s asked for at a time", rules.window,
-			 rules.window == 1 ? " is" : "s are");
+		explain_total(run, &rules, p.pages, w);
 	}
 	return w->why != NULL;
 }

@@ -71,6 +71,9 @@ char *receipt_write(const struct receipt *r)
 	json_object_set_new(o, "not_modified", json_integer(r->not_modified));
 	json_object_set_new(o, "requests", json_integer(r->sums.requests));
 	json_object_set_new(o, "retries", json_integer(r->sums.retries));
+	json_object_set_new(o, "refused", json_integer(r->sums.refused));
+	json_object_set_new(o, "unreached", json_integer(r->sums.unreached));
+	json_object_set_new(o, "unreached_seconds", json_real((double)r->sums.unreached_us / 1e6));
 	json_object_set_new(o, "limited_seconds", json_real((double)r->sums.limited_us / 1e6));
 	json_object_set_new(o, "bytes", json_integer(r->sums.bytes));
 	json_object_set_new(o, "seconds", json_real((double)(r->ended_us - r->started_us) / 1e6));
@@ -88,6 +91,8 @@ void run_tally_add(struct tally *t, const struct store_run_attempt *row)
 {
 	tally_add(t, &(struct tally_attempt){.page = row->page,
 					     .sent = row->sent,
+					     .failed = row->failed,
+					     .refused = row->refused,
 					     .redirected = row->redirected,
 					     .started_us = row->started_us,
 					     .limited_us = row->limited_us,

@@ -178,6 +178,8 @@ struct store_page_request {
 struct store_run_attempt {
 	uint32_t page; /* number */
 	bool sent;
+	bool failed;     /* without an answer that counts: tried again, or given up */
+	bool refused;    /* 429, 503 */
 	bool redirected; /* the page goes on where a redirect led it */
 	int64_t started_us, limited_us;
 	int64_t size_bytes; /* also of a page that was reused */

@@ -80,6 +80,8 @@ static int attempts_read(struct store *st, struct store_run_attempts *a)
 		    .started_us = col_int(&q, 4),
 		    .limited_us = col_int(&q, 5),
 		    .size_bytes = col_int(&q, 6),
+		    .failed = col_int(&q, 7),
+		    .refused = col_int(&q, 8),
 		};
 		a->after_event = jobid_seq((uint64_t)col_int(&q, 0));
 		a->on_row(a, &row);

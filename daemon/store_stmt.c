@@ -241,7 +241,8 @@ static const char *const texts[STMT_COUNT] = {
 							    " AND (?3 IS NULL OR r.scope = ?3) AND") "LIMIT ?",
     [STMT_RUN_ATTEMPTS] =
 	"SELECT id, seq, boot IS NOT NULL, state = 1 AND status IN (301, 302, 303, 307, 308), started_us, limited_us,"
-	" size_bytes FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+	" size_bytes, n > 0 AND state IN (1, 4) AND status NOT IN (301, 302, 303, 307, 308, 429, 503),"
+	" status IN (429, 503) FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
     [STMT_BATCH_HOSTS] = "SELECT key FROM lanes WHERE batch = ?",
     [STMT_PAGE_BY_TOKEN] = "SELECT job FROM pages WHERE job >> 32 = ? AND token = ?",
     [STMT_PAGE_INSERT] = "INSERT INTO pages (job, from_public, past_end, said, reused_from, token)"

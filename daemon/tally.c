@@ -19,7 +19,8 @@ struct tally {
 	uint32_t page_room;
 	struct span *spans;
 	size_t span_count, span_room;
-	int64_t settled_us; /* nothing before this is looked at again */
+	int64_t down_us, down_to_us; /* the last row of attempts that did not get through; down_us 0: it is over */
+	int64_t settled_us;          /* nothing before this is looked at again */
 };
 
 struct tally *tally_create(void)
@@ -28,7 +29,7 @@ struct tally *tally_create(void)
 
 	if (!t)
 		BUG("out of memory for a receipt");
-	t->settled_us = INT64_MIN;
+	t->settled_us = t->down_to_us = INT64_MIN;
 	return t;
 }
 
@@ -133,6 +134,23 @@ static void add_span(struct tally *t, int64_t from_us, int64_t to_us)
 	t->spans[at] = (struct span){from_us, to_us};
 }
 
+/* ---- what did not get through ---- */
+
+static void count_unreached(struct tally *t, const struct tally_attempt *a)
+{
+	int64_t from_us = t->down_to_us > t->down_us ? t->down_to_us : t->down_us;
+
+	if (a->sent || a->failed)
+		t->sums.unreached += !a->sent;
+	else
+		return;
+	if (t->down_us && a->started_us > from_us)
+		t->sums.unreached_us += a->started_us - from_us;
+	if (a->started_us > t->down_to_us)
+		t->down_to_us = t->down_us || !a->sent ? a->started_us : t->down_to_us;
+	t->down_us = a->sent ? 0 : t->down_us ? t->down_us : a->started_us;
+}
+
 /* ---- all ---- */
 
 void tally_add(struct tally *t, const struct tally_attempt *a)
@@ -141,9 +159,15 @@ void tally_add(struct tally *t, const struct tally_attempt *a)
 
 	if (a->sent)
 		count_request(t, a);
+	t->sums.refused += a->refused;
 	t->sums.bytes += a->bytes;
-	if (a->limited_us > 0 && !__builtin_sub_overflow(a->started_us, a->limited_us, &from_us))
-		add_span(t, from_us, a->started_us);
+	count_unreached(t, a);
+	if (a->failed || a->limited_us <= 0 || __builtin_sub_overflow(a->started_us, a->limited_us, &from_us))
+		return;
+	/* While nothing got through, it was not the limit that the run waited for. */
+	if (from_us < t->down_to_us)
+		from_us = t->down_to_us;
+	add_span(t, from_us, a->started_us);
 }
 
 struct tally_sums tally_read(const struct tally *t)

@@ -13,6 +13,8 @@ struct tally;
 struct tally_attempt {
 	uint32_t page; /* from 1 */
 	bool sent;
+	bool failed;        /* it failed, and was no refusal: no limit kept the run from an answer */
+	bool refused;       /* 429, or 503: the host takes no requests now */
 	bool redirected;    /* answered by a redirect that is followed */
 	int64_t started_us; /* wall */
 	int64_t limited_us; /* right before that, a limit held it back for so long */
@@ -22,6 +24,9 @@ struct tally_attempt {
 struct tally_sums {
 	int64_t requests; /* that were sent */
 	int64_t retries;  /* of these: a page's second and later ones, but for those that a redirect led to */
+	int64_t refused;
+	int64_t unreached;    /* attempts that failed before a request was sent */
+	int64_t unreached_us; /* from the first of those in a row to the next request that was sent, or the last */
 	int64_t bytes;
 	/* In which at least one page was held back: of those that wait side by side it counts once. */
 	int64_t limited_us;

@@ -69,8 +69,7 @@ def test_a_page_that_is_tried_again_is_what_a_run_waits_for(daemon, answer):
     url = answer(b"no", status="500 Oh")
     write_recipe(daemon, "p", url=url, page={"type": "single"}, retry={"max_attempts": 100})
     run = start(daemon, "p")
-    why = wait_for(daemon, run, "due")
-    assert why["until"] is not None
+    wait_until(lambda: [w for w in explain(daemon, run)["waits"] if w["why"] == "due" and w["until"]], 60, "it says when")
 
 
 # ---- how far it is ----
@@ -340,3 +339,88 @@ def test_what_a_pull_sent_before_a_kill_counts_against_its_rate(make_daemon, api
     assert sum(len(apisim.page_log(f"a{n}")) for n in (30, 100)) == 5
     (window,) = [w for r in daemon.api.get("/v1/limits").json()["limits"] for s in r["state"] for w in s["windows"]]
     assert window["used"] == 5
+
+
+# ---- an API that is away, or refuses ----
+
+
+AWAY = "http://127.0.0.1:1/"  # nothing listens there
+
+
+def failing(daemon, path):
+    """The explanation, once what fails is the first that it says."""
+
+    def look():
+        told = daemon.api.get(f"/v1/{path}/explain").json()
+        return told if told["waits"] and "in a row" in told["waits"][0]["text"] else None
+
+    return wait_until(look, 60, "it says that attempts fail")
+
+
+def test_a_run_whose_api_is_away_says_that_and_not_that_it_waits_for_its_limit(daemon):
+    write_recipe(daemon, "p", url=AWAY, page={"type": "page", "param": "page", "window": 5}, retry={"max_attempts": 100}, limit={"rate": "10/s"})
+    run = start(daemon, "p")
+    told = failing(daemon, f"batches/{run.number}")
+    why = told["waits"][0]
+    assert why["why"] == "due" and "put off after failed attempts" in why["text"] and "last error: " in why["text"], why
+    assert told["eta"] is None and live(run)["eta"] is None
+    out = daemon.ctl("pull", "show", run.number).out
+    assert "put off after failed attempts" in out and "time left" not in out, out
+    daemon.ctl("cancel", run.number)
+
+
+def test_a_batch_whose_host_is_away_says_that_and_has_no_end(daemon):
+    number = daemon.ctl("submit", "--rate", "10/s", "--max-attempts", "90", *[AWAY + str(i) for i in range(5)]).out.strip()
+    told = failing(daemon, f"batches/{number}")
+    assert told["waits"][0]["why"] == "due" and told["eta"] is None
+    assert "will have ended" not in daemon.ctl("explain", number).out
+    daemon.ctl("cancel", number)
+
+
+def test_attempts_that_did_not_get_through_are_told_and_are_no_time_of_a_limit(daemon):
+    write_recipe(daemon, "p", url=AWAY, page={"type": "single"}, retry={"max_attempts": 3}, limit={"rate": "1/s"})
+    run, receipt = pull(daemon, "p")
+    assert (receipt["unreached"], receipt["limited_seconds"], receipt["refused"]) == (3, 0, 0), receipt
+    assert receipt["unreached_seconds"] > 0
+    assert "3 attempts did not get through" in daemon.ctl("wait", run.number, check=1).err
+
+
+def test_refusals_are_counted_and_a_limit_is_advised_where_there_is_none(daemon, serve):
+    refusals = iter([b"", b""])
+
+    def behave(c):
+        while c.request():
+            if next(refusals, None) is not None:
+                c.answer(b"slow down", status="429 Too Many Requests", headers=["Retry-After: 0"])
+            else:
+                c.answer(b"[1]")
+
+    url = serve(behave).url + "/"
+    write_recipe(daemon, "p", url=url, page={"type": "single"}, items=".[]")
+    run, receipt = pull(daemon, "p")
+    assert (receipt["verdict"], receipt["refused"], receipt["unreached"]) == ("complete", 2, 0), receipt
+    err = daemon.ctl("wait", run.number).err
+    assert "refused 2 times" in err and "no limit is set for it" in err and "limits set" in err, err
+
+
+def test_a_run_whose_first_page_has_to_say_the_total_says_so(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "page", "param": "page", "size": 10, "total_items": ".total"}, items=".r[]")
+    run = start(daemon, "p")
+    why = wait_for(daemon, run, "total")
+    assert "first page has to say" in why["text"] and "no total is known" not in why["text"]
+
+
+def test_a_paused_run_is_shown_as_paused(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "page", "param": "page", "window": 3}, limit={"concurrency": 1})
+    run = start(daemon, "p")
+    wait_until(lambda: live(run)["in_flight"] == 1, 60, "a page is asked for")
+    daemon.ctl("pause", run.number)
+    assert "paused" in next(line for line in daemon.ctl("pull", "show", run.number).out.splitlines() if line.startswith("state"))
+
+
+def test_status_of_a_run_invents_no_total(daemon, gate):
+    write_recipe(daemon, "p", url=gate.url + "/", page=CURSOR)
+    run = start(daemon, "p")
+    wait_until(lambda: gate.held, 60, "a page is asked for")
+    line = next(line for line in daemon.ctl("status", run.number).out.splitlines() if line.startswith("ended jobs"))
+    assert line.split() == ["ended", "jobs", "0"], line
