@@ -78,10 +78,9 @@ static void add_sums(json_t *batch)
 	char amount[UNITS_TEXT_SIZE];
 
 	progress_update(&p, batch, 0);
-	if (p.run && !json_is_string(json_object_get(batch, "ended_at"))) /* how many pages follow is not known here */
-		text_printf(&t, "%" PRId64, progress_ended(&p));
-	else
-		text_printf(&t, "%" PRId64 " of %" PRId64, progress_ended(&p), progress_total(&p));
+	text_printf(&t, "%" PRId64, progress_ended(&p));
+	if (to >= 0 || progress_whole(&p) >= 0)
+		text_printf(&t, " of %" PRId64, to >= 0 ? progress_total(&p) : progress_whole(&p));
 	set_text(batch, "ended", &t);
 	to = to < 0 ? now : to;
 	/* A limit lets a whole burst go at once: the average of the first seconds is not its rate. */

@@ -119,13 +119,38 @@ static bool has_ended(const char *state)
 	return strcmp(state, "done") == 0 || strcmp(state, "failed") == 0 || strcmp(state, "cancelled") == 0;
 }
 
+static const char *format_soon(char *out, int64_t us, int64_t now_us)
+{
+	return us > now_us ? when_format_until(out, us, now_us) : "any moment";
+}
+
+/* Of a job that waits, first when it goes itself. */
+static void tell_end(const char *whose, const json_t *answer, int64_t eta_us, int64_t now_us)
+{
+	const json_t *starts = json_object_get(answer, "starts_at");
+	int64_t starts_us = when_parse_us(json_string_value(starts));
+	char at[WHEN_TEXT_SIZE], goes[WHEN_TEXT_SIZE];
+
+	if (starts_us >= 0)
+		printf("As far as can be told, it goes %s", format_soon(goes, starts_us, now_us));
+	else if (starts && json_array_size(json_object_get(answer, "waits")) > 0)
+		printf("When it goes itself is not known%s", eta_us >= 0 ? ": as far as can be told" : "");
+	else if (eta_us >= 0)
+		printf("As far as can be told");
+	else
+		return;
+	if (eta_us >= 0)
+		printf(", %s%s will have ended %s", starts_us >= 0 ? "and " : "", whose,
+		       format_soon(at, eta_us, now_us));
+	printf(".\n");
+}
+
 static void tell(const char *what, const char *name, const json_t *answer)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
 	const json_t *waits = json_object_get(answer, "waits"), *wait;
 	int64_t eta_us = when_parse_us(json_string_value(json_object_get(answer, "eta")));
 	int64_t now_us = clock_wall_us();
-	char at[WHEN_TEXT_SIZE];
 	struct text line = {0};
 	size_t i;
 
@@ -139,9 +164,7 @@ static void tell(const char *what, const char *name, const json_t *answer)
 		explain_wait(wait, now_us, &line);
 		printf("  %s\n", line.data);
 	}
-	if (eta_us >= 0)
-		printf("As far as can be told, %s will have ended %s.\n", strcmp(what, "job") == 0 ? "its batch" : "it",
-		       eta_us > now_us ? when_format_until(at, eta_us, now_us) : "any moment");
+	tell_end(strcmp(what, "job") == 0 ? "its batch" : "it", answer, eta_us, now_us);
 	text_clear(&line);
 }
 

@@ -20,13 +20,14 @@
 
 void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 {
-	const json_t *counts = json_object_get(batch, "counts");
+	const json_t *counts = json_object_get(batch, "counts"), *expected = json_object_get(batch, "expected");
 	const char *state = json_string_value(json_object_get(batch, "state"));
 	int64_t eta_us = when_parse_us(json_string_value(json_object_get(batch, "eta"))), wall_us = clock_wall_us();
 
 	p->left_us = eta_us > wall_us ? eta_us - wall_us : 0;
 	p->batch = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
 	p->run = json_is_true(json_object_get(batch, "run"));
+	p->expected = json_is_integer(expected) ? json_integer_value(expected) : -1;
 	snprintf(p->state, sizeof p->state, "%s", state ? state : "");
 	for (int s = 0; s < JOB_STATES; s++)
 		p->counts[s] = json_integer_value(json_object_get(counts, job_state_name((enum job_state)s)));
@@ -59,6 +60,15 @@ int64_t progress_total(const struct progress *p)
 	for (int s = 0; s < JOB_STATES; s++)
 		n += p->counts[s];
 	return n;
+}
+
+int64_t progress_whole(const struct progress *p)
+{
+	int64_t jobs = progress_total(p);
+
+	if (!p->run)
+		return jobs;
+	return p->expected < 0 ? -1 : p->expected > jobs ? p->expected : jobs;
 }
 
 double progress_rate(const struct progress *p)
@@ -116,7 +126,7 @@ const char *progress_time_left(char *out, double seconds)
 /* At the speed of the last seconds, or by the forecast, whichever is later: under a limit, a burst is soon over. */
 double progress_seconds_left(const struct progress *p)
 {
-	int64_t jobs = progress_total(p) - progress_ended(p);
+	int64_t whole = progress_whole(p), jobs = (whole < 0 ? progress_total(p) : whole) - progress_ended(p);
 	double rate = progress_rate(p);
 	double by_rate = rate > 0 ? (double)jobs / rate : 0, by_forecast = (double)p->left_us / 1e6;
 
@@ -125,16 +135,18 @@ double progress_seconds_left(const struct progress *p)
 
 void progress_format(const struct progress *p, unsigned width, struct text *line)
 {
-	int64_t total = progress_total(p), ended = progress_ended(p);
+	int64_t total = progress_whole(p), ended = progress_ended(p);
 	double rate = progress_rate(p), seconds;
 	char part[80], left[UNITS_TEXT_SIZE];
 	struct text said = {0};
 
-	if (p->run) /* more pages may follow than there are jobs for */
-		text_printf(&said, "run %u: %lld page%s", p->batch, (long long)ended, ended == 1 ? "" : "s");
-	else
-		text_printf(&said, "batch %u: %lld of %lld%s", p->batch, (long long)ended, (long long)total,
-			    strcmp(p->state, "open") == 0 ? " or more" : "");
+	text_printf(&said, "%s %u: %lld", p->run ? "run" : "batch", p->batch, (long long)ended);
+	if (total >= 0)
+		text_printf(&said, " of %lld", (long long)total);
+	if (p->run)
+		text_add_str(&said, (total < 0 ? ended : total) == 1 ? " page" : " pages");
+	else if (strcmp(p->state, "open") == 0)
+		text_add_str(&said, " or more");
 	if (p->counts[JOB_FAILED]) {
 		snprintf(part, sizeof part, "%lld failed", (long long)p->counts[JOB_FAILED]);
 		progress_add_part(&said, width, part);
@@ -145,7 +157,7 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
 		progress_add_part(&said, width, part);
 	}
-	seconds = p->run ? 0 : progress_seconds_left(p);
+	seconds = total < 0 ? 0 : progress_seconds_left(p);
 	if (seconds > 0) {
 		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
 		progress_add_part(&said, width, part);
@@ -154,7 +166,7 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
 		progress_add_part(&said, width, part);
 	}
-	if (!p->run)
+	if (total >= 0)
 		progress_add_bar(total ? (double)ended / (double)total : 0, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);
 	text_clear(&said);

@@ -12,7 +12,8 @@
 #define PROGRESS_SAMPLES 32
 
 struct progress {
-	bool run; /* of a pull */
+	bool run;         /* of a pull */
+	int64_t expected; /* then: how many pages there will be; -1: not known */
 	uint32_t batch;
 	char state[16];
 	int64_t counts[JOB_STATES];
@@ -31,6 +32,8 @@ struct progress {
 void progress_update(struct progress *p, const json_t *batch, int64_t now_us);
 int64_t progress_ended(const struct progress *p);
 int64_t progress_total(const struct progress *p);
+/* How many there will be in all; -1: of a run, where that is not known. */
+int64_t progress_whole(const struct progress *p);
 /* Jobs a second over the last few seconds; 0 where nothing can be said. */
 double progress_rate(const struct progress *p);
 /* The line, in at most `width` columns (0: any), most important first. */

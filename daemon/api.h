@@ -32,6 +32,7 @@
 
 struct api;
 struct engine;
+struct engine_wait;
 struct event_base;
 struct watch;
 
@@ -90,6 +91,9 @@ struct rate api_batch_rate(const struct store_batch *b);
 void api_pull_limit(const struct store_batch *b, const struct rate *rate, char *out);
 /* The forecast, of what is shown (api_shown_batch): by the speed so far, or by the limits that it waits for. */
 int64_t api_eta_us(const struct api *a, const struct store_batch *shown, const struct rate *rate);
+/* When a job of it that waits for this will start, as far as can be told; wall, 0: not known. */
+int64_t api_start_us(const struct api *a, const struct store_batch *shown, const struct rate *rate,
+		     const struct engine_wait *wait);
 struct store_batch api_shown_batch(const struct api *a, const struct store_batch *b);
 struct store_result api_shown_result(const struct api *a, const struct store_result *row);
 enum job_state api_shown_state(const struct api *a, const struct store_result *row);
@@ -108,7 +112,6 @@ int api_query_number(struct http_request *r, const char *name, int64_t min, int6
 		     struct err *e);
 void *api_alloc(size_t n);
 /* A new reference each. */
-struct engine_wait;
 #define API_WAITS_MAX 100
 json_t *api_render_waits(const struct engine_wait *waits, unsigned n);
 struct store_run;

@@ -127,13 +127,17 @@ static void on_job(struct store_job_get *g, const struct store_result *row)
 	struct explaining *x = (struct explaining *)g;
 	struct store_result shown = *row;
 	struct engine_wait wait;
+	int64_t starts_us = 0;
 	unsigned n = 0;
 
 	shown.state = api_shown_state(x->api, row);
 	if (goes_on(&x->batch) && (shown.state == JOB_BLOCKED || shown.state == JOB_QUEUED))
 		n = engine_explain_job(api_engine(x->api), &shown, &x->batch, &wait);
+	if (n)
+		starts_us = api_start_us(x->api, &x->batch, &x->rate, &wait);
 	x->answer = explanation(job_state_name(shown.state), &wait, n,
 				job_state_final(shown.state) ? 0 : api_eta_us(x->api, &x->batch, &x->rate));
+	render_set(x->answer, "starts_at", render_time(starts_us));
 }
 
 static void on_explained(struct store_op *op, const struct err *e)

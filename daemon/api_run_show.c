@@ -59,7 +59,6 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 	struct store_batch shown = api_shown_batch(a, b);
 	struct rate rate = api_batch_rate(b);
 	const struct engine_run_live *f = &s->figures;
-	int64_t now = clock_wall_us(), from = s->row.started_us;
 	struct engine_wait *waits = api_alloc(API_WAITS_MAX * sizeof *waits);
 	unsigned n = engine_explain_run(api_engine(a), &s->row, &shown, waits, API_WAITS_MAX);
 
@@ -68,7 +67,7 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 			    count(s->known, f->items), "expected", "pages", count(s->known, f->expected_pages), "items",
 			    count(s->known, f->expected_items), "requests", json_integer(f->sums.requests), "retries",
 			    json_integer(f->sums.retries), "bytes", json_integer(f->sums.bytes), "seconds",
-			    from ? seconds(now > from ? now - from : 0) : json_null(), "limited_seconds",
+			    f->took_us < 0 ? json_null() : seconds(f->took_us), "limited_seconds",
 			    seconds(f->sums.limited_us), "eta", render_time(api_eta_us(a, &shown, &rate)), "in_flight",
 			    (json_int_t)shown.counts[JOB_RUNNING], "queued", (json_int_t)shown.counts[JOB_QUEUED],
 			    "waits", api_render_waits(waits, n));
@@ -96,7 +95,7 @@ static void add_live(struct http_request *r)
 {
 	struct showing *s = http_state(r);
 
-	s->known = engine_run_live(api_engine(http_arg(r)), s->run, &s->figures);
+	s->known = engine_run_live(api_engine(http_arg(r)), &s->row, &s->figures);
 	if (s->figures.more && !http_gone(r)) {
 		http_defer(r, add_live);
 		return;

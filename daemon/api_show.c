@@ -155,15 +155,13 @@ static int64_t later(int64_t x, int64_t y)
 }
 
 /* With jobs for several hosts it is not known how many are for which: then only the speed so far is there to go by. */
-int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struct rate *rate)
+static int64_t eta_us(const struct api *a, const struct store_batch *b, const struct rate *rate)
 {
 	int64_t past = render_eta_us(b, clock_wall_us()), until = 0, last = 0;
 	struct engine_wait waits[WAITS_LOOKED_AT];
 	bool rated = false, one_host = true;
 	unsigned n;
 
-	if (b->run && past == 0)
-		return 0;
 	if (b->ended_us || b->paused || (b->held && !b->closed) || !(b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED]))
 		return past;
 	n = engine_explain_batch(api_engine(a), b, waits, WAITS_LOOKED_AT);
@@ -179,6 +177,44 @@ int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struc
 	if (last && rated)
 		return later(last, until);
 	return past || last ? later(later(past, last), until) : 0;
+}
+
+static int64_t count_all(const struct store_batch *b)
+{
+	int64_t n = 0;
+
+	for (int s = 0; s < JOB_STATES; s++)
+		n += b->counts[s];
+	return n;
+}
+
+/* Of a run also those pages count that there is no job for yet; where their number is not told nobody knows its end. */
+int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struct rate *rate)
+{
+	struct store_batch whole = *b;
+	int64_t pages;
+
+	if (b->run) {
+		pages = engine_run_pages_told(api_engine(a), b->id);
+		if (pages < 0)
+			return 0;
+		if (pages > count_all(b))
+			whole.counts[JOB_QUEUED] += pages - count_all(b);
+	}
+	return eta_us(a, &whole, rate);
+}
+
+int64_t api_start_us(const struct api *a, const struct store_batch *b, const struct rate *rate,
+		     const struct engine_wait *wait)
+{
+	struct store_batch before = *b;
+
+	if (wait->failing || wait->ahead < 0)
+		return 0;
+	if (wait->ahead == 0)
+		return wait->until_us;
+	before.counts[JOB_QUEUED] = wait->ahead + 1;
+	return eta_us(a, &before, rate);
 }
 
 /* ---- what is shown ---- */
@@ -201,7 +237,11 @@ json_t *api_render_batch(const struct api *a, const struct store_batch *b, const
 {
 	struct store_batch shown = api_shown_batch(a, b);
 
-	return render_batch(&shown, api_eta_us(a, &shown, rate));
+	json_t *o = render_batch(&shown, api_eta_us(a, &shown, rate));
+	int64_t pages = b->run ? engine_run_pages_told(api_engine(a), b->id) : -1;
+
+	json_object_set_new(o, "expected", pages < 0 ? json_null() : json_integer(pages));
+	return o;
 }
 
 void api_reply_batch(struct http_request *r, const struct api_batch *b)

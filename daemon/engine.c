@@ -322,6 +322,7 @@ static void free_batches(struct engine *en)
 			lane->tracks = t->next;
 			free(t);
 		}
+		engine_failing_clear(&lane->failing);
 		free(lane->host);
 		free(lane);
 	}

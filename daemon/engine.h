@@ -77,6 +77,7 @@ struct engine_wait {
 	uint32_t run;     /* that has to end first; 0: none */
 	int64_t until_us; /* wall; 0: not known */
 	bool failing;     /* all that was tried lately failed: when it will go is not known */
+	int64_t ahead;    /* of a job: so many of its batch go first; -1: not known */
 	char text[256];
 };
 /* For a batch: one for each of its hosts that has something waiting, at most `room`. Returns how many. */

@@ -172,6 +172,7 @@ static void lane_free(struct engine_lane *lane)
 	event_del(&lane->due);
 	LIST_REMOVE(lane, of_batch);
 	HASH_DEL(lane->en->lanes, lane);
+	engine_failing_clear(&lane->failing);
 	free(lane->host);
 	free(lane);
 }

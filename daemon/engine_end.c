@@ -239,7 +239,7 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	if (j->lane->batch->run)
 		engine_page_judge(j, o, v);
 	step = job_step(JOB_RUNNING, v->event);
-	engine_failing_note(j, o, step.next == JOB_QUEUED && !v->next_url, v->counts && o->cause != CAUSE_WORKER_LOST);
+	engine_failing_note(j->lane, o, step.next == JOB_QUEUED && !v->next_url);
 	log_transition(j, o, &step, v);
 	engine_job_phase(j, PHASE_ENDING);
 	en->ending++;

@@ -83,6 +83,10 @@ static void explain_track(const struct engine *en, const struct engine_track *t,
 		put(w, words[s.wait].why, words[s.wait].text);
 	if (s.wait == SCHED_EMPTY && t->lane->next_due_us != INT64_MAX && t->lane->next_due_us > clock_wall_us()) {
 		put(w, "due", "what is left was put off, after attempts that failed or that a restart cut off");
+		if (t->lane->failing.error)
+			snprintf(w->text, sizeof w->text,
+				 "what is left was put off after attempts that failed, at last: %s",
+				 t->lane->failing.error);
 		w->until_us = t->lane->next_due_us;
 	}
 }
@@ -104,28 +108,26 @@ static bool explain_stop(const struct engine *en, const struct store_batch *b, s
 	return w->why != NULL;
 }
 
-/* What fails comes before what a limit says: it is why nothing gets on. What failed once among much that goes on comes
- * behind it. */
-static unsigned explain_lane(const struct engine *en, const struct engine_lane *lane, int64_t queued,
+/* What fails comes before what a limit says: it is why nothing gets on. */
+static unsigned explain_lane(const struct engine *en, const struct engine_lane *lane, int64_t left,
 			     struct engine_wait *out, unsigned room)
 {
 	bool more = lane->fresh || lane->next_due_us != INT64_MAX || lane->staging > 0;
-	struct engine_wait failed;
-	bool put_off = engine_failing_explain(lane, queued, &failed);
-	unsigned n = 0;
+	bool failing = room > 0 && engine_failing_explain(lane, left, &out[0]);
+	unsigned n = failing;
 
-	if (put_off && failed.failing && n < room)
-		out[n++] = failed;
 	for (const struct engine_track *t = lane->tracks; t && n < room; t = t->next) {
 		if (sched_lane_loaded(t->sched) == 0 && !(t == lane->tracks && more))
 			continue;
 		explain_track(en, t, &out[n]);
-		if (!put_off || strcmp(out[n].why, "due") != 0)
-			n++;
+		n += !failing || strcmp(out[n].why, "due") != 0;
 	}
-	if (put_off && !failed.failing && n < room)
-		out[n++] = failed;
 	return n;
+}
+
+static int64_t unfinished(const struct store_batch *b)
+{
+	return b->counts[JOB_BLOCKED] + b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING];
 }
 
 unsigned engine_explain_batch(const struct engine *en, const struct store_batch *b, struct engine_wait *out,
@@ -142,8 +144,53 @@ unsigned engine_explain_batch(const struct engine *en, const struct store_batch 
 	if (!live)
 		return 0;
 	LIST_FOREACH (lane, &live->lanes, of_batch)
-		n += explain_lane(en, lane, b->counts[JOB_QUEUED], out + n, room - n);
+		n += explain_lane(en, lane, unfinished(b), out + n, room - n);
 	return n;
+}
+
+/* How many jobs of its batch go before it; -1: not known. Fresh ones of a host go by their numbers, and those that are
+ * tried again before them; of several hosts, tracks or chains a number says nothing, nor of what is staged. */
+static int64_t jobs_ahead(const struct engine_batch *live, const struct store_result *row, const struct store_batch *b)
+{
+	const struct engine_lane *lane = live ? LIST_FIRST(&live->lanes) : NULL;
+	int64_t others = b->counts[JOB_QUEUED] - 1, ahead;
+	uint64_t begun;
+
+	if (others <= 0 || row->attempts > 0 || row->due_us > 0)
+		return 0;
+	if (!lane || LIST_NEXT(lane, of_batch) || lane->tracks->next || live->staged > 0 || b->counts[JOB_BLOCKED] > 0)
+		return -1;
+	begun = lane->top > lane->head ? lane->top : lane->head;
+	begun = begun > jobid_make(b->id, 0) ? begun : jobid_make(b->id, 0);
+	ahead = row->job > begun ? (int64_t)(row->job - begun) - 1 : 0;
+	return ahead < others ? ahead : others;
+}
+
+/* What the host's turn waits for is not what a job at the end of its queue waits for. */
+static void explain_place(const struct engine_batch *live, const struct store_result *row, const struct store_batch *b,
+			  struct engine_wait *w)
+{
+	char text[sizeof w->text];
+
+	w->ahead = jobs_ahead(live, row, b);
+	if (w->ahead == 0)
+		return;
+	w->until_us = 0;
+	memcpy(text, w->text, sizeof text);
+	if (w->ahead > 0)
+		snprintf(w->text, sizeof w->text, "%lld other%s of its batch go%s first; %.200s", (long long)w->ahead,
+			 w->ahead == 1 ? "" : "s", w->ahead == 1 ? "es" : "", text);
+	else
+		snprintf(w->text, sizeof w->text, "others of its batch may go first; %.200s", text);
+}
+
+static const struct engine_track *track_of(const struct engine_job *j, const struct engine_batch *live)
+{
+	const struct engine_lane *lane = live ? LIST_FIRST(&live->lanes) : NULL;
+
+	if (j && j->track)
+		return j->track;
+	return lane && !LIST_NEXT(lane, of_batch) ? lane->tracks : NULL;
 }
 
 unsigned engine_explain_job(const struct engine *en, const struct store_result *row, const struct store_batch *b,
@@ -151,6 +198,7 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 {
 	const struct engine_job *j = engine_job_find(en, row->job);
 	const struct engine_batch *live = engine_batch_find(en, b->id);
+	const struct engine_track *t = track_of(j, live);
 	bool staged = j && engine_phase_staged(j->phase);
 
 	*out = (struct engine_wait){.why = NULL};
@@ -166,12 +214,15 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 			snprintf(out->text, sizeof out->text, "it was put off after attempt %u failed: %.180s",
 				 row->attempts, row->error);
 		out->until_us = row->due_us;
-	} else if (j && j->track) {
-		explain_track(en, j->track, out);
-	} else if (live && !LIST_EMPTY(&live->lanes) && !LIST_NEXT(LIST_FIRST(&live->lanes), of_batch)) {
-		explain_track(en, LIST_FIRST(&live->lanes)->tracks, out);
+	} else if (t && engine_failing_explain(t->lane, unfinished(b), out)) {
+		out->until_us = 0; /* of others */
+		out->ahead = -1;
+	} else if (t) {
+		explain_track(en, t, out);
+		explain_place(live, row, b, out);
 	} else {
 		put(out, "turn", "others of its batch and host go first");
+		out->ahead = -1;
 	}
 	return 1;
 }

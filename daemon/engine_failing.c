@@ -1,6 +1,9 @@
 /* How the last attempts of a batch at one host went: for people, who else would read that a rate holds back what in
- * truth fails again and again. Nothing here changes what is done; it is forgotten when the daemon ends. */
+ * truth fails again and again. Nothing here changes what is done. It is of this daemon's life alone: after a restart
+ * the next attempts tell. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
@@ -8,61 +11,65 @@
 
 #define STREAK 3 /* so many failed attempts in a row are no accident of one */
 
-static void note_failed(struct engine_failing *f, const struct engine_job *j, const struct message_outcome *o)
+static void note_failed(struct engine_failing *f, const struct message_outcome *o)
 {
+	char text[ENGINE_FAILING_SIZE];
+
 	if (f->streak++ == 0)
 		f->since_us = clock_boot_us();
-	f->put_off += j->tries == 0;
 	if (*o->error)
-		snprintf(f->error, sizeof f->error, "%s", o->error);
+		snprintf(text, sizeof text, "%s", o->error);
 	else if (o->cause == CAUSE_RESPONSE)
-		snprintf(f->error, sizeof f->error, "status %d", o->status);
+		snprintf(text, sizeof text, "status %d", o->status);
 	else
-		snprintf(f->error, sizeof f->error, "%s", cause_name(o->cause));
+		snprintf(text, sizeof text, "%s", cause_name(o->cause));
+	if (f->error && strcmp(f->error, text) == 0)
+		return;
+	free(f->error);
+	f->error = strdup(text);
+	if (!f->error)
+		abort();
 }
 
-void engine_failing_note(struct engine_job *j, const struct message_outcome *o, bool again, bool failed)
+/* Ours: they say nothing of the host. */
+static bool is_own(enum cause cause)
 {
-	struct engine_failing *f = &j->lane->failing;
-
-	if (again && failed) {
-		note_failed(f, j, o);
-		return;
-	}
-	if (again) /* refused, or a worker's fault: nothing is known anew */
-		return;
-	f->put_off -= j->tries > 0 && f->put_off > 0;
-	if (!retry_transient(o->cause, o->status)) {
-		f->streak = 0;
-	} else if (f->streak++ == 0) {
-		f->since_us = clock_boot_us();
-	}
+	return cause == CAUSE_CANCELLED || cause == CAUSE_WORKER_LOST || cause == CAUSE_STORAGE ||
+	       cause == CAUSE_INTERNAL;
 }
 
-bool engine_failing_all(const struct engine_lane *lane, int64_t queued)
+void engine_failing_note(struct engine_lane *lane, const struct message_outcome *o, bool again)
+{
+	if (is_own(o->cause))
+		return;
+	/* A refusal is an answer, and the host's pause is told by its limit. */
+	if (engine_refused(o) || !retry_transient(o->cause, o->status))
+		lane->failing.streak = 0;
+	else if (again) /* what is given up keeps nobody waiting */
+		note_failed(&lane->failing, o);
+}
+
+void engine_failing_clear(struct engine_failing *f)
+{
+	free(f->error);
+	*f = (struct engine_failing){0};
+}
+
+bool engine_failing_explain(const struct engine_lane *lane, int64_t left, struct engine_wait *w)
 {
 	const struct engine_failing *f = &lane->failing;
+	char since[UNITS_TEXT_SIZE];
 
-	return f->streak > 0 && f->error[0] && (f->streak >= STREAK || f->put_off >= queued);
-}
-
-bool engine_failing_explain(const struct engine_lane *lane, int64_t queued, struct engine_wait *w)
-{
-	const struct engine_failing *f = &lane->failing;
-	long long jobs = f->put_off < queued ? f->put_off : queued;
-	char row[UNITS_TEXT_SIZE + 64] = "", since[UNITS_TEXT_SIZE];
-
-	if (jobs == 0 && !engine_failing_all(lane, queued))
+	if (f->streak == 0 || (f->streak < STREAK && f->streak < left))
 		return false;
-	jobs = jobs ? jobs : 1; /* of before a restart */
-	*w = (struct engine_wait){.why = "due", .failing = engine_failing_all(lane, queued)};
+	*w = (struct engine_wait){.why = "due", .failing = true};
 	if (lane->next_due_us != INT64_MAX && lane->next_due_us > clock_wall_us())
 		w->until_us = lane->next_due_us;
-	if (f->streak > 1)
-		snprintf(row, sizeof row, " (%u in a row, for %s)", f->streak,
-			 units_format_duration(since, clock_boot_us() - f->since_us));
 	snprintf(w->host, sizeof w->host, "%s", lane->host);
-	snprintf(w->text, sizeof w->text, "%lld job%s put off after failed attempts%s, the last error: %s", jobs,
-		 jobs == 1 ? " was" : "s were", row, f->error);
+	if (f->streak == 1)
+		snprintf(w->text, sizeof w->text, "the last attempt failed, and is made again: %s", f->error);
+	else
+		snprintf(w->text, sizeof w->text, "the last %u attempts all failed, for %s, and are made again: %s",
+			 f->streak, units_format_duration(since, clock_boot_us() - f->since_us), f->error);
 	return true;
 }

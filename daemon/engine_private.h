@@ -100,12 +100,13 @@ struct engine_track {
 	char paths[]; /* names of the rules with a path that its jobs match, each followed by a newline */
 };
 
+#define ENGINE_FAILING_SIZE 160
+
 /* Of a lane's attempts since one was answered. */
 struct engine_failing {
-	unsigned streak;  /* failed in a row */
-	unsigned put_off; /* jobs that are to be tried again; as far as this daemon has seen */
-	int64_t since_us; /* boot: the first of the streak */
-	char error[120];  /* of the last one */
+	unsigned streak;  /* failed in a row, and are made again */
+	int64_t since_us; /* boot: the end of its first */
+	char *error;      /* of the last that failed, also an earlier streak's; NULL */
 };
 
 struct engine_lane {
@@ -257,12 +258,11 @@ void engine_batch_check(struct engine_batch *b);
 void engine_batch_free(struct engine_batch *b);
 
 /* engine_failing.c */
-/* An attempt has ended. `again`: another follows; `failed`: because this one failed. */
-void engine_failing_note(struct engine_job *j, const struct message_outcome *o, bool again, bool failed);
-/* Whether all that is tried at this host fails now. `queued`: jobs of the batch. */
-bool engine_failing_all(const struct engine_lane *lane, int64_t queued);
-/* False: nothing of it was put off. */
-bool engine_failing_explain(const struct engine_lane *lane, int64_t queued, struct engine_wait *w);
+/* An attempt has ended. `again`: another is made, and not where a redirect led. */
+void engine_failing_note(struct engine_lane *lane, const struct message_outcome *o, bool again);
+/* True: all that was tried lately at this host failed. `left`: jobs of the batch that have not ended. */
+bool engine_failing_explain(const struct engine_lane *lane, int64_t left, struct engine_wait *w);
+void engine_failing_clear(struct engine_failing *f);
 
 /* engine_lane.c */
 void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */

@@ -33,10 +33,13 @@ void engine_run_submit(struct engine *en, struct engine_run_ask *ask);
 struct engine_run_live {
 	bool more; /* only the sums, and not all of them yet: ask again in another turn */
 	struct tally_sums sums;
+	int64_t took_us; /* so far; -1: it has not begun */
 	int64_t pages, items, expected_pages, expected_items;
 };
 /* False: there is no such run in memory, or `more`. */
-bool engine_run_live(struct engine *en, uint32_t run, struct engine_run_live *out);
+bool engine_run_live(struct engine *en, const struct store_run *row, struct engine_run_live *out);
+/* How many pages a live run asks for in all, as far as its API has told; -1: not known. */
+int64_t engine_run_pages_told(const struct engine *en, uint32_t run);
 /* It is under way, but its plan waits for memory, or is being read: it is shown as one that waits. */
 bool engine_run_waits(const struct engine *en, uint32_t run);
 /* As engine_explain_batch, for a run. `b` is its batch as it is shown; room for 2 at least. */

@@ -229,7 +229,12 @@ static void on_attempt(struct store_run_attempts *a, const struct store_run_atte
 {
 	struct engine_conclusion *c = (struct engine_conclusion *)((char *)a - offsetof(struct engine_conclusion, op));
 
-	run_tally_add(c->tally, row);
+	struct store_run_attempt r = *row;
+
+	if (a->after_event <=
+	    c->ask.again.event) /* what the clock did before the last retry is none of this stretch's */
+		r.boot = 0;
+	run_tally_add(c->tally, &r);
 }
 
 static void on_attempts(struct store_op *op, const struct err *e)
@@ -442,8 +447,7 @@ static void write_end(struct engine_conclusion *c)
 	c->receipt.verdict = verdict;
 	c->receipt.not_modified = c->not_modified;
 	c->receipt.items_before = c->items_before;
-	c->receipt.started_us = c->started_us;
-	c->receipt.ended_us = clock_wall_us();
+	c->receipt.took_us = run_took_us(&c->ask, c->started_us, clock_wall_us() - c->receipt.sums.clock_us);
 	c->receipt.since_wanted = c->recipe && c->recipe->since.used;
 	c->receipt.since_seen = c->since != NULL;
 	c->receipt.since_from = c->ask.sent_since;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "daemon/run_private.h"
+#include "lib/clock.h"
 
 #define ATTEMPTS_A_STEP 4000
 
@@ -42,14 +43,16 @@ static bool read_attempts(struct engine_run *run)
 	return r.attempts.more;
 }
 
-bool engine_run_live(struct engine *en, uint32_t number, struct engine_run_live *out)
+bool engine_run_live(struct engine *en, const struct store_run *row, struct engine_run_live *out)
 {
-	struct engine_batch *b = engine_batch_find(en, number);
+	struct engine_batch *b = engine_batch_find(en, row->run);
 	struct plan_conclusion p;
 
-	*out = (struct engine_run_live){0};
+	*out = (struct engine_run_live){.took_us = -1};
 	if (!b || !b->run)
 		return false;
+	if (row->started_us)
+		out->took_us = run_took_us(&b->run->ask, row->started_us, clock_wall_us());
 	out->more = read_attempts(b->run);
 	out->sums = tally_read(b->run->tally);
 	out->more |= engine_run_soon_ready(b->run);
@@ -61,6 +64,13 @@ bool engine_run_live(struct engine *en, uint32_t number, struct engine_run_live 
 	out->expected_pages = p.expected_pages;
 	out->expected_items = p.expected_items;
 	return true;
+}
+
+int64_t engine_run_pages_told(const struct engine *en, uint32_t number)
+{
+	const struct engine_batch *b = engine_batch_find(en, number);
+
+	return b && b->run && b->run->plan_is == RUN_PLAN_READY ? plan_pages_wanted(b->run->plan) : -1;
 }
 
 /* ---- why it waits ---- */

@@ -98,6 +98,8 @@ struct plan_conclusion {
 	size_t gap_count;
 };
 /* `unique`: items with different keys; -1 where there is no key. plan_conclude may be called again. */
+/* How many pages there will be, as far as it is told; -1: not known. */
+int64_t plan_pages_wanted(const struct plan *p);
 void plan_conclude(struct plan *p, int64_t unique, struct plan_conclusion *out);
 
 #endif

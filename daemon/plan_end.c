@@ -93,6 +93,18 @@ uint32_t plan_pages_told(const struct plan *p, int64_t total_pages, int64_t tota
 	return last && last->has_more == 1 ? PLAN_NONE : (uint32_t)n;
 }
 
+int64_t plan_pages_wanted(const struct plan *p)
+{
+	uint32_t told = plan_pages_told(p, p->most_pages, p->most_items);
+	int64_t n = told == PLAN_NONE ? -1 : (int64_t)told;
+
+	if (p->rules.single)
+		n = 1;
+	else if (!p->rules.numbered)
+		n = plan_expected_pages(p, p->most_pages);
+	return n > p->rules.max_pages ? p->rules.max_pages : n;
+}
+
 /* ---- rows of pages ---- */
 
 static bool is_empty(const struct plan *p, uint32_t index)

@@ -76,7 +76,7 @@ char *receipt_write(const struct receipt *r)
 	json_object_set_new(o, "unreached_seconds", json_real((double)r->sums.unreached_us / 1e6));
 	json_object_set_new(o, "limited_seconds", json_real((double)r->sums.limited_us / 1e6));
 	json_object_set_new(o, "bytes", json_integer(r->sums.bytes));
-	json_object_set_new(o, "seconds", json_real((double)(r->ended_us - r->started_us) / 1e6));
+	json_object_set_new(o, "seconds", json_real((double)r->took_us / 1e6));
 	json_object_set_new(o, "since", since(r));
 	json_object_set_new(o, "error", render_text(r->error));
 	json_object_set_new(o, "warning", warning(r));
@@ -91,10 +91,13 @@ void run_tally_add(struct tally *t, const struct store_run_attempt *row)
 {
 	tally_add(t, &(struct tally_attempt){.page = row->page,
 					     .sent = row->sent,
-					     .failed = row->failed,
+					     .unreached = row->unreached,
 					     .refused = row->refused,
 					     .redirected = row->redirected,
 					     .started_us = row->started_us,
+					     .ended_us = row->ended_us,
+					     .boot = row->boot,
+					     .sent_boot_us = row->sent_boot_us,
 					     .limited_us = row->limited_us,
 					     .bytes = row->size_bytes});
 }

@@ -102,9 +102,6 @@ int64_t render_eta_us(const struct store_batch *b, int64_t now_us)
 	int64_t ended = b->counts[JOB_DONE] + b->counts[JOB_FAILED];
 	int64_t elapsed = now_us - b->submitted_us;
 
-	/* Of a run that is followed page by page nobody knows how many are to come. */
-	if (b->run && left <= 1)
-		return 0;
 	if (b->ended_us || b->paused || (b->held && !b->closed) || ended == 0 || left == 0 || elapsed <= 0)
 		return 0;
 	return now_us + (int64_t)((double)elapsed / (double)ended * (double)left);

@@ -40,7 +40,7 @@ static char *copy_text(const json_t *o, const char *name)
 
 void run_ask_read(struct run_ask *a, const char *json)
 {
-	json_t *o = json_loads(json, 0, NULL);
+	json_t *o = json_loads(json, 0, NULL), *again = json_object_get(o, "again");
 
 	*a = (struct run_ask){
 	    .vars = json_deep_copy(json_object_get(o, "vars")),
@@ -51,9 +51,19 @@ void run_ask_read(struct run_ask *a, const char *json)
 	    .replaces = json_is_true(json_object_get(o, "replaces")),
 	    .max_pages = (uint32_t)json_integer_value(json_object_get(o, "max_pages")),
 	};
+	a->again.at_us = json_integer_value(json_object_get(again, "at_us"));
+	a->again.event = (uint32_t)json_integer_value(json_object_get(again, "event"));
+	a->again.took_us = (int64_t)(json_number_value(json_object_get(again, "seconds")) * 1e6);
 	if (!a->vars)
 		a->vars = json_object();
 	json_decref(o);
+}
+
+int64_t run_took_us(const struct run_ask *a, int64_t started_us, int64_t now_us)
+{
+	int64_t from_us = a->again.at_us ? a->again.at_us : started_us;
+
+	return a->again.took_us + (now_us > from_us ? now_us - from_us : 0);
 }
 
 void run_ask_clear(struct run_ask *a)

@@ -23,10 +23,20 @@ struct run_ask {
 	bool fresh, test;
 	bool replaces; /* those before it are to be cancelled: what a crash has left of that is done at the start */
 	uint32_t max_pages; /* 0: the recipe's */
+	/* The owner's last retry: when, behind which event, and how long the run had taken until its end before that.
+	 * The store writes it. */
+	struct {
+		int64_t at_us; /* wall; 0: none */
+		uint32_t event;
+		int64_t took_us;
+	} again;
 };
 char *run_ask_write(const struct run_ask *a); /* JSON, malloc'd */
 void run_ask_read(struct run_ask *a, const char *json);
 void run_ask_clear(struct run_ask *a);
+/* How long a run that began at `started_us` was under way until `now_us`: without the time between an end and a retry.
+ * Wall times. */
+int64_t run_took_us(const struct run_ask *a, int64_t started_us, int64_t now_us);
 /* The recipe's vars with those asked for: malloc'd array of borrowed strings, in the recipe's order. NULL with
  * ERR_INPUT. */
 const char **run_vars(const struct recipe *r, const json_t *asked, struct err *e);
@@ -141,7 +151,8 @@ struct receipt {
 	const struct plan_conclusion *conclusion;
 	enum run_verdict verdict;
 	struct tally_sums sums;
-	int64_t unique, not_modified, started_us, ended_us;
+	int64_t unique, not_modified;
+	int64_t took_us;
 	int64_t items_before;          /* of the last complete run; -1 */
 	bool keys_rounded;             /* keys of some pages cannot be compared: numbers that jq has rounded */
 	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */

@@ -218,6 +218,8 @@ int store_run_again(struct store *st, struct batch_entry *b)
 	b->closed = false;
 	store_batch_dirty(st, b, true);
 	stmt_begin(&q, st, STMT_RUN_AGAIN);
+	stmt_int(&q, clock_wall_us());
+	stmt_int(&q, (int64_t)b->next_event - 1);
 	stmt_int(&q, b->id);
 	return stmt_run(&q);
 }

@@ -178,11 +178,12 @@ struct store_page_request {
 struct store_run_attempt {
 	uint32_t page; /* number */
 	bool sent;
-	bool failed;     /* without an answer that counts: tried again, or given up */
-	bool refused;    /* 429, 503 */
+	bool unreached;  /* there was no way to the host: no address, no connection, no handshake */
+	bool refused;    /* 429, or 503 with Retry-After */
 	bool redirected; /* the page goes on where a redirect led it */
-	int64_t started_us, limited_us;
-	int64_t size_bytes; /* also of a page that was reused */
+	int64_t started_us, ended_us, limited_us;
+	int64_t boot, sent_boot_us; /* when it was sent, by the clock that nobody sets, of which boot; 0: not sent */
+	int64_t size_bytes;         /* also of a page that was reused */
 };
 struct store_run_attempts {
 	struct store_op op;

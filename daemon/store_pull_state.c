@@ -63,6 +63,8 @@ void store_run_end(struct store *st, struct store_run_end *e)
 
 /* ---- attempts ---- */
 
+_Static_assert(CAUSE_RESPONSE == 0 && CAUSE_DNS == 2 && CAUSE_TLS_VERIFY == 6, "as STMT_RUN_ATTEMPTS has them");
+
 static int attempts_read(struct store *st, struct store_run_attempts *a)
 {
 	struct stmt q;
@@ -80,8 +82,11 @@ static int attempts_read(struct store *st, struct store_run_attempts *a)
 		    .started_us = col_int(&q, 4),
 		    .limited_us = col_int(&q, 5),
 		    .size_bytes = col_int(&q, 6),
-		    .failed = col_int(&q, 7),
-		    .refused = col_int(&q, 8),
+		    .ended_us = col_int(&q, 7),
+		    .boot = col_int(&q, 8),
+		    .sent_boot_us = col_int(&q, 9),
+		    .unreached = col_int(&q, 10),
+		    .refused = col_int(&q, 11),
 		};
 		a->after_event = jobid_seq((uint64_t)col_int(&q, 0));
 		a->on_row(a, &row);

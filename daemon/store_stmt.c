@@ -226,8 +226,11 @@ static const char *const texts[STMT_COUNT] = {
 		       " WHERE batch = ?",
     [STMT_RUN_GUARD] = "UPDATE runs SET guard = coalesce(guard, ?) WHERE batch = ?",
     [STMT_RUN_CUT] = "UPDATE runs SET cancelled = 1, error = ? WHERE batch = ?",
+    /* The idle time before a retry is no time of the run's: what it took so far, and from where on more is counted. */
     [STMT_RUN_AGAIN] = "UPDATE runs SET state = 1, verdict = 0, cancelled = 0, ended_us = 0, guard = NULL,"
-		       " error = NULL, receipt = NULL WHERE batch = ?",
+		       " error = NULL, receipt = NULL, options = json_set(options, '$.again', json_object('at_us', ?,"
+		       " 'event', ?, 'seconds', coalesce(CASE WHEN json_valid(receipt) THEN"
+		       " json_extract(receipt, '$.seconds') END, 0))) WHERE batch = ?",
     [STMT_RUN_END] = "UPDATE runs SET state = 2, verdict = ?, receipt = ?, ended_us = ? WHERE batch = ?",
     [STMT_RUN_DELETE] = "DELETE FROM runs WHERE batch = ?",
     [STMT_RUN_GET] = "SELECT " RUN_COLUMNS " FROM runs r JOIN batches b ON b.id = r.batch"
@@ -241,8 +244,9 @@ static const char *const texts[STMT_COUNT] = {
 							    " AND (?3 IS NULL OR r.scope = ?3) AND") "LIMIT ?",
     [STMT_RUN_ATTEMPTS] =
 	"SELECT id, seq, boot IS NOT NULL, state = 1 AND status IN (301, 302, 303, 307, 308), started_us, limited_us,"
-	" size_bytes, n > 0 AND state IN (1, 4) AND status NOT IN (301, 302, 303, 307, 308, 429, 503),"
-	" status IN (429, 503) FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+	" size_bytes, ended_us, boot, sent_boot_us, n > 0 AND boot IS NULL AND cause BETWEEN 2 AND 6,"
+	" cause = 0 AND (status = 429 OR status = 503 AND char(10) || headers LIKE '%' || char(10) || 'retry-after:%')"
+	" FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
     [STMT_BATCH_HOSTS] = "SELECT key FROM lanes WHERE batch = ?",
     [STMT_PAGE_BY_TOKEN] = "SELECT job FROM pages WHERE job >> 32 = ? AND token = ?",
     [STMT_PAGE_INSERT] = "INSERT INTO pages (job, from_public, past_end, said, reused_from, token)"

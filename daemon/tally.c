@@ -19,8 +19,12 @@ struct tally {
 	uint32_t page_room;
 	struct span *spans;
 	size_t span_count, span_room;
-	int64_t down_us, down_to_us; /* the last row of attempts that did not get through; down_us 0: it is over */
-	int64_t settled_us;          /* nothing before this is looked at again */
+	int64_t settled_us;     /* nothing before this is looked at again */
+	int64_t boot, ahead_us; /* of the last one sent: by how much the wall clock is ahead of that boot's */
+	bool down;              /* nothing gets through; both times less what the clock was set by */
+	int64_t down_from_us, down_to_us;
+	int64_t reached_us; /* the last request that was sent began, likewise */
+	int64_t up_us;      /* and the one that ended the last outage, by the wall */
 };
 
 struct tally *tally_create(void)
@@ -29,7 +33,7 @@ struct tally *tally_create(void)
 
 	if (!t)
 		BUG("out of memory for a receipt");
-	t->settled_us = t->down_to_us = INT64_MIN;
+	t->settled_us = t->reached_us = t->up_us = INT64_MIN;
 	return t;
 }
 
@@ -134,40 +138,74 @@ static void add_span(struct tally *t, int64_t from_us, int64_t to_us)
 	t->spans[at] = (struct span){from_us, to_us};
 }
 
-/* ---- what did not get through ---- */
+/* ---- clocks ---- */
 
+/* What a request's wall time and its time since the boot differ by changes only where the wall clock was set. */
+static void see_clock(struct tally *t, const struct tally_attempt *a)
+{
+	int64_t ahead_us = a->started_us - a->sent_boot_us;
+
+	if (a->boot == 0)
+		return;
+	if (a->boot == t->boot)
+		t->sums.clock_us += ahead_us - t->ahead_us;
+	t->boot = a->boot;
+	t->ahead_us = ahead_us;
+}
+
+/* ---- no way to the host ---- */
+
+static int64_t outage_us(const struct tally *t, int64_t to_us)
+{
+	return to_us > t->down_from_us ? to_us - t->down_from_us : 0;
+}
+
+/* Attempts come in the order of their ends: one that began before the outage may be told amid it, and one that failed
+ * slowly after it. */
 static void count_unreached(struct tally *t, const struct tally_attempt *a)
 {
-	int64_t from_us = t->down_to_us > t->down_us ? t->down_to_us : t->down_us;
+	int64_t from_us = a->started_us - t->sums.clock_us, to_us = a->ended_us - t->sums.clock_us;
 
-	if (a->sent || a->failed)
-		t->sums.unreached += !a->sent;
-	else
-		return;
-	if (t->down_us && a->started_us > from_us)
-		t->sums.unreached_us += a->started_us - from_us;
-	if (a->started_us > t->down_to_us)
-		t->down_to_us = t->down_us || !a->sent ? a->started_us : t->down_to_us;
-	t->down_us = a->sent ? 0 : t->down_us ? t->down_us : a->started_us;
+	if (a->unreached) {
+		t->sums.unreached++;
+		if (!t->down && from_us >= t->reached_us) {
+			t->down = true;
+			t->down_from_us = t->down_to_us = from_us;
+		}
+		if (t->down && to_us > t->down_to_us)
+			t->down_to_us = to_us;
+	} else if (a->sent) {
+		if (t->down && from_us >= t->down_from_us) {
+			t->sums.unreached_us += outage_us(t, from_us);
+			t->down = false;
+			t->up_us = a->started_us;
+		}
+		if (from_us > t->reached_us)
+			t->reached_us = from_us;
+	}
 }
 
 /* ---- all ---- */
 
-void tally_add(struct tally *t, const struct tally_attempt *a)
+/* While there was no way to the host, it was not the limit that the run waited for. */
+static void count_limited(struct tally *t, const struct tally_attempt *a)
 {
 	int64_t from_us;
 
+	if (a->unreached || a->limited_us <= 0 || __builtin_sub_overflow(a->started_us, a->limited_us, &from_us))
+		return;
+	add_span(t, from_us < t->up_us ? t->up_us : from_us, a->started_us);
+}
+
+void tally_add(struct tally *t, const struct tally_attempt *a)
+{
 	if (a->sent)
 		count_request(t, a);
 	t->sums.refused += a->refused;
 	t->sums.bytes += a->bytes;
+	see_clock(t, a);
 	count_unreached(t, a);
-	if (a->failed || a->limited_us <= 0 || __builtin_sub_overflow(a->started_us, a->limited_us, &from_us))
-		return;
-	/* While nothing got through, it was not the limit that the run waited for. */
-	if (from_us < t->down_to_us)
-		from_us = t->down_to_us;
-	add_span(t, from_us, a->started_us);
+	count_limited(t, a);
 }
 
 struct tally_sums tally_read(const struct tally *t)
@@ -176,5 +214,7 @@ struct tally_sums tally_read(const struct tally *t)
 
 	for (size_t i = 0; i < t->span_count; i++)
 		sums.limited_us += t->spans[i].to_us - t->spans[i].from_us;
+	if (t->down)
+		sums.unreached_us += outage_us(t, t->down_to_us);
 	return sums;
 }

@@ -13,20 +13,22 @@ struct tally;
 struct tally_attempt {
 	uint32_t page; /* from 1 */
 	bool sent;
-	bool failed;        /* it failed, and was no refusal: no limit kept the run from an answer */
-	bool refused;       /* 429, or 503: the host takes no requests now */
-	bool redirected;    /* answered by a redirect that is followed */
-	int64_t started_us; /* wall */
-	int64_t limited_us; /* right before that, a limit held it back for so long */
-	int64_t bytes;      /* of its body */
+	bool unreached;               /* there was no way to the host */
+	bool refused;                 /* the host takes no requests now: 429, or 503 with Retry-After */
+	bool redirected;              /* answered by a redirect that is followed */
+	int64_t started_us, ended_us; /* wall */
+	int64_t limited_us;           /* right before it started, a limit held it back for so long */
+	int64_t boot, sent_boot_us;   /* that moment by a clock that nobody sets, of which boot; boot 0: not known */
+	int64_t bytes;                /* of its body */
 };
 
 struct tally_sums {
 	int64_t requests; /* that were sent */
 	int64_t retries;  /* of these: a page's second and later ones, but for those that a redirect led to */
 	int64_t refused;
-	int64_t unreached;    /* attempts that failed before a request was sent */
-	int64_t unreached_us; /* from the first of those in a row to the next request that was sent, or the last */
+	int64_t unreached;    /* attempts that found no way to the host */
+	int64_t unreached_us; /* from the first of a row of those to the next request that was sent, or to their end */
+	int64_t clock_us;     /* so far was the wall clock set forward between the first and the last that was sent */
 	int64_t bytes;
 	/* In which at least one page was held back: of those that wait side by side it counts once. */
 	int64_t limited_us;

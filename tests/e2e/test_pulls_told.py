@@ -1,6 +1,8 @@
 """What is told of a run while it lives and when it has ended: why it waits, how far it is, what it cost, what can be done."""
 
+import socket
 import threading
+import time
 
 import pytest
 
@@ -352,7 +354,7 @@ def failing(daemon, path):
 
     def look():
         told = daemon.api.get(f"/v1/{path}/explain").json()
-        return told if told["waits"] and "in a row" in told["waits"][0]["text"] else None
+        return told if told["waits"] and "attempts all failed" in told["waits"][0]["text"] else None
 
     return wait_until(look, 60, "it says that attempts fail")
 
@@ -362,10 +364,10 @@ def test_a_run_whose_api_is_away_says_that_and_not_that_it_waits_for_its_limit(d
     run = start(daemon, "p")
     told = failing(daemon, f"batches/{run.number}")
     why = told["waits"][0]
-    assert why["why"] == "due" and "put off after failed attempts" in why["text"] and "last error: " in why["text"], why
+    assert why["why"] == "due" and "refused" in why["text"], why
     assert told["eta"] is None and live(run)["eta"] is None
     out = daemon.ctl("pull", "show", run.number).out
-    assert "put off after failed attempts" in out and "time left" not in out, out
+    assert "attempts all failed" in out and "time left" not in out, out
     daemon.ctl("cancel", run.number)
 
 
@@ -375,6 +377,39 @@ def test_a_batch_whose_host_is_away_says_that_and_has_no_end(daemon):
     assert told["waits"][0]["why"] == "due" and told["eta"] is None
     assert "will have ended" not in daemon.ctl("explain", number).out
     daemon.ctl("cancel", number)
+
+
+def page_of_20(c):
+    """A page of 20, each of one item; every request has a connection of its own."""
+    if head := c.request():
+        number = head.split("page=")[1].split()[0].encode()
+        c.answer(b'{"result":[%s],"pages":20}' % number, headers=["Connection: close"])
+
+
+def test_an_outage_amid_a_run_is_told_while_it_lasts_and_in_the_receipt(daemon, serve):
+    """A port that is bound and not listened at refuses connections, and can be had again."""
+    server = serve(page_of_20)
+    page = {"type": "page", "param": "page", "total_pages": ".pages"}
+    write_recipe(daemon, "p", url=server.url + "/", page=page, items=".result[]", retry={"max_attempts": 100}, limit={"rate": "5/1s"})
+    run = start(daemon, "p")
+    wait_until(lambda: live(run) and live(run)["pages"] >= 6, 60, "some pages are there")
+    server.listener.shutdown(socket.SHUT_RDWR)
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", server.port))
+    told = failing(daemon, f"batches/{run.number}")
+    assert told["waits"][0]["why"] == "due" and "refused" in told["waits"][0]["text"] and told["eta"] is None, told
+    wait_until(lambda: live(run)["unreached_seconds"] > 0.5, 60, "the outage lasts")
+    server.listener.close()
+    server.listener = holder
+    holder.listen(512)
+    threading.Thread(target=server.serve, daemon=True).start()
+    receipt = run.wait()
+    assert receipt["complete"] and receipt["unreached"] >= 3 and receipt["refused"] == 0, receipt
+    assert receipt["unreached_seconds"] > 0.5, receipt
+    assert receipt["unreached_seconds"] + receipt["limited_seconds"] <= receipt["seconds"], receipt
+    err = daemon.ctl("wait", run.number).err
+    assert "attempts did not get through" in err and "without getting through" in err, err
 
 
 def test_attempts_that_did_not_get_through_are_told_and_are_no_time_of_a_limit(daemon):
@@ -424,3 +459,61 @@ def test_status_of_a_run_invents_no_total(daemon, gate):
     wait_until(lambda: gate.held, 60, "a page is asked for")
     line = next(line for line in daemon.ctl("status", run.number).out.splitlines() if line.startswith("ended jobs"))
     assert line.split() == ["ended", "jobs", "0"], line
+
+
+def test_status_of_a_run_has_the_total_that_its_api_told(daemon, serve):
+    opened = threading.Event()
+
+    def behave(c):
+        while head := c.request():
+            if "page=3" in head:
+                opened.wait(600)
+            c.answer(b'{"result":[%s],"pages":5}' % head.split("page=")[1].split()[0].encode())
+
+    page = {"type": "page", "param": "page", "total_pages": ".pages"}
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page=page, items=".result[]")
+    run = start(daemon, "p")
+    wait_until(lambda: live(run) and live(run)["pages"] == 4, 60, "all but one are there")
+    line = next(line for line in daemon.ctl("status", run.number).out.splitlines() if line.startswith("ended jobs"))
+    assert line.split() == ["ended", "jobs", "4", "of", "5"], line
+    assert daemon.api.get(f"/v1/batches/{run.number}").json()["expected"] == 5
+    opened.set()
+    run.wait()
+
+
+def test_a_503_that_does_not_say_for_how_long_is_no_refusal(daemon, serve):
+    answers = iter([[], ["Retry-After: 0"]])
+
+    def behave(c):
+        while c.request():
+            headers = next(answers, None)
+            if headers is not None:
+                c.answer(b"busy", status="503 Service Unavailable", headers=headers)
+            else:
+                c.answer(b"[1]")
+
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page={"type": "single"}, items=".[]")
+    _, receipt = pull(daemon, "p")
+    assert (receipt["verdict"], receipt["refused"], receipt["retries"]) == ("complete", 1, 2), receipt
+
+
+def test_what_lies_between_an_end_and_a_retry_is_no_time_of_the_run(daemon, serve):
+    fails = [True]
+
+    def behave(c):
+        while c.request():
+            c.answer(b"no" if fails[0] else b"[1]", status="404 Not Found" if fails[0] else "200 OK")
+
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page={"type": "single"}, items=".[]")
+    run, receipt = pull(daemon, "p")
+    assert receipt["verdict"] == "failed"
+    idle_from = time.monotonic()
+    first = receipt["seconds"]
+    wait_until(lambda: time.monotonic() - idle_from > first + 2, 600, "it has been idle for longer than it took")
+    fails[0] = False
+    retried = time.monotonic()
+    idle = retried - idle_from
+    daemon.ctl("retry", run.number)
+    receipt = run.wait()
+    assert receipt["verdict"] == "complete", receipt
+    assert first < receipt["seconds"] < first + time.monotonic() - retried + 0.1, (receipt, first, idle)

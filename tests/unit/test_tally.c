@@ -123,6 +123,142 @@ static void any_number_of_spans_takes_bounded_memory_and_loses_none(void **state
 	tally_free(t);
 }
 
+/* ---- no way to the host ---- */
+
+static void unreached(struct tally *t, int64_t from_us, int64_t to_us)
+{
+	tally_add(t, &(struct tally_attempt){
+			 .page = 1, .unreached = true, .started_us = from_us, .ended_us = to_us, .limited_us = 5});
+}
+
+static void reached(struct tally *t, int64_t at_us, int64_t limited_us)
+{
+	tally_add(t,
+		  &(struct tally_attempt){
+		      .page = 1, .sent = true, .started_us = at_us, .ended_us = at_us + 1, .limited_us = limited_us});
+}
+
+static void an_outage_lasts_from_its_first_attempt_to_the_next_request_that_is_sent(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	reached(t, 10, 0);
+	assert_int_equal(tally_read(t).unreached_us, 0);
+	unreached(t, 100, 110);
+	unreached(t, 105, 130);
+	assert_int_equal(tally_read(t).unreached_us, 30); /* as far as is known */
+	reached(t, 200, 0);
+	reached(t, 210, 0);
+	assert_int_equal(tally_read(t).unreached, 2);
+	assert_int_equal(tally_read(t).unreached_us, 100);
+	unreached(t, 300, 300);
+	reached(t, 340, 0);
+	assert_int_equal(tally_read(t).unreached, 3);
+	assert_int_equal(tally_read(t).unreached_us, 140);
+	tally_free(t);
+}
+
+static void what_began_before_an_outage_does_not_end_it(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	unreached(t, 100, 101);
+	reached(t, 50, 0); /* a slow answer */
+	unreached(t, 150, 151);
+	reached(t, 200, 0);
+	assert_int_equal(tally_read(t).unreached_us, 100);
+	tally_free(t);
+}
+
+static void an_attempt_that_failed_slowly_begins_no_outage_after_it(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	reached(t, 150, 0);
+	unreached(t, 100, 160); /* a connection that was waited for in vain */
+	reached(t, 1000, 0);
+	assert_int_equal(tally_read(t).unreached, 1);
+	assert_int_equal(tally_read(t).unreached_us, 0);
+	tally_free(t);
+}
+
+static void no_time_of_an_outage_is_a_limit_s(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	reached(t, 90, 10); /* 80 to 90 */
+	unreached(t, 100, 110);
+	reached(t, 200, 150); /* all of it since the outage began, or before */
+	assert_int_equal(tally_read(t).limited_us, 10);
+	reached(t, 230, 170); /* since the end of it */
+	assert_int_equal(tally_read(t).limited_us, 10 + 30);
+	assert_int_equal(tally_read(t).unreached_us, 100);
+	tally_free(t);
+}
+
+static void refusals_are_counted_apart_from_retries(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		tally_add(t, &(struct tally_attempt){.page = 1, .sent = true, .refused = i < 2});
+	assert_int_equal(tally_read(t).refused, 2);
+	assert_int_equal(tally_read(t).retries, 2);
+	tally_free(t);
+}
+
+/* ---- a clock that is set ---- */
+
+static void sent_at(struct tally *t, int64_t wall_us, int64_t boot, int64_t boot_us)
+{
+	tally_add(t, &(struct tally_attempt){.page = 1,
+					     .sent = true,
+					     .started_us = wall_us,
+					     .ended_us = wall_us,
+					     .boot = boot,
+					     .sent_boot_us = boot_us});
+}
+
+static void what_the_wall_clock_was_set_by_is_told(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	sent_at(t, 1000, 7, 100);
+	sent_at(t, 1050, 7, 150);
+	assert_int_equal(tally_read(t).clock_us, 0);
+	sent_at(t, 8060, 7, 160);
+	assert_int_equal(tally_read(t).clock_us, 7000);
+	sent_at(t, 1070, 7, 170);
+	assert_int_equal(tally_read(t).clock_us, 0);
+	sent_at(t, 2000, 7, 1100);
+	sent_at(t, 9000, 8, 50); /* after a boot nothing can be said */
+	sent_at(t, 9010, 8, 60);
+	assert_int_equal(tally_read(t).clock_us, 0);
+	tally_free(t);
+}
+
+static void a_clock_that_is_set_amid_an_outage_makes_it_no_longer(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	sent_at(t, 1000, 7, 100);
+	unreached(t, 1010, 1011);
+	unreached(t, 8020, 8021);
+	sent_at(t, 8030, 7, 130);
+	assert_int_equal(tally_read(t).unreached_us, 20);
+	unreached(t, 8040, 8041);
+	sent_at(t, 8050, 7, 150);
+	assert_int_equal(tally_read(t).unreached_us, 30);
+	tally_free(t);
+}
+
 static void nonsense_does_no_harm(void **state)
 {
 	struct tally *t = tally_create();
@@ -144,6 +280,13 @@ int main(void)
 	    cmocka_unit_test(pages_that_wait_side_by_side_count_once),
 	    cmocka_unit_test(any_spans_in_any_order_are_summed_up_right),
 	    cmocka_unit_test(any_number_of_spans_takes_bounded_memory_and_loses_none),
+	    cmocka_unit_test(an_outage_lasts_from_its_first_attempt_to_the_next_request_that_is_sent),
+	    cmocka_unit_test(what_began_before_an_outage_does_not_end_it),
+	    cmocka_unit_test(an_attempt_that_failed_slowly_begins_no_outage_after_it),
+	    cmocka_unit_test(no_time_of_an_outage_is_a_limit_s),
+	    cmocka_unit_test(refusals_are_counted_apart_from_retries),
+	    cmocka_unit_test(what_the_wall_clock_was_set_by_is_told),
+	    cmocka_unit_test(a_clock_that_is_set_amid_an_outage_makes_it_no_longer),
 	    cmocka_unit_test(nonsense_does_no_harm),
 	};
 
