@@ -7,12 +7,10 @@
 
 #include "daemon/store_sqlite.h"
 
-#define PLACES (1u << 11)
-
 /* Jobs of one batch that are near each other have places of their own. */
 static struct ahead *place_of(const struct store *st, uint64_t job)
 {
-	return &st->ahead[(jobid_seq(job) + jobid_batch(job) * 977u) & (PLACES - 1)];
+	return &st->ahead[(jobid_seq(job) + jobid_batch(job) * 977u) & (STORE_AHEAD_PLACES - 1)];
 }
 
 void store_ahead_note(struct store *st, uint64_t job, int64_t lane, int64_t submitted_us, const struct stmt *q, int url)
@@ -23,7 +21,7 @@ void store_ahead_note(struct store *st, uint64_t job, int64_t lane, int64_t subm
 
 	if (!text || bytes > sizeof a->url)
 		return;
-	if (!st->ahead && !(st->ahead = calloc(PLACES, sizeof *st->ahead)))
+	if (!st->ahead && !(st->ahead = calloc(STORE_AHEAD_PLACES, sizeof *st->ahead)))
 		abort();
 	a = place_of(st, job);
 	a->job = job;

@@ -117,6 +117,21 @@ static void after_a_restart_exactly_those_are_open_that_were(void **state)
 	assert_int_equal(number_in(r, "SELECT count(*) FROM openings"), 0);
 }
 
+/* The numbers of what is left are not given again. */
+static void what_is_opened_after_a_restart_takes_no_row_of_what_was_left(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+
+	jobs_like(r, batch, plain_job(), 5);
+	open_in_one_turn(r, batch, 1, 3);
+	room_reopen(r);
+	open_in_one_turn(r, batch, 4, 2);
+	room_reopen(r);
+	assert_int_equal(number_in(r, "SELECT count(*) FROM openings"), 2);
+	assert_int_equal(open_attempts(r).count, 5);
+}
+
 static void a_row_with_few_left_names_no_others(void **state)
 {
 	struct room *r = *state;
@@ -221,6 +236,34 @@ static void a_job_that_was_loaded_is_opened_as_it_is_stored(void **state)
 		o.job = jobid_make(batch, 2);
 		store_ahead_forget(r->st, o.job);
 	}
+}
+
+static bool on_request_with_headers(struct store_attempt_open *o, const struct store_request *req)
+{
+	(void)o;
+	assert_string_equal(req->spec.url, "http://a.example/headers");
+	assert_string_equal(req->spec.headers, "X: 1");
+	return true;
+}
+
+/* What is kept is of a fixed size: a later job has the place of an earlier one, and nothing of its own in it. */
+static void a_job_is_not_opened_with_what_was_kept_of_another(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+	struct store_job_new other = plain_job();
+	struct store_attempt_open o = {.granted_us = 1, .on_request = on_request_with_headers};
+
+	other.url = "http://a.example/headers";
+	other.headers = "X: 1";
+	jobs_like(r, batch, plain_job(), STORE_AHEAD_PLACES);
+	o.job = jobid_make(batch, jobs_like(r, batch, other, 1));
+	assert_int_equal(load(r, 1, false, 0, 1).id[0], jobid_make(batch, 1));
+	assert_non_null(store_ahead_find(r->st, jobid_make(batch, 1)));
+	o.op = op_of(r);
+	store_attempt_open(r->st, &o);
+	wait_done(r);
+	assert_fine(r);
 }
 
 static void a_job_that_was_loaded_and_then_cancelled_is_not_opened(void **state)
@@ -429,10 +472,12 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 	    TEST(attempts_of_one_turn_are_one_row_until_the_last_is_over),
 	    TEST(after_a_restart_exactly_those_are_open_that_were),
+	    TEST(what_is_opened_after_a_restart_takes_no_row_of_what_was_left),
 	    TEST(a_row_with_few_left_names_no_others),
 	    TEST(lanes_that_take_turns_are_loaded_each_in_order),
 	    TEST(a_load_finds_what_is_not_committed_yet),
 	    TEST(a_job_that_was_loaded_is_opened_as_it_is_stored),
+	    TEST(a_job_is_not_opened_with_what_was_kept_of_another),
 	    TEST(a_job_that_was_loaded_and_then_cancelled_is_not_opened),
 	    TEST(what_was_counted_lately_is_found_once),
 	    TEST(what_was_sent_for_a_removed_batch_goes_when_no_limit_needs_it_any_more),
