@@ -283,6 +283,8 @@ def test_a_run_that_was_to_ask_for_so_many_pages_is_partial_and_moves_nothing(da
     assert daemon.api.get(f"/v1/batches/{run.number}").json()["state"] == "done"
     _, receipt = pull(daemon, "p", max_pages=7)
     assert (receipt["verdict"], receipt["pages"]) == ("failed", 5), "the recipe's own is a guard"
+    _, receipt = pull(daemon, "p", max_pages=5)
+    assert (receipt["verdict"], receipt["pages"]) == ("partial", 5), "as many as that may be asked for"
 
 
 def test_a_page_that_failed_is_missing_also_from_a_part(daemon, apisim):
@@ -386,6 +388,17 @@ def test_since_moves_when_a_run_is_complete_and_not_before(daemon, apisim):
     assert daemon.api.get("/v1/pulls/p/state").json()["states"][0]["since"] == newest
     _, receipt = pull(daemon, "p")
     assert receipt["since"]["from"] == newest
+
+
+def test_since_does_not_go_back_where_a_run_asks_for_what_is_older(daemon, apisim):
+    api = apisim.pages("page", "a", items=20, size=10)
+    since = {"param": "since", "from": ".updated_at", "initial": "2000-01-01T00:00:00Z"}
+    recipe(daemon, api, page={"type": "page", "param": "page"}, since=since)
+    later = "2999-01-01T00:00:00Z"
+    assert daemon.api.request("PUT", "/v1/pulls/p/state", {"vars": {}, "since": later}).status == 200
+    _, receipt = pull(daemon, "p", since="2000-01-01T00:00:00Z")
+    assert receipt["complete"] and receipt["items"] == 20 and receipt["since"]["to"] == later, receipt
+    assert [state["since"] for state in daemon.api.get("/v1/pulls/p/state").json()["states"]] == [later]
 
 
 @pytest.mark.parametrize("header", ["etag", "modified"])

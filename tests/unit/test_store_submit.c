@@ -1,4 +1,5 @@
 /* New batches and jobs, their lanes, and loading what is fresh. */
+#include "daemon/store_sqlite.h"
 #include "tests/unit/test_store.h"
 
 static void a_submission_key_makes_one_batch_for_one_user(void **state)
@@ -26,6 +27,61 @@ static void a_submission_key_makes_one_batch_for_one_user(void **state)
 	wait_done(r);
 	assert_true(c[1].existed);
 	assert_true(c[1].closed);
+}
+
+/* All at once; what a lost answer has it sent again finds it made. */
+static struct store_batch_create create_whole(struct room *r, struct store_job_new job)
+{
+	struct store_batch_create c = {
+	    .op = op_of(r), .uid = 1000, .key = "k", .options = "{}", .jobs = &job, .count = 1, .close = true};
+
+	store_batch_create(r->st, &c);
+	wait_done(r);
+	return c;
+}
+
+static void a_key_whose_batch_has_jobs_brings_no_others(void **state)
+{
+	struct room *r = *state;
+	struct store_batch_create begun = {.op = op_of(r), .uid = 1000, .key = "k", .options = "{}"}, again;
+
+	store_batch_create(r->st, &begun);
+	wait_done(r);
+	jobs_like(r, begun.batch, plain_job(), 1);
+	again = create_whole(r, plain_job());
+	assert_fine(r);
+	assert_true(again.existed);
+	assert_false(again.closed);
+	assert_int_equal(batch_of(r, begun.batch).row.counts[JOB_QUEUED], 1);
+}
+
+static void a_key_whose_batch_was_only_begun_brings_its_jobs_once(void **state)
+{
+	struct room *r = *state;
+	struct store_batch_create begun = {.op = op_of(r), .uid = 1000, .key = "k", .options = "{}"};
+
+	store_batch_create(r->st, &begun);
+	wait_done(r);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(create_whole(r, plain_job()).batch, begun.batch);
+		assert_fine(r);
+		assert_int_equal(batch_of(r, begun.batch).row.counts[JOB_QUEUED], 1);
+	}
+}
+
+static void a_name_that_is_too_long_makes_no_batch(void **state)
+{
+	struct room *r = *state;
+	struct store_job_new job = plain_job();
+	char chain[STORE_NAME_MAX + 2];
+
+	memset(chain, 'c', sizeof chain - 1);
+	chain[sizeof chain - 1] = '\0';
+	job.chain = chain;
+	create_whole(r, job);
+	assert_error(r, ERR_INPUT);
+	assert_false(create_whole(r, plain_job()).existed);
+	assert_fine(r);
 }
 
 static void a_batch_is_read_as_it_was_made(void **state)
@@ -240,6 +296,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_submission_key_makes_one_batch_for_one_user),
+	    TEST(a_key_whose_batch_has_jobs_brings_no_others),
+	    TEST(a_key_whose_batch_was_only_begun_brings_its_jobs_once),
+	    TEST(a_name_that_is_too_long_makes_no_batch),
 	    TEST(a_batch_is_read_as_it_was_made),
 	    TEST(jobs_have_consecutive_numbers_also_after_a_restart),
 	    TEST(a_closed_batch_takes_no_jobs),
