@@ -135,12 +135,12 @@ static int read_deadline(struct engine_run_ask *ask, const json_t *v, struct err
 	double seconds = json_number_value(v);
 	int64_t us = -1;
 
-	if (json_is_number(v) && seconds >= SPEC_DEADLINE_MIN_US / 1e6 && seconds <= SPEC_DEADLINE_MAX_US / 1e6)
+	if (json_is_number(v) && seconds >= UNITS_DEADLINE_MIN_US / 1e6 && seconds <= UNITS_DEADLINE_MAX_US / 1e6)
 		us = (int64_t)(seconds * 1e6 + 0.5);
 	else if (!json_is_number(v) &&
 		 (!json_is_string(v) || units_parse_duration_us(json_string_value(v), &us, e) < 0))
 		return wrong("deadline", "a duration as 2h, or seconds", e);
-	if (us < SPEC_DEADLINE_MIN_US || us > SPEC_DEADLINE_MAX_US)
+	if (us < UNITS_DEADLINE_MIN_US || us > UNITS_DEADLINE_MAX_US)
 		return wrong("deadline", "from 1 s to 30 d", e);
 	ask->deadline_us = us;
 	return 0;

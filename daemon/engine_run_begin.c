@@ -83,8 +83,6 @@ static int batch_options(struct beginning *b, struct err *e)
 	char *json;
 	int rc;
 
-	_Static_assert(RECIPE_DEADLINE_MIN_US == SPEC_DEADLINE_MIN_US && RECIPE_DEADLINE_MAX_US == SPEC_DEADLINE_MAX_US,
-		       "what a recipe may say, a batch takes");
 	snprintf(name, sizeof name, "pull %s", r->name);
 	o = json_pack("{s:s,s:s,s:b}", "name", name, "method", r->method, "retry_unsafe", 1);
 	if (r->rate.count)

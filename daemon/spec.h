@@ -23,8 +23,6 @@
 #define SPEC_HEADER_LINES    100         /* of one job */
 #define SPEC_WORD_MAX        200         /* bytes of a name, key, tag or chain */
 #define SPEC_CONCURRENCY_MAX 10000
-#define SPEC_DEADLINE_MIN_US INT64_C(1000000)
-#define SPEC_DEADLINE_MAX_US (INT64_C(30) * 86400 * 1000000)
 #define SPEC_CHAIN_ALL       "batch" /* the chain of a batch that is one chain */
 #define SPEC_KEY_AUTO        "auto"  /* an idempotency key that is made for each job */
 #define SPEC_REDIRECTS       10      /* max_redirects, where it is not said */

@@ -113,7 +113,7 @@ static int read_choice(struct spec_draft *d, json_t *v, const struct member *m, 
 static int out_of_range(const struct member *m, struct err *e)
 {
 	return spec_refuse(e, ERR_INPUT, m->name, "it has to be at least %s",
-			   m->max == SPEC_DEADLINE_MAX_US ? "1 s and at most 30 days" : "1 ms and at most a day");
+			   m->max == UNITS_DEADLINE_MAX_US ? "1 s and at most 30 days" : "1 ms and at most a day");
 }
 
 static int read_duration(struct spec_draft *d, json_t *v, const struct member *m, struct err *e)
@@ -340,7 +340,7 @@ static const struct member members[] = {
     {"hold", SPEC_IN_BATCH, read_flag, AT(hold), 0, 0},
     {"rate", SPEC_IN_BATCH, read_rate, 0, 0, 0},
     {"on_limit", SPEC_IN_BATCH, read_on_limit, 0, 0, 0},
-    {"deadline", SPEC_IN_BATCH, read_duration, AT(policy.deadline_us), SPEC_DEADLINE_MIN_US, SPEC_DEADLINE_MAX_US},
+    {"deadline", SPEC_IN_BATCH, read_duration, AT(policy.deadline_us), UNITS_DEADLINE_MIN_US, UNITS_DEADLINE_MAX_US},
     {"close", SPEC_IN_BATCH, read_choice, AT(close), 0, 0},
     {"jobs", SPEC_IN_BATCH, read_jobs, 0, 0, 0},
 };

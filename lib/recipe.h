@@ -17,10 +17,6 @@
 #define RECIPE_WINDOW_MAX   64
 #define RECIPE_PAGES_MAX    1000000
 
-/* What a batch may have. */
-#define RECIPE_DEADLINE_MIN_US INT64_C(1000000)
-#define RECIPE_DEADLINE_MAX_US (INT64_C(30) * 86400 * 1000000)
-
 enum page_type {
 	PAGE_SINGLE,
 	PAGE_NUMBER,

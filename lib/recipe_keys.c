@@ -318,7 +318,7 @@ const struct recipe_key recipe_keys[] = {
     {"limit", recipe_read_group, 0, 0, 0, limit_keys, NULL},
     {"retry", recipe_read_group, 0, 0, 0, retry_keys, NULL},
     {"timeout", recipe_read_duration, AT(timeout_us), 1000, DAY_US, NULL, NULL},
-    {"deadline", recipe_read_duration, AT(deadline_us), RECIPE_DEADLINE_MIN_US, RECIPE_DEADLINE_MAX_US, NULL, NULL},
+    {"deadline", recipe_read_duration, AT(deadline_us), UNITS_DEADLINE_MIN_US, UNITS_DEADLINE_MAX_US, NULL, NULL},
     {"conditional", recipe_read_flag, AT(conditional), 0, 0, NULL, NULL},
     {0},
 };

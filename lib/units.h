@@ -24,6 +24,10 @@ struct rate {
 int units_parse_rate(const char *text, struct rate *rate, struct err *e);
 
 #define UNITS_TEXT_SIZE 32
+
+/* What the deadline of a batch may be, and so what a recipe may say. */
+#define UNITS_DEADLINE_MIN_US INT64_C(1000000)
+#define UNITS_DEADLINE_MAX_US (INT64_C(30) * 86400 * 1000000)
 /* For people: "1.50 s", "320 ms", "2 h 05 min"; "1.5 MiB". Return `out` (at least UNITS_TEXT_SIZE). */
 const char *units_format_duration(char *out, int64_t us);
 const char *units_format_bytes(char *out, int64_t bytes);
