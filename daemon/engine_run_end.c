@@ -402,10 +402,11 @@ static void doubt(const struct engine_conclusion *c, const struct plan_conclusio
 	    .total_pages = x && x[RECIPE_TOTAL_PAGES].text,
 	    .total_items = x && x[RECIPE_TOTAL_ITEMS].text,
 	    .news = c->ask.sent_since && *c->ask.sent_since,
+	    .reused = c->not_modified > 0,
 	    .first = c->ask.test || (c->items_before < 0 && json_object_size(c->ask.vars) == 0),
 	};
 
-	plan_doubt(c->plan, p, &named, text, PLAN_DOUBT_SIZE);
+	plan_doubt(c->plan, p, &named, c->receipt.unique, text, PLAN_DOUBT_SIZE);
 }
 
 static void on_ended(struct store_op *op, const struct err *e)

@@ -60,6 +60,14 @@ def test_one_page_that_is_said_to_be_all_is_believed(daemon, answer, more):
     assert warnings(daemon, "p", 1) == [None]
 
 
+@pytest.mark.parametrize("how", [("run", "p", "--wait", "--max-pages", "1"), ("test", "p", "--live")])
+def test_a_cursor_that_leads_on_is_not_doubted_where_one_page_was_asked_for(daemon, apisim, how):
+    api = apisim.pages("cursor", "a", items=30, size=10)
+    write_recipe(daemon, "p", url=str(api), page={"type": "cursor", "param": "cursor", "next": ".next_cursor", "size": 10}, items=".result[]")
+    r = daemon.ctl("pull", *how)
+    assert r.code == 0 and "warning" not in r.err, r.err
+
+
 # ---- totals ----
 
 
@@ -74,6 +82,22 @@ def test_a_total_that_is_less_than_what_came_is_doubted(daemon, last, said):
     page = {"type": "page", "param": "page", "total_items": ".n?"}
     warning = played(daemon, '{"r":[1,2],"n":3}', f'{{"r":{last},"n":3}}', page=page, items=LIST)
     assert bool(warning) is said and (not said or "4 items came, where the API told of 3" in warning), warning
+
+
+@pytest.mark.parametrize("style, word", [("offset", "offset"), ("page", "number")])
+def test_a_total_that_falls_while_pages_are_read_is_told(daemon, apisim, style, word):
+    api = apisim.pages(style, "a", items=60, size=10, totals="items", remove="2:5")
+    page = {"type": style, "param": style, "size": 10, "total_items": ".total", "window": 1}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", key=".id", limit={"concurrency": 1})
+    run, receipt = pull(daemon, "p")
+    assert receipt["complete"] and sorted(set(range(1, 61)) - set(run.ids())) == list(range(21, 26)), receipt
+    assert f"the total fell from 60 to 55 items while pages were read by {word}" in receipt["warning"]
+
+
+@pytest.mark.parametrize("bodies", [('{"r":[1,2],"n":3}', '{"r":[3],"n":2}'), ('{"r":[1,2],"n":2}', '{"r":[3],"n":3}')])
+def test_a_total_that_changes_where_everything_came_is_not_doubted(daemon, bodies):
+    page = {"type": "page", "param": "page", "total_items": ".n?"}
+    assert "fell" not in (played(daemon, *bodies, page=page, items=LIST) or "")
 
 
 # ---- who is told ----
