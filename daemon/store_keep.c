@@ -71,11 +71,17 @@ static bool too_much(const struct store *st)
 	return st->retention_bytes > 0 && st->totals.database_bytes + st->totals.bodies_bytes > st->retention_bytes;
 }
 
-/* How much the going of a batch frees is seen when it has gone; what limits still need of it (keeps_removed) goes
- * later, and no other batch goes in its stead meanwhile. */
+/* How much the going of a batch frees is seen when it has gone. */
 static bool removing(const struct store *st)
 {
 	return st->work || st->gone_count > 0 || (st->batch_dir && st->batch_dir_gone);
+}
+
+/* What limits still need of a batch stays, whoever removes it: one whose removal frees nothing yet is kept whole. What
+ * others have removed, and has to stay, holds up nobody. */
+static bool frees_room(struct store *st, struct batch_entry *b)
+{
+	return too_much(st) && !removing(st) && !store_record_needed(st, b);
 }
 
 /* The batch that ended first goes whole. */
@@ -93,7 +99,7 @@ static bool expire_one(struct store *st, int64_t now_us)
 	stmt_end(&q);
 	if (!b || b->sweep != STORE_SWEEP_NONE || !b->ended_us)
 		return false;
-	if (!too_old(st, ended, now_us) && (!too_much(st) || removing(st) || st->keeps_removed))
+	if (!too_old(st, ended, now_us) && !frees_room(st, b))
 		return false;
 	if (!store_tx_join(st, NULL, 1))
 		return false;
