@@ -3,6 +3,8 @@
  * `fetch` does takes one; most verbs need none of them. So fanoutctl is linked without, and becomes the other program,
  * which is all of the client, where one is asked for. That is before anything was sent or written. */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include "lib/paths.h"
 
 #define WORDS_MAX (64u << 20) /* more than the kernel gives a program */
+#define NOTE      "FANOUTCTL_BECOMES_FULL"
 
 /* The command line as it was given: ours may have been changed since (cli/last.c). */
 static char **given_words(struct err *e)
@@ -28,12 +31,29 @@ static char **given_words(struct err *e)
 	return words;
 }
 
+/* What was executed is this program once more: somebody has given it the other's name. A program that is executed keeps
+ * its process, and what that has noted. */
+static bool was_here_before(void)
+{
+	const char *before = getenv(NOTE);
+	char pid[24];
+	bool again;
+
+	snprintf(pid, sizeof pid, "%ld", (long)getpid());
+	again = before && strcmp(before, pid) == 0;
+	setenv(NOTE, pid, 1);
+	return again;
+}
+
 /* Returns only where it failed: -1. */
 static int become_full(struct err *e)
 {
 	char program[PATHS_MAX];
 	char **words;
 
+	if (was_here_before())
+		return err_set(e, ERR_SYSTEM, "build or install fanout as a whole",
+			       "fanoutctl-full is not the whole client, but this program once more");
 	if (paths_program("fanoutctl-full", program, sizeof program, e) < 0 || !(words = given_words(e)))
 		return -1;
 	execv(program, words);

@@ -142,6 +142,6 @@ int paths_program(const char *program, char *out, size_t size, struct err *e)
 			return 0;
 	if (try_place("%s/%s", FANOUT_LIBEXECDIR, program, out, size) == 0)
 		return 0;
-	return err_set(e, ERR_NOT_FOUND, "build or install fanout as a whole: its programs find each other by place",
+	return err_set(e, ERR_SYSTEM, "build or install fanout as a whole: its programs find each other by place",
 		       "%s is neither next to this program (in %.200s) nor in %s", program, self, FANOUT_LIBEXECDIR);
 }

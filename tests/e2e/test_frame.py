@@ -74,6 +74,18 @@ def test_what_needs_more_is_found_where_it_is_installed(scratch):
     assert run(check, env=environment()).out == run([BUILD / "fanoutctl-full", *check[1:]], env=environment()).out
 
 
+@pytest.mark.parametrize("full", ["missing", "copy", "link"])
+def test_a_client_without_the_rest_of_it_says_so(scratch, full):
+    client, other = scratch / "fanoutctl", scratch / "fanoutctl-full"
+    shutil.copy(BUILD / "fanoutctl", client)
+    if full == "copy":
+        shutil.copy(client, other)
+    elif full == "link":
+        other.symlink_to("fanoutctl")
+    told = run([client, "pull", "list"], check=1, env=environment(), timeout=20).err
+    assert "fanoutctl-full is " in told and "install fanout as a whole" in told
+
+
 def test_what_is_installed_names_the_installed_programs(scratch):
     make("install", f"DESTDIR={scratch}", "PREFIX=/opt/fanout", "SYSCONFDIR=/opt/fanout/etc")
     installed = scratch / "opt/fanout"

@@ -108,7 +108,7 @@ static void a_program_is_found_next_to_the_running_one(void **state)
 	assert_int_equal(access(out, X_OK), 0);
 	assert_int_equal(paths_program("test_paths", small, sizeof small, &e), -1);
 	assert_int_equal(paths_program("no-such-program", out, sizeof out, &e), -1);
-	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_int_equal(e.code, ERR_SYSTEM);
 	assert_non_null(strstr(e.what, "no-such-program"));
 }
 
