@@ -85,6 +85,14 @@ static void arm_sweep(struct http *h)
 		evtimer_add(h->sweep, &second);
 }
 
+/* When what there is now has been looked at. */
+static void sweep_soon(struct http *h)
+{
+	static const struct timeval now = {0};
+
+	evtimer_add(h->sweep, &now);
+}
+
 /* evhttp takes the bufferevent for a connection that it has accepted just now. Its last reference is the record's, so
  * that its address is not given to another one while the record lives; closing its descriptor belongs to that. */
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
@@ -103,9 +111,11 @@ static struct bufferevent *on_accept(struct event_base *base, void *arg)
 	bufferevent_incref(bev);
 	bufferevent_set_timeouts(bev, NULL, &most);
 	HASH_ADD_PTR(h->connections, bev, c);
-	if (++h->count == HTTP_CONNECTIONS_MAX)
-		set_listening(h, false);
 	arm_sweep(h);
+	if (++h->count == HTTP_CONNECTIONS_MAX) {
+		set_listening(h, false);
+		sweep_soon(h); /* others may stand behind a crowd in the backlog */
+	}
 	return bev;
 }
 
@@ -159,9 +169,14 @@ static void thin_out(struct http *h)
 	}
 	if (!is_bounded(crowd))
 		return;
-	for (struct http_connection *c = h->connections; c; c = c->hh.next)
-		if (c->known && c->uid == crowd && ++n > HTTP_OF_ONE_MAX && !c->request)
-			shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+	for (struct http_connection *c = h->connections; c; c = c->hh.next) {
+		if (!c->known || c->uid != crowd || ++n <= HTTP_OF_ONE_MAX || c->request)
+			continue;
+		shutdown(bufferevent_getfd(c->bev), SHUT_RDWR);
+		if (!c->thinned_out)
+			sweep_soon(h); /* takes away what evhttp has let go of by then */
+		c->thinned_out = true;
+	}
 }
 
 struct http_connection *http_connection_of(struct http *h, struct evhttp_request *req)

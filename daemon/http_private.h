@@ -50,6 +50,7 @@ struct http_connection {
 	bool met;                     /* closecb is set */
 	bool crowding;                /* its user had too many when it came */
 	bool known;                   /* whose it is */
+	bool thinned_out;             /* it was one of too many, and is shut down */
 	uid_t uid;
 	UT_hash_handle hh;
 };

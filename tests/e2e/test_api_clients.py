@@ -179,6 +179,38 @@ def test_one_user_who_says_nothing_has_half_of_the_connections_too(make_daemon, 
         assert daemon.api.get("/v1/stats").json()["http"]["connections"] >= 500
 
 
+FROZEN_CLOCK = r"""
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	static struct timespec frozen;
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+	if ((id != CLOCK_MONOTONIC && id != CLOCK_MONOTONIC_COARSE) || access(getenv("FREEZE"), F_OK))
+		return rc;
+	if (!frozen.tv_sec)
+		frozen = *ts;
+	*ts = frozen;
+	return rc;
+}
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
+def test_who_stands_behind_a_silent_crowd_does_not_wait_for_the_next_look(make_daemon, many_files, preload, scratch):
+    """No timer of libevent's ends meanwhile."""
+    shim = preload(FROZEN_CLOCK)
+    freeze = scratch / "freeze"
+    daemon = make_daemon(socket_mode="0666", env={**{k: shim[k] for k in ("LD_PRELOAD", "ASAN_OPTIONS")}, "FREEZE": str(freeze)})
+    freeze.touch()
+    healthy(daemon)
+    with crowd_of_nobody(daemon, 1800, "silent"):
+        healthy(daemon)
+        freeze.unlink()
+
+
 def test_more_connections_than_there_may_be_wait_for_their_turn(daemon, many_files):
     socks = [daemon.api.connect() for _ in range(1050)]
     socks[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: f\r\n\r\n")
