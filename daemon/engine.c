@@ -343,6 +343,8 @@ void engine_free(struct engine *en)
 		return;
 	pool_free(en->pool);
 	en->pool = NULL;
+	en->draining = true;
+	engine_marks_free(en);
 	/* Runs the callbacks of what it still commits: everything but the pool is there. */
 	if (en->store)
 		store_close(en->store);
@@ -357,7 +359,6 @@ void engine_free(struct engine *en)
 			free(j);
 	}
 	free_batches(en);
-	engine_marks_free(en);
 	engine_limits_free(en);
 	engine_conclusions_free(en);
 	free(en->pulls_dir);

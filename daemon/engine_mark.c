@@ -75,7 +75,7 @@ static void on_batch_marked(struct store_op *op, const struct err *e)
 	struct store_batch_mark *asked = m->asked;
 	struct engine_batch *b = engine_batch_find(m->en, m->mark.batch);
 
-	if (e && !asked && e->code == ERR_NO_SPACE) {
+	if (e && !asked && e->code == ERR_NO_SPACE && !m->en->draining) {
 		TAILQ_INSERT_TAIL(&m->en->marks_again, m, again);
 		return;
 	}
@@ -128,12 +128,15 @@ void engine_marks_again(struct engine *en)
 	}
 }
 
+/* Whoever waits for one is answered: the next daemon does what it is for. */
 void engine_marks_free(struct engine *en)
 {
 	struct batch_mark *m;
 
 	while ((m = TAILQ_FIRST(&en->marks_again))) {
 		TAILQ_REMOVE(&en->marks_again, m, again);
+		if (m->done)
+			m->done(m->arg);
 		mark_free(m);
 	}
 }

@@ -2,13 +2,14 @@
 
 import json
 import os
+import signal
 import threading
 from urllib.parse import quote
 
 import pytest
 
 from harness.process import wait_until
-from harness.pulls import pull, start, write_recipe, write_secret
+from harness.pulls import Run, pull, start, write_recipe, write_secret
 
 
 def body(ids, **more):
@@ -298,6 +299,60 @@ def test_a_run_that_is_to_be_replaced_lives_until_its_successor_is_on_disk(make_
     assert (row["state"], row["verdict"]) == ("running", None), row
     gate.open()
     assert first.wait()["verdict"] != "cancelled"
+
+
+FULL_FROM_THEN_ON = r"""
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+static volatile int written, full;
+ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
+{
+	const char *word = getenv("FULL_AFTER");
+	if (full) {
+		errno = ENOSPC;
+		return -1;
+	}
+	written |= memmem(p, n, word, strlen(word)) != NULL;
+	return syscall(SYS_pwrite64, fd, p, n, at);
+}
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { return pwrite64(fd, p, n, at); }
+int fdatasync(int fd)
+{
+	full = written;
+	return syscall(SYS_fdatasync, fd);
+}
+int fsync(int fd)
+{
+	full = written;
+	return syscall(SYS_fsync, fd);
+}
+"""
+
+
+def test_who_waits_for_a_run_to_be_replaced_is_answered_when_the_daemon_ends_on_a_full_disk(make_daemon, preload, gate):
+    """The new run is on disk, and that the old one is cancelled is not: the next daemon does that."""
+    shim = preload(FULL_FROM_THEN_ON)
+    daemon = make_daemon(env={"LD_PRELOAD": shim["LD_PRELOAD"], "ASAN_OPTIONS": shim["ASAN_OPTIONS"], "FULL_AFTER": '"replaces":true'})
+    write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
+    first, answers = start(daemon, "p"), []
+    asking = threading.Thread(target=lambda: answers.append(daemon.api.post("/v1/pulls/p/runs", {"overlap": "replace"})))
+    asking.start()
+    wait_until(lambda: "storage is full" in daemon.log(), 60, "the old run cannot be cancelled")
+    daemon.kill(signal.SIGTERM)
+    wait_until(lambda: "stopping" in daemon.log(), 60, "it was told to end")
+    daemon.kill(signal.SIGTERM)  # the old run's page is under way
+    assert daemon.wait() == 0
+    asking.join(60)
+    assert [answer.status for answer in answers] == [201]
+    daemon.env = {}
+    daemon.start()
+    assert first.wait()["verdict"] == "cancelled"
+    gate.open()
+    assert Run(daemon, answers[0].json()["run"]).wait()["complete"]
 
 
 def test_one_of_two_is_there_whenever_the_daemon_is_killed_while_one_replaces_the_other(make_daemon, gate):
