@@ -238,25 +238,27 @@ static void cancelled_all(struct cancelling *c, struct engine_batch *b)
 	free(c);
 }
 
+/* What is refused is told at once, and of all of a run it may be: that goes on here and not in the callback. */
 static void cancel_some(struct cancelling *c)
 {
-	struct engine_batch *b = engine_batch_find(c->en, c->run);
-	uint32_t end = b && b->run && !c->en->draining ? b->run->added : 0; /* the next daemon goes on */
+	struct engine_batch *b;
+	uint32_t end;
 
-	c->open = 1; /* this call itself: callbacks may come before it returns */
-	for (unsigned n = 0; n < CANCELS_A_STEP && c->at < end; n++) {
-		uint64_t job = jobid_make(c->run, ++c->at);
-		const struct engine_job *j = engine_job_find(c->en, job);
+	do {
+		b = engine_batch_find(c->en, c->run);
+		end = b && b->run && !c->en->draining ? b->run->added : 0; /* the next daemon goes on */
+		c->open = 1; /* this call itself: callbacks may come before it returns */
+		for (unsigned n = 0; n < CANCELS_A_STEP && c->at < end; n++) {
+			uint64_t job = jobid_make(c->run, ++c->at);
+			const struct engine_job *j = engine_job_find(c->en, job);
 
-		if (!j || (j->phase != PHASE_RUNNING && j->phase != PHASE_ENDING))
-			cancel_page(c, job);
-	}
-	if (--c->open > 0)
-		return;
-	if (c->at < end)
-		cancel_some(c);
-	else
-		cancelled_all(c, b);
+			if (!j || (j->phase != PHASE_RUNNING && j->phase != PHASE_ENDING))
+				cancel_page(c, job);
+		}
+		if (--c->open > 0)
+			return;
+	} while (c->at < end);
+	cancelled_all(c, b);
 }
 
 void engine_run_cancel_from(struct engine_run *run, uint32_t index)
