@@ -116,6 +116,7 @@ static const struct column run_table[] = {
     LINE("ended", "ended_at", CELL_TIME),
     LINE("time", "shown_us", CELL_SECONDS),
     LINE("limited for", "shown_limited_us", CELL_SECONDS),
+    LINE("unreached for", "shown_unreached_us", CELL_SECONDS),
     LINE("pages", "shown_pages", CELL_TEXT),
     LINE("items", "shown_items", CELL_TEXT),
     LINE("unique", "unique", CELL_TEXT),

@@ -121,6 +121,7 @@ static void add_live(json_t *run)
 	add_of(run, "shown_items", "live.items", "live.expected.items");
 	set_us(run, "shown_us", rows_member(run, "live.seconds"));
 	set_us(run, "shown_limited_us", rows_member(run, "live.limited_seconds"));
+	set_us(run, "shown_unreached_us", rows_member(run, "live.unreached_seconds"));
 	json_object_set_new(run, "requests", figure(run, "live.requests"));
 	json_object_set_new(run, "retries", figure(run, "live.retries"));
 	json_object_set_new(run, "bytes", figure(run, "live.bytes"));
@@ -172,6 +173,7 @@ static void add_shown(json_t *run)
 		add_of(run, "shown_items", "items", "expected.items");
 		set_us(run, "shown_us", json_object_get(run, "seconds"));
 		set_us(run, "shown_limited_us", json_object_get(run, "limited_seconds"));
+		set_us(run, "shown_unreached_us", json_object_get(run, "unreached_seconds"));
 	}
 	add_gaps(run);
 	set_since(run, "shown_from", rows_member(run, "since.from"));

@@ -1,5 +1,6 @@
 """What is told of a run while it lives and when it has ended: why it waits, how far it is, what it cost, what can be done."""
 
+import re
 import socket
 import threading
 import time
@@ -423,6 +424,7 @@ def test_an_outage_amid_a_run_is_told_while_it_lasts_and_in_the_receipt(daemon, 
     assert receipt["unreached_seconds"] + receipt["limited_seconds"] <= receipt["seconds"], receipt
     err = daemon.ctl("wait", run.number).err
     assert "attempts did not get through" in err and "without getting through" in err, err
+    assert re.search(r"^unreached for +\d", daemon.ctl("pull", "show", run.number).out, re.M)
 
 
 def test_attempts_that_did_not_get_through_are_told_and_are_no_time_of_a_limit(daemon):
