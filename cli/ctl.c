@@ -63,6 +63,18 @@ void ctl_note(const struct ctl *ctl, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
+void ctl_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	fflush(stdout);
+	fputs("warning: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
 /* A private daemon that ended because it was idle is started again: its batches are there, and whoever asks for them
  * should not have to know. Not by doctor, which changes nothing. */
 static int find_daemon(struct ctl *ctl, char *socket, size_t size, struct err *e)

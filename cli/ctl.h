@@ -90,6 +90,9 @@ int ctl_status_of(enum err_code code);
 /* A remark on stderr, unless --quiet. */
 void ctl_note(const struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* "warning: ...", also with --quiet: something was left out or changed that somebody may need. */
+void ctl_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* Opens ctl->client (once). Returns 0, or -1 with `e` filled in. */
 int ctl_connect(struct ctl *ctl, struct err *e);
 

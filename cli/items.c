@@ -64,7 +64,7 @@ static int check_whole(const struct writing *w, struct err *e)
 	if (!ended)
 		return err_set(e, ERR_CONFLICT, "--follow waits until it has",
 			       "run %" PRIu32 " has not ended: %s was not written", w->number, w->ctl->args.output);
-	items_add_later(w->ctl, w->number, true, &hint);
+	items_add_later(w->ctl, w->number, w->run, &hint);
 	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s%s%.200s%s: %.100s was not written", w->number,
 		pull_text(w->run, "verdict"), *error ? " (" : "", error, *error ? ")" : "", w->ctl->args.output);
 	text_clear(&hint);
@@ -117,8 +117,7 @@ static void note_inexact(struct writing *w, const struct items_page *p)
 		return;
 	w->inexact_told = true;
 	text_add_shown(&number, p->inexact, 0);
-	ctl_note(w->ctl,
-		 "warning: page %" PRIu32 " has a number that jq cannot hold exactly (%s): such numbers are rounded; "
+	ctl_warn("page %" PRIu32 " has a number that jq cannot hold exactly (%s): such numbers are rounded; "
 		 "fanoutctl get %s has the bytes as they came",
 		 p->page, number.data, p->job);
 	text_clear(&number);
@@ -131,8 +130,7 @@ static void note_dropped(struct writing *w, uint32_t page)
 	if (!w->form.dropped || !w->form.dropped_name[0])
 		return;
 	text_add_shown(&name, w->form.dropped_name, 0);
-	ctl_note(w->ctl,
-		 "page %" PRIu32 " has items with members that those of the first page have not (%s): they are left "
+	ctl_warn("page %" PRIu32 " has items with members that those of the first page have not (%s): they are left "
 		 "out; --fields names columns",
 		 page, name.data);
 	text_clear(&name);
@@ -153,7 +151,7 @@ static void note_unseen(struct writing *w)
 		text_add_shown(&names, name, 0);
 	}
 	if (count)
-		ctl_note(w->ctl, "warning: --fields: no item has %s", names.data);
+		ctl_warn("--fields: no item has %s", names.data);
 	text_clear(&names);
 }
 
@@ -345,6 +343,18 @@ static int refresh(struct writing *w, struct err *e)
 	return 0;
 }
 
+/* What is there more than once went into the file so. */
+static void note_duplicates(const struct writing *w)
+{
+	json_int_t again = pull_number(w->run, "duplicates");
+
+	if (again > 0 && !w->ctl->args.unique)
+		ctl_note(w->ctl,
+			 "%lld of them %s there already, by the recipe's key: --unique writes each once (fanoutctl "
+			 "items %" PRIu32 " --unique)",
+			 (long long)again, again == 1 ? "was" : "were", w->number);
+}
+
 /* Puts it in its place, or takes it away. Returns the exit status. */
 static int finish(struct writing *w)
 {
@@ -353,17 +363,20 @@ static int finish(struct writing *w)
 
 	if (status != STATUS_FINE && items_to_file(w->ctl)) {
 		items_sink_discard(&w->sink);
-		items_tell_unwritten(w->ctl, w->number, has_ended(w->run));
+		items_tell_unwritten(w->ctl, w->number,
+				     receipt_status(w->run) != STATUS_FINE && has_ended(w->run) ? w->run : NULL);
 		return status;
 	}
 	if (items_sink_commit(&w->sink, &e) < 0) {
 		status = ctl_report(&e);
-		items_tell_unwritten(w->ctl, w->number, false);
+		items_tell_unwritten(w->ctl, w->number, NULL);
 		return status;
 	}
-	if (items_to_file(w->ctl))
+	if (items_to_file(w->ctl)) {
 		ctl_note(w->ctl, "%" PRIu64 " item%s written to %s", w->form.count, w->form.count == 1 ? "" : "s",
 			 w->path.data);
+		note_duplicates(w);
+	}
 	return status;
 }
 
@@ -402,7 +415,7 @@ int items_write(struct ctl *ctl, const json_t *run)
 		return status;
 	status = ctl_report(&e);
 	if (able)
-		items_tell_unwritten(ctl, w.number, false);
+		items_tell_unwritten(ctl, w.number, NULL);
 	return status;
 }
 

@@ -8,6 +8,8 @@
 #include "cli/items_name.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/pull.h"
+#include "cli/receipt.h"
 #include "cli/verbs.h"
 
 static const char *const packers[] = {".gz", ".zst"};
@@ -117,24 +119,64 @@ int items_check_output(const struct ctl *ctl, struct err *e)
 
 /* ---- where nothing was written ---- */
 
-void items_add_later(const struct ctl *ctl, uint32_t run, bool retry, struct text *out)
+/* As a shell takes it for one word. */
+static void add_quoted(struct text *out, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	text_printf(out, " %s '", option);
+	for (; *value; value++) {
+		if (*value == '\'')
+			text_add_str(out, "'\\''");
+		else
+			text_add_char(out, *value);
+	}
+	text_add_char(out, '\'');
+}
+
+/* -o and what says how the items are written. */
+static void add_form(const struct args *a, struct text *out)
+{
+	add_quoted(out, "-o", a->output);
+	if (a->format_name)
+		text_printf(out, " -f %s", a->format_name);
+	text_add_str(out, a->unique ? " --unique" : "");
+	text_add_str(out, a->raw ? " -r" : "");
+	add_quoted(out, "--fields", a->fields);
+	add_quoted(out, "--jq", a->jq);
+}
+
+/* A retry is refused: there has to be a run of its own. */
+static void add_anew(const struct ctl *ctl, const json_t *ended, struct text *out)
 {
 	const struct args *a = &ctl->args;
 
-	if (retry)
-		text_printf(out, "fanoutctl retry %u; ", run);
-	text_printf(out, "fanoutctl wait %u; fanoutctl items %u -o '%s'", run, run, a->output);
-	if (a->format_name)
-		text_printf(out, " -f %s", a->format_name);
+	text_printf(out, "fanoutctl pull run %s", pull_text(ended, "pull"));
+	for (size_t i = 0; i < a->vars.count; i++)
+		add_quoted(out, "--var", a->vars.values[i].text);
+	add_form(a, out);
+	text_add_str(out, ", with the recipe corrected where that is why");
 }
 
-void items_tell_unwritten(const struct ctl *ctl, uint32_t run, bool retry)
+void items_add_later(const struct ctl *ctl, uint32_t run, const json_t *ended, struct text *out)
+{
+	if (ended && !receipt_can_retry(ended)) {
+		add_anew(ctl, ended, out);
+		return;
+	}
+	if (ended)
+		text_printf(out, "fanoutctl retry %u; ", run);
+	text_printf(out, "fanoutctl wait %u; fanoutctl items %u", run, run);
+	add_form(&ctl->args, out);
+}
+
+void items_tell_unwritten(const struct ctl *ctl, uint32_t run, const json_t *ended)
 {
 	struct text later = {0};
 
 	if (!items_to_file(ctl))
 		return;
-	items_add_later(ctl, run, retry, &later);
+	items_add_later(ctl, run, ended, &later);
 	fflush(stdout);
 	fprintf(stderr, "  %s was not written; to have it: %s\n", ctl->args.output, later.data);
 	text_clear(&later);

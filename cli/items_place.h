@@ -3,10 +3,12 @@
 #ifndef FANOUT_CLI_ITEMS_PLACE_H
 #define FANOUT_CLI_ITEMS_PLACE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "cli/ctl.h"
+#include "cli/text.h"
 
 /* -f, or what the suffix of -o says (.csv, .json, also in front of .gz and .zst), or ndjson. */
 enum format items_format(const struct ctl *ctl);
@@ -15,10 +17,10 @@ bool items_to_file(const struct ctl *ctl);
 /* Whether -f, -o and what goes with them make sense, before anything is asked for. ERR_USAGE, ERR_SYSTEM. */
 int items_check_output(const struct ctl *ctl, struct err *e);
 
-/* How the items of a run are had when it has ended, with `retry` when what is missing was fetched. */
-struct text;
-void items_add_later(const struct ctl *ctl, uint32_t run, bool retry, struct text *out);
+/* How the items of a run are had when it has ended, in the same form. `ended`: it has, as this says, and without
+ * everything; NULL: it goes on. */
+void items_add_later(const struct ctl *ctl, uint32_t run, const json_t *ended, struct text *out);
 /* On stderr, also with -q: FILE was not written, and that. Nothing where they go to no file. */
-void items_tell_unwritten(const struct ctl *ctl, uint32_t run, bool retry);
+void items_tell_unwritten(const struct ctl *ctl, uint32_t run, const json_t *ended);
 
 #endif

@@ -68,6 +68,13 @@ static int check_options(const struct ctl *ctl, struct err *e)
 		return err_set(e, ERR_USAGE, "--fresh fetches everything", " pull run: --since is empty");
 	if (a->create_dirs && !a->output)
 		return err_set(e, ERR_USAGE, NULL, " pull run: --create-dirs is for -o, which is not given");
+	if ((a->unique || a->raw || a->fields || a->jq) && !a->output)
+		return err_set(e, ERR_USAGE, "-o - writes them to standard output",
+			       " pull run: %s is for the items of -o, which is not given",
+			       a->unique   ? "--unique"
+			       : a->raw    ? "-r"
+			       : a->fields ? "--fields"
+					   : "--jq");
 	if (pull_check_name(ctl, a->operands[0], e) < 0)
 		return -1;
 	return a->output ? items_check_output(ctl, e) : 0;
@@ -147,7 +154,7 @@ static void note_skipped(const struct ctl *ctl, uint32_t run)
 
 	if (!items_to_file(ctl))
 		return;
-	items_add_later(ctl, run, false, &later);
+	items_add_later(ctl, run, NULL, &later);
 	ctl_note(ctl, "%s was not written: run %" PRIu32 " has not ended, and no other was started\n  %s",
 		 ctl->args.output, run, later.data);
 	text_clear(&later);
@@ -160,12 +167,12 @@ static int finish(struct ctl *ctl, const struct started *s, const char *name)
 	int status;
 
 	if (pull_wait(ctl, s->run, name, &run, &status) < 0) {
-		items_tell_unwritten(ctl, s->run, false);
+		items_tell_unwritten(ctl, s->run, NULL);
 		return status;
 	}
 	status = receipt_tell(ctl, run);
 	if (status != STATUS_FINE)
-		items_tell_unwritten(ctl, s->run, true);
+		items_tell_unwritten(ctl, s->run, run);
 	if (ctl->args.format_name && !ctl->args.output && !ctl->args.print_id && pull_print_run(ctl, run, &e) < 0)
 		status = ctl_report(&e);
 	if (status == STATUS_FINE && ctl->args.output)

@@ -22,6 +22,12 @@ int receipt_status(const json_t *run)
 	return status < 0 ? STATUS_FAILED : status;
 }
 
+bool receipt_can_retry(const json_t *run)
+{
+	return strcmp(pull_text(run, "stop_reason"), "guard") != 0 &&
+	       (pull_number(run, "counts.failed") > 0 || pull_number(run, "counts.cancelled") > 0);
+}
+
 /* ---- the line ---- */
 
 void receipt_add_count(struct text *out, json_int_t n, const char *one, const char *many)
@@ -205,9 +211,12 @@ static void add_advice(const json_t *run, enum trouble trouble, struct text *out
 	unsigned number = (unsigned)pull_number(run, "run");
 	const char *name = pull_text(run, "pull"), *error = pull_text(run, "error");
 
-	if (strcmp(pull_text(run, "stop_reason"), "guard") == 0)
-		text_printf(out, "\n  fanoutctl pull run %s starts anew; fanoutctl results %u lists its pages", name,
-			    number);
+	if (!receipt_can_retry(run))
+		text_printf(
+		    out,
+		    "\n  fanoutctl pull run %s starts anew; fanoutctl items %u has what came, fanoutctl results "
+		    "%u lists its pages",
+		    name, number, number);
 	else if (receipt_status(run) == STATUS_CANCELLED && *error)
 		text_printf(out, "\n  fanoutctl results %u lists its pages", number);
 	else if (receipt_status(run) == STATUS_CANCELLED)

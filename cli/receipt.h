@@ -19,6 +19,9 @@ void receipt_add_since(struct text *out, const json_t *since);
  * why, and what to do. With --quiet nothing where all is well. Returns the exit status. */
 int receipt_tell(struct ctl *ctl, const json_t *run);
 int receipt_status(const json_t *run);
+/* Whether the daemon would take a retry of it: not of one that a guard stopped, nor where no page failed or was
+ * cancelled. */
+bool receipt_can_retry(const json_t *run);
 /* It ended where its --max-pages said: all that was asked for is there, and the API has more. */
 bool receipt_is_partial(const json_t *run);
 

@@ -12,7 +12,7 @@ const struct opt options_common[] = {
     VALUE('S', "socket", OPT_TEXT, socket, "PATH", "fanoutd's socket (else $FANOUT_SOCKET, your own, the system's)"),
     VALUE('f', "format", OPT_FORMAT, format_name, "FORMAT", "of data on stdout: table, json, ndjson or csv"),
     FLAG(0, "local", local, "use a private daemon of yours; start it where none runs"),
-    FLAG('q', "quiet", quiet, "no remarks and no progress on stderr, only errors"),
+    FLAG('q', "quiet", quiet, "no remarks and no progress on stderr, only errors and warnings"),
     FLAG('h', "help", help, "show this help"),
     {0},
 };
@@ -141,6 +141,15 @@ static const struct opt pull_test_options[] = {
     {0},
 };
 
+/* How items are written, by whichever verb. */
+static const struct opt item_form_options[] = {
+    VALUE(0, "jq", OPT_JQ, jq, "EXPR", "what of each item: its outputs are written"),
+    FLAG('r', "raw-output", raw, "items that are strings without quotes, as jq -r"),
+    FLAG(0, "unique", unique, "each item once, by the recipe's key, or by all of it"),
+    VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "these members, as id,owner.name"),
+    {0},
+};
+
 static const struct opt pull_run_options[] = {
     FLAG('p', "print-id", print_id, "print the run's number and nothing else"),
     FLAG(0, "wait", wait, "wait until the run has ended, and tell whether it has everything"),
@@ -170,14 +179,10 @@ static const struct opt pull_state_options[] = {
 };
 
 static const struct opt items_options[] = {
-    VALUE(0, "jq", OPT_JQ, jq, "EXPR", "what of each item: its outputs are written"),
-    FLAG('r', "raw-output", raw, "items that are strings without quotes, as jq -r"),
-    FLAG(0, "unique", unique, "each item once, by the recipe's key, or by all of it"),
     FLAG(0, "follow", follow, "go on until the run has ended"),
     VALUE('o', "output", OPT_TEXT, output, "FILE",
 	  "to FILE, when all are there; .csv and .json are forms, .gz and .zst compress; {date} {name} {run}"),
     FLAG(0, "create-dirs", create_dirs, "make the directories that -o names"),
-    VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "these members, as id,owner.name"),
     VALUE(0, "var", OPT_LIST, vars, "NAME=VALUE", "of a NAME: the newest run with this value; may be given again"),
     {0},
 };
@@ -316,7 +321,7 @@ const struct verb verbs[] = {
      verb_pull_run,
      1,
      1,
-     {pull_run_options, var_options}},
+     {pull_run_options, item_form_options, var_options}},
     {"pull show",
      "NAME|RUN",
      "a recipe and its runs; or a run: what it has, what is missing",
@@ -342,7 +347,7 @@ const struct verb verbs[] = {
      verb_items,
      1,
      1,
-     {items_options}},
+     {item_form_options, items_options}},
     {"audit",
      "HOST | RUN | NAME",
      "prove from the record that the limits were kept",

@@ -49,7 +49,7 @@ def test_a_field_that_no_item_has_is_warned_of_once(ctl, kinds):
         r = ctl("items", "r", "--fields", "id,nosuch,owner.name", "-f", form)
         assert r.err == "warning: --fields: no item has nosuch, owner.name\n", r
     assert ctl("items", "r", "--fields", "id").err == ""
-    assert ctl("items", "r", "--fields", "nosuch", "-q").err == ""
+    assert ctl("items", "r", "--fields", "nosuch", "-q").err == "warning: --fields: no item has nosuch\n"
 
 
 def test_a_field_that_is_null_is_there(daemon, ctl, apisim):

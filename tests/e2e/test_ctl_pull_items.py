@@ -42,7 +42,8 @@ def test_members_that_come_later_are_noted_once(daemon, ctl):
     number = played_pages(daemon, '[{"a":1},{"b":{"c":[1,2]},"a":null}]', '[{"a":2,"new":3}]', '[{"a":4,"newer":5}]')
     r = ctl("items", number, "-f", "csv")
     assert r.out.replace("\r", "") == 'a,b\n1,\n,"{""c"":[1,2]}"\n2,\n4,\n'
-    assert r.err.count("left out") == 1 and "page 2" in r.err and "(new)" in r.err
+    assert r.err.count("left out") == 1 and r.err.startswith("warning: page 2 ") and "(new)" in r.err
+    assert ctl("items", number, "-f", "csv", "-q").err == r.err, "what is left out is told under cron too"
 
 
 def test_each_item_comes_once_where_that_is_wanted(daemon, ctl):
@@ -58,7 +59,7 @@ def test_a_number_that_does_not_fit_is_told_once(daemon, ctl):
     number = played_pages(daemon, "[1,2]", "[9007199254740993]", "[9007199254740995]")
     r = ctl("items", number)
     assert r.err.count("warning") == 1 and "page 2" in r.err and "9007199254740993" in r.err
-    assert ctl("items", number, "-q").err == ""
+    assert ctl("items", number, "-q").err == r.err, "what is not exact is told under cron too"
 
 
 def test_headers_of_the_answer_are_there_for_items(daemon, ctl):
@@ -219,3 +220,32 @@ def test_many_pages_take_no_more_memory_than_few(daemon, apisim, peak_of, scratc
     for options, with_few, with_many in pairs:
         hashes = UNIQUE_BYTES * size * many // 1024 if "--unique" in options else 0
         assert with_many <= with_few + ROOM_KIB + hashes, (options, with_few, with_many)
+
+
+# ---- what pull run makes of them itself ----
+
+
+GROWN = ('[{"id":1,"n":"a"},{"id":2,"n":"b"}]', '[{"id":2,"n":"b"},{"id":3,"n":"c"}]')
+
+
+def test_a_run_writes_its_items_as_items_does(ctl, species, scratch):
+    for i, how in enumerate((["--jq", "select(.id > 158) | .id"], ["--fields", "id,name"], ["--unique"], ["--jq", ".name", "-r"])):
+        ctl("pull", "run", "species", "--fresh", "-q", "-o", scratch / f"run{i}", *how)
+        ctl("items", "species", "-q", "-o", scratch / f"items{i}", *how)
+        assert (scratch / f"run{i}").read_text() == (scratch / f"items{i}").read_text() != "", how
+
+
+def test_how_items_are_written_is_for_a_run_that_writes_them(daemon, ctl, species):
+    for how in (["--jq", "."], ["--fields", "id"], ["--unique"], ["-r"]):
+        assert f"{how[0]} is for the items of -o" in ctl("pull", "run", "species", *how, check=2).err
+    assert "--jq" in ctl("pull", "run", "species", "-o", "-", "--jq", ".a[", check=2).err
+    assert daemon.api.get("/v1/runs").json()["runs"] == []
+
+
+def test_a_file_with_an_item_twice_points_to_unique(daemon, ctl, scratch):
+    number = played_pages(daemon, *GROWN, key=".id")
+    r = ctl("items", number, "-o", scratch / "all")
+    assert "1 of them was there already" in r.err and f"fanoutctl items {number} --unique" in r.err
+    assert "--unique" not in ctl("items", number, "-o", scratch / "once", "--unique").err
+    assert "--unique" not in ctl("items", number, "-q", "-o", scratch / "all").err
+    assert [len((scratch / name).read_text().splitlines()) for name in ("all", "once")] == [4, 3]

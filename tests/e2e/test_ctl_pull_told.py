@@ -151,11 +151,38 @@ def test_a_file_of_an_incomplete_run_is_told_and_how_to_have_it(daemon, ctl, api
     broken(daemon, apisim)
     path = scratch / "out.csv"
     r = ctl("pull", "run", "-q", "holes", "-f", "csv", "-o", path, check=1)
+    assert ("retry", r.err.split("fanoutctl retry ")[1].split()[0]) in advised(r.err)
     number = re.search(r"fanoutctl retry (\d+) fetches", r.err)[1]
     how = f"fanoutctl retry {number}; fanoutctl wait {number}; fanoutctl items {number} -o '{path}' -f csv"
     assert f"{path} was not written; to have it: {how}" in r.err
     assert how in ctl("items", number, "-f", "csv", "-o", path, check=1).err
     assert files(scratch) == []
+
+
+def advised(err):
+    """The verbs that are advised, with their first operands."""
+    return re.findall(r"fanoutctl ((?:pull )?[a-z]+) (\S+?)[;,]?(?=\s|$)", err)
+
+
+STOPPED = {
+    "a guard": ({"end": "repeat"}, {"type": "page", "param": "page"}),
+    "max_pages": ({}, {"type": "page", "param": "page", "max_pages": 2}),
+    "a total that was missed": ({"totals": ["items"]}, {"type": "page", "param": "page", "total_items": ".total + 2"}),
+}
+
+
+@pytest.mark.parametrize("why", STOPPED)
+def test_a_run_that_was_stopped_for_good_is_advised_nothing_that_is_refused(daemon, ctl, apisim, scratch, why):
+    api, page = STOPPED[why]
+    write_recipe(daemon, "r", url=str(apisim.pages("page", "a", items=25, size=10, **api)), page=page, items=".result[]", key=".id")
+    path = scratch / "out.csv"
+    r = ctl("pull", "run", "r", "-o", path, "--unique", "--fields", "id", check=1)
+    number = r.out.strip()
+    assert f"{path} was not written; to have it: fanoutctl pull run r -o '{path}' --unique --fields 'id'" in r.err, r
+    assert "retry" not in r.err and ("items", number) in advised(r.err), r
+    assert ids(ctl("items", number, check=1).out), "what came is there"
+    assert "retry" not in ctl("items", number, "-o", path, check=1).err
+    ctl("retry", number, check=1)
 
 
 def test_a_file_of_an_interrupted_wait_is_told(daemon, ctl, gate, scratch):
