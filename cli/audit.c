@@ -299,17 +299,22 @@ static int audit_hosts(struct audit *a, struct err *e)
 
 static void tell_breaks(const struct audit *a)
 {
-	bool ruled = false;
+	bool ruled = false, given = false;
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach (a->broken, i, row) {
 		audit_tell_break(row);
-		ruled = ruled || json_is_string(json_object_get(row, "limit"));
+		*(json_is_string(json_object_get(row, "limit")) ? &ruled : &given) = true;
 	}
 	if (ruled)
 		ctl_note(a->ctl,
-			 "a limit that is younger than that is not to blame: --since leaves out what was before it");
+			 "when a limit was set is not recorded, and what went before it counts here too: --since"
+			 " TIME leaves that out");
+	if (given)
+		ctl_note(a->ctl,
+			 "all requests to the host count against a --rate, those of other batches too: --since and"
+			 " --until choose a time");
 }
 
 /* 0 also where there is no such pull: then it is a host. A host that is named as a recipe is has a URL, too. */

@@ -255,13 +255,15 @@ void audit_tell_break(const json_t *row)
 	f = fullest_of(row, MEASURE_SENT);
 	for (m = 0; m + 1 < MEASURES && json_integer_value(json_object_get(f, "requests")) <= rate.count;)
 		f = fullest_of(row, ++m);
-	text_printf(&line, "\n%s%s%s for %s is broken by %" PRId64 ": %" PRId64 " %s within %s from ",
+	text_printf(&line,
+		    "\n%s%s%s for %s is broken: %" PRId64 " of %" PRId64 " requests went too early; %" PRId64 " %s",
 		    limit ? limit : "", limit ? ", " : "", rate_text, json_string_value(json_object_get(row, "host")),
 		    (int64_t)json_integer_value(json_object_get(row, "over")),
-		    (int64_t)json_integer_value(json_object_get(f, "requests")), broken_words[m],
-		    units_format_duration(window, rate.window_us));
+		    (int64_t)json_integer_value(json_object_get(row, "attempts")),
+		    (int64_t)json_integer_value(json_object_get(f, "requests")), broken_words[m]);
+	text_printf(&line, " within %s from ", units_format_duration(window, rate.window_us));
 	add_exact_time(&line, json_string_value(json_object_get(f, "from")));
-	text_add_char(&line, ':');
+	text_printf(&line, ", where %" PRId64 " may be:", rate.count);
 	json_array_foreach (json_object_get(f, "jobs"), i, job) {
 		text_printf(&line, " %s", json_string_value(job));
 	}

@@ -84,7 +84,6 @@ static int read_attempt(struct record *r, const json_t *row, struct attempt *a, 
 {
 	const json_t *sent = json_object_get(row, "sent_us"), *counted = json_object_get(row, "counted_us");
 	const char *job = json_string_value(json_object_get(row, "job"));
-	json_int_t status = json_integer_value(json_object_get(row, "status"));
 
 	if (!json_is_integer(sent) || !job || jobid_parse(job, &a->job) < 0)
 		return err_set(e, ERR_SYSTEM, "do fanoutd and fanoutctl have the same version? fanoutctl doctor looks",
@@ -94,7 +93,7 @@ static int read_attempt(struct record *r, const json_t *row, struct attempt *a, 
 	a->open = !json_is_integer(counted);
 	a->wall_us = when_parse_us(json_string_value(json_object_get(row, "sent_at")));
 	a->boot = (uint32_t)json_integer_value(json_object_get(row, "boot"));
-	a->refused = status == 429 || status == 503;
+	a->refused = json_is_true(json_object_get(row, "refused"));
 	return find_set(r, json_object_get(row, "limits"), &a->set, e);
 }
 

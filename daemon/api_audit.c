@@ -133,6 +133,7 @@ static void on_row(struct store_audit *op, const struct store_audit_row *row)
 	render_set(o, "counted_us", open ? json_null() : json_integer(row->counted_boot_us));
 	render_set(o, "sent_at", render_time(row->sent_us));
 	render_set(o, "status", row->status ? json_integer(row->status) : json_null());
+	render_set(o, "refused", json_boolean(row->refused));
 	render_set(o, "limits", rules_of(v, jobid_batch(row->job), row->url));
 	render_write(v->out, o, true);
 }

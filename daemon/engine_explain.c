@@ -238,7 +238,7 @@ static void visit_rule(const struct engine *en, const struct rule *r, const char
 	for (const struct engine_limit *l = en->limits; l; l = l->hh.next) {
 		if (l->batch || strcmp(l->name, r->name) != 0 || (host && strcmp(l->host, host) != 0))
 			continue;
-		v->on_state(v->arg, r, l->host, sched_limit_state(l->sched), sched_limit_line(l->sched));
+		v->on_state(v->arg, r, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched));
 	}
 }
 
@@ -261,7 +261,7 @@ static void visit_pull(const struct engine_limit *first, const char *host, const
 	for (const struct engine_limit *l = first; l; l = l->hh.next)
 		if (l->batch == ENGINE_LIMIT_OF_PULL && strcmp(l->name, first->name) == 0 &&
 		    (!host || strcmp(l->host, host) == 0))
-			v->on_state(v->arg, &rule, l->host, sched_limit_state(l->sched), sched_limit_line(l->sched));
+			v->on_state(v->arg, &rule, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched));
 }
 
 /* A rule with a path counts too: some of the host's requests may match it. */

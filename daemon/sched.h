@@ -106,8 +106,9 @@ void sched_limit_free(struct sched *s, struct sched_limit *l, int64_t now_us);
 void *sched_limit_user(const struct sched_limit *l);
 /* For looking only: use of windows, pause, probing, next free time (limit_windows, limit_ask_why, ...). */
 const struct limit *sched_limit_state(const struct sched_limit *l);
-unsigned sched_limit_keys(const struct sched_limit *l); /* that it is attached to */
-unsigned sched_limit_line(const struct sched_limit *l); /* of these, that wait in its line */
+unsigned sched_limit_keys(const struct sched_limit *l);    /* that it is attached to */
+unsigned sched_limit_line(const struct sched_limit *l);    /* of these, that wait in its line */
+unsigned sched_limit_waiting(const struct sched_limit *l); /* the loaded jobs of those; O(their lanes) */
 /* True when forgetting it loses nothing: no key has it, and nothing is in flight, counted, paused or learned. */
 bool sched_limit_idle(const struct sched_limit *l, int64_t now_us);
 /* Iterates over all limits: first with prev NULL. To free while iterating, ask for the next one first. */

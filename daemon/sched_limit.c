@@ -413,6 +413,21 @@ unsigned sched_limit_line(const struct sched_limit *l)
 	return (unsigned)l->line.keys.count;
 }
 
+/* Parked lanes wait for their batch, and not for the limit. */
+unsigned sched_limit_waiting(const struct sched_limit *l)
+{
+	unsigned jobs = 0;
+
+	for (size_t i = 0; i < l->line.keys.count; i++) {
+		const struct sched_key *k = HEAP_CONST_ENTRY(l->line.keys.nodes[i], struct sched_key, lined);
+
+		for (int q = 0; q < QUEUES; q++)
+			for (size_t n = 0; n < k->queues[q].count; n++)
+				jobs += HEAP_CONST_ENTRY(k->queues[q].nodes[n], struct sched_lane, node)->loaded;
+	}
+	return jobs;
+}
+
 bool sched_limit_idle(const struct sched_limit *l, int64_t now_us)
 {
 	return l->key_count == 0 && limit_blank(l->limit, now_us);

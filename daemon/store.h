@@ -383,6 +383,7 @@ struct store_audit_row {
 	int64_t sent_boot_us, counted_boot_us; /* an open attempt: counted_boot_us INT64_MAX */
 	int64_t sent_us;                       /* wall, for people */
 	int status;                            /* 0: no response */
+	bool refused;                          /* the host takes no requests now: 429, or 503 with Retry-After */
 	const char *url;
 };
 struct store_audit {

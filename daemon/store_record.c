@@ -233,6 +233,7 @@ static void audit_tell(struct store_audit *a, const struct stmt *q)
 	    .sent_us = col_int(q, 7),
 	    .status = (int)col_int(q, 8),
 	    .url = col_text(q, 9),
+	    .refused = col_int(q, 10),
 	};
 
 	if (row.sent_us >= a->from_us && row.sent_us < a->until_us)

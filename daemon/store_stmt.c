@@ -37,6 +37,10 @@
 	" b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled,"                                       \
 	" CASE WHEN r.state = 0 THEN (SELECT max(w.batch) FROM runs w INDEXED BY runs_live WHERE w.state <> 2" \
 	" AND w.batch < r.batch AND w.uid = r.uid AND w.pull = r.pull AND w.scope = r.scope AND NOT w.apart) END"
+/* Of an outcome: the host takes no requests now; as engine_refused() has it. */
+#define REFUSED                                                                                            \
+	"o.cause = 0 AND (o.status = 429 OR o.status = 503 AND char(10) || o.headers LIKE '%' || char(10)" \
+	" || 'retry-after:%')"
 #define LANE_LAST "(SELECT last FROM spans WHERE lane = l.id ORDER BY first DESC LIMIT 1)"
 
 /* `runs`: joined before the outcomes are looked at. */
@@ -188,7 +192,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RECENT] = RECENT(""),
     [STMT_RECENT_PULL] = RECENT(" CROSS JOIN runs r ON r.batch = c.outcome >> 32") " AND r.pull = ?3",
     [STMT_AUDIT] = "SELECT o.id, (o.id & -4294967296) | o.seq, o.lane, o.n, o.boot, o.sent_boot_us,"
-		   " o.counted_boot_us, o.started_us, o.status, coalesce(o.url, j.url)"
+		   " o.counted_boot_us, o.started_us, o.status, coalesce(o.url, j.url), " REFUSED
 		   " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
 		   " WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",
 
@@ -244,9 +248,8 @@ static const char *const texts[STMT_COUNT] = {
 							    " AND (?3 IS NULL OR r.scope = ?3) AND") "LIMIT ?",
     [STMT_RUN_ATTEMPTS] =
 	"SELECT id, seq, boot IS NOT NULL, state = 1 AND status IN (301, 302, 303, 307, 308), started_us, limited_us,"
-	" size_bytes, ended_us, boot, sent_boot_us, n > 0 AND boot IS NULL AND cause BETWEEN 2 AND 6,"
-	" cause = 0 AND (status = 429 OR status = 503 AND char(10) || headers LIKE '%' || char(10) || 'retry-after:%')"
-	" FROM outcomes WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
+	" size_bytes, ended_us, boot, sent_boot_us, n > 0 AND boot IS NULL AND cause BETWEEN 2 AND 6, " REFUSED
+	" FROM outcomes o WHERE id > ? AND id <= ? ORDER BY id LIMIT ?",
     [STMT_BATCH_HOSTS] = "SELECT key FROM lanes WHERE batch = ?",
     [STMT_PAGE_BY_TOKEN] = "SELECT job FROM pages WHERE job >> 32 = ? AND token = ?",
     [STMT_PAGE_INSERT] = "INSERT INTO pages (job, from_public, past_end, said, reused_from, token)"

@@ -243,6 +243,14 @@ def test_a_rule_shows_what_each_host_has_used_of_it(make_daemon, apisim):
     assert f'fanout_limit_size{{{labels},window="3/{WINDOW_S}s"}} 3\n' in text
 
 
+def test_every_job_in_memory_that_a_rule_holds_up_waits_for_it_whatever_batch_it_is_of(make_daemon, apisim):
+    daemon, _ = limited(make_daemon, apisim)
+    submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 5)
+    wait_until(lambda: limits(daemon)["limits"][0]["state"][0]["waiting"] == 7 + 5, 10, "both batches are loaded")
+    assert f'fanout_limit_waiting{{limit="slow",host="{host_of(apisim)}"}} 12\n' in daemon.api.get("/metrics").body.decode()
+    assert daemon.ctl("limits", "-f", "csv").out.splitlines()[1].split(",").count("12") == 1
+
+
 def test_a_host_that_refused_is_shown_with_its_pause_and_can_be_resumed(make_daemon, apisim):
     daemon = make_daemon()
     strict = apisim.limit("strict", n=1, window=900)
@@ -395,10 +403,20 @@ def test_an_audit_tells_every_request_with_its_times_and_rules(make_daemon, apis
         (f"{batch}.4", 1, 404, ["all", "path"]),
     ]
     for row in rows:
-        assert set(row) == {"job", "attempt", "boot", "sent_us", "counted_us", "sent_at", "status", "limits"}
+        assert set(row) == {"job", "attempt", "boot", "sent_us", "counted_us", "sent_at", "status", "refused", "limits"}
+        assert not row["refused"]
         assert 0 < row["sent_us"] <= row["counted_us"]
     assert len({row["boot"] for row in rows}) == 1
     assert audit(daemon, "host=other.example:80") == []
+
+
+def test_an_audit_calls_refused_what_a_receipt_does(daemon, apisim):
+    """429, and 503 that says when to come again; a 503 that does not is a server in trouble."""
+    strict = apisim.limit("strict", n=1, window=900)
+    wait(daemon, submit(daemon, [{"url": f"{apisim.url}/status/503"}], max_attempts=1))
+    wait(daemon, submit(daemon, [{"url": f"{strict.url}/json"}] * 2, concurrency=1, on_limit="drop"))
+    rows = audit(daemon, f"host={host_of(apisim)}")
+    assert [(row["status"], row["refused"]) for row in rows] == [(503, False), (200, False), (429, True)]
 
 
 def test_an_open_attempt_is_in_the_audit_and_not_counted_yet(daemon, apisim):

@@ -20,10 +20,10 @@ SECOND, MINUTE = 1_000_000, 60_000_000
 START = 1_767_323_045_000_000  # 2026-01-02T03:04:05Z
 
 
-def attempts(times, limits=("cats",), answer_us=100_000, batch=7, boot=1, status=200):
+def attempts(times, limits=("cats",), answer_us=100_000, batch=7, boot=1, status=200, refused=False):
     """A record of jobs sent at those times (µs), in any order."""
     return [{"job": f"{batch}.{i}", "attempt": 1, "boot": boot, "sent_us": t, "counted_us": None if answer_us is None else t + answer_us,
-             "sent_at": rfc3339(START + t), "status": status, "limits": list(limits)} for i, t in enumerate(times, 1)]
+             "sent_at": rfc3339(START + t), "status": status, "refused": refused, "limits": list(limits)} for i, t in enumerate(times, 1)]
 
 
 def record(rows, broken_off=False):
@@ -80,7 +80,7 @@ def test_one_microsecond_too_early_is_found_with_its_window_and_jobs(audited):
     rows = attempts([0, 10, MINUTE - 1, MINUTE + 9], answer_us=0)
     r = audited(rows, rules=[rule(rates=["2/1min"])], check=1)
     assert "broken" in r.lines()[1]
-    assert re.search(r"^cats, 2/1min for catfact.ninja:443 is broken by 2: 3 were sent within 1 min 00 s from 2026-01-02 03:04:05.000000: 7.1-7.3$", r.out, re.M), r.out
+    assert re.search(r"^cats, 2/1min for catfact.ninja:443 is broken: 2 of 4 requests went too early; 3 were sent within 1 min 00 s from 2026-01-02 03:04:05.000000, where 2 may be: 7.1-7.3$", r.out, re.M), r.out
     assert "--since" in r.err
     (row,) = audited(rows, "-f", "json", rules=[rule(rates=["2/1min"])], check=1).json()
     assert row["over"] == 2
@@ -121,7 +121,8 @@ def test_without_any_rate_the_counts_are_told(audited):
 
 
 def test_refusals_are_counted(audited):
-    rows = attempts([0, 1], status=429) + attempts([2], status=503, batch=8) + attempts([3], batch=9)
+    """By the daemon's word: of two answers 503 only one had a Retry-After."""
+    rows = attempts([0, 1], status=429, refused=True) + attempts([2], status=503, refused=True, batch=8) + attempts([3], status=503, batch=9)
     assert audited(rows, "-f", "json").json()[0]["refused"] == 3
 
 

@@ -320,7 +320,7 @@ def test_the_record_proves_what_the_server_counted(make_daemon, apisim):
     assert got[0]["fullest"]["worst"]["requests"] >= apisim.get("/limit/kept")["worst"] == 20
     assert (got[1]["used"], got[1]["allowed"]) == (30, 1000)
     r = daemon.ctl("audit", apisim.url, "--rate", "19/5s", check=1)
-    assert re.search(r"^19/5s for 127.0.0.1:\d+ is broken by \d+: 20 were sent within 5.00 s from .*: 1.1-1.20$", r.out, re.M)
+    assert re.search(r"^19/5s for 127.0.0.1:\d+ is broken: \d+ of 30 requests went too early; 20 were sent within 5.00 s from .*, where 19 may be: 1.1-1.20$", r.out, re.M)
     assert daemon.ctl("audit", apisim.url, "--since", "1h").lines()[1].split()[3] == "30"
     assert "in that time" in daemon.ctl("audit", apisim.url, "--until", "1h", check=4).err
     # The port is known from the limit's state.

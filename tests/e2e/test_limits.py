@@ -523,7 +523,7 @@ def test_audit_finds_a_limit_that_was_not_kept(daemon, apisim):
     (told,) = daemon.ctl("audit", limit.key, "-f", "json", check=1).json()
     assert (told["verdict"], told["over"]) == ("broken", 20)
     assert {told["fullest"][by]["requests"] for by in ("sent", "counted", "worst")} == {30}
-    assert "broken by 20" in daemon.ctl("audit", limit.key, check=1).out
+    assert "broken: 20 of 30 requests went too early" in daemon.ctl("audit", limit.key, check=1).out
 
 
 def test_audit_counts_refusals(daemon, apisim):

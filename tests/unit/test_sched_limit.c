@@ -62,6 +62,28 @@ static void keys_that_share_a_limit_are_counted_together(void **arg)
 	end(pick(10 * S), 10 * S);
 }
 
+static void every_loaded_job_behind_a_limit_waits_for_it_but_for_those_that_wait_for_their_batch(void **arg)
+{
+	const struct sched_batch_options paused = {.priority = 5, .paused = true};
+	struct sched_batch *held = batch(90, 0, 5);
+	struct sched_limit *l = limit_of(3, 10 * S);
+
+	(void)arg;
+	sched_batch_set(s, held, &paused, 0);
+	lane_alone("a:80", 10);
+	lane_alone("b:80", 4);
+	lane_at(batch(91, 0, 5), "b:80", "b:80", 7);
+	lane_at(held, "b:80", "b:80", 5);
+	set_limits("a:80", l, NULL);
+	set_limits("b:80", l, NULL);
+	assert_int_equal(sched_limit_waiting(l), 0);
+	for (int i = 0; i < 3; i++)
+		end(pick(0), 0);
+	assert_null(sched_pick(s, 9 * S));
+	assert_int_equal(sched_limit_waiting(l), 10 + 4 + 7 - 3);
+	end(pick(10 * S), 10 * S);
+}
+
 static void keys_that_share_a_limit_take_turns(void **arg)
 {
 	static const char *const keys[] = {"a:80", "b:80", "c:80", "a:80", "b:80", "c:80", "a:80"};
@@ -514,6 +536,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST_WIDE(a_key_goes_when_all_its_limits_agree_and_all_count_it),
 	    TEST_WIDE(keys_that_share_a_limit_are_counted_together),
+	    TEST_WIDE(every_loaded_job_behind_a_limit_waits_for_it_but_for_those_that_wait_for_their_batch),
 	    TEST_WIDE(keys_that_share_a_limit_take_turns),
 	    TEST_WIDE(a_key_that_went_does_not_overtake_those_that_wait_though_nobody_asked_meanwhile),
 	    TEST_WIDE(a_thousand_keys_on_one_limit_all_get_the_same),
