@@ -252,7 +252,8 @@ static void cancel_some(struct cancelling *c)
 			uint64_t job = jobid_make(c->run, ++c->at);
 			const struct engine_job *j = engine_job_find(c->en, job);
 
-			if (!j || (j->phase != PHASE_RUNNING && j->phase != PHASE_ENDING))
+			/* One whose attempt is ending may be queued again by that: the store knows. */
+			if (!j || j->phase != PHASE_RUNNING)
 				cancel_page(c, job);
 		}
 		if (--c->open > 0)

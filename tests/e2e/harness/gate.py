@@ -29,7 +29,10 @@ class Gate(Hostile):
                 self.changed.wait_for(lambda: self.is_open or self.passes[target] > 0)
                 self.passes[target] -= not self.is_open
                 self.held.remove(target)
-            connection.answer(b"" if head.startswith("HEAD") else b"through\n")
+            connection.answer(b"" if head.startswith("HEAD") else self.body(target))
+
+    def body(self, target):
+        return b"through\n"
 
     def let(self, target):
         """One request for this target may go through, now or when it comes."""
