@@ -4,6 +4,7 @@ import pytest
 
 from harness.api import submit, wait
 from harness.played import Workers
+from harness.pulls import start, write_recipe
 
 PUBLIC, INSIDE = "93.184.216.34", "10.0.0.7"
 
@@ -69,6 +70,25 @@ def test_a_restart_does_not_forget_who_led_there(play):
     daemon.start()
     assert wait(daemon, batch)["state"] == "done"
     assert [(j.url, j.from_public) for j in workers.jobs] == [(hops[0][0], False), (hops[1][0], True), (hops[1][0], True)]
+
+
+def test_a_restart_does_not_forget_who_led_to_the_next_page(play):
+    first, second = "http://a.example/1", "http://a.example/2"
+    held = []
+
+    def answer(job):
+        if job.url == second and not held:
+            held.append(job)
+            daemon.process.kill()
+        return {"remote_ip": PUBLIC, "next_url": second if job.url == first else ""}
+
+    daemon, workers = play(answer)
+    write_recipe(daemon, "p", url=first, page={"type": "next_url", "next": ".next"}, items=".result[]")
+    run = start(daemon, "p")
+    daemon.wait()
+    daemon.start()
+    assert run.wait()["complete"]
+    assert [(j.url, j.from_public) for j in workers.jobs] == [(first, False), (second, True), (second, True)]
 
 
 def test_a_job_that_is_retried_begins_where_its_user_said(play):

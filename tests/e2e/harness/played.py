@@ -33,14 +33,21 @@ class Job:
         assert r.at == len(payload)
 
 
-def outcome(job, cause="response", status=200, remote_ip="127.0.0.1", redirect_url="", error="", headers="", body=b""):
-    """A frame with a struct message_outcome."""
+def page_said(next_url):
+    """A struct message_page: an item, and where the next page is; "": nowhere."""
+    said = struct.pack("=q", 1) + text(next_url) + struct.pack("=?B?qq", True, 0, False, -1, -1)
+    return said + text("") + text("") + text("") + struct.pack("=QQ", hash(next_url) & 0xFFFF, 1) + data(b"")
+
+
+def outcome(job, cause="response", status=200, remote_ip="127.0.0.1", redirect_url="", error="", headers="", body=b"", next_url=None):
+    """A frame with a struct message_outcome; `next_url` is where a page says that the next one is."""
     now = boot_us()
     payload = struct.pack("=QIII??I", job.job, job.n, CAUSES.index(cause), status, True, False, 11)
     payload += struct.pack("=3q", now, now if status else 0, now) + struct.pack("=7q", *[0] * 7)
     payload += struct.pack("=2q", len(body), len(body))
     payload += text("text/plain") + text(remote_ip) + text(redirect_url) + text(error) + text(headers) + data(body)
-    payload += struct.pack("=5q?", -1, -1, -1, 0, 0, False)
+    payload += struct.pack("=5q?", -1, -1, -1, 0, 0, next_url is not None)
+    payload += b"" if next_url is None else page_said(next_url)
     return frame(OUTCOME, payload)
 
 
