@@ -51,11 +51,13 @@ static void on_rule(void *arg, const struct rule *rule)
 	(void)rule;
 }
 
-static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting)
+static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting,
+		     int64_t rivals)
 {
 	struct limits *l = arg;
 	struct metrics_limit *m = &l->limits[l->limit_count];
 
+	(void)rivals;
 	if (l->limit_count == METRICS_LIMITS_MAX)
 		return;
 	l->limit_count++;
@@ -66,12 +68,14 @@ static void on_state(void *arg, const struct rule *rule, const char *host, const
 	m->window_count = limit_windows(state, l->now_us, m->windows);
 }
 
-static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle)
+static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle,
+		    int64_t rivals)
 {
 	struct limits *l = arg;
 	struct metrics_host *m = &l->hosts[l->host_count];
 	int64_t until = limit_paused_until_us(state, l->now_us);
 
+	(void)rivals;
 	if (l->host_count == METRICS_LIMITS_MAX || (!until && !throttle->hits))
 		return;
 	l->host_count++;

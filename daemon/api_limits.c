@@ -55,20 +55,24 @@ static void on_rule(void *arg, const struct rule *rule)
 }
 
 /* The states of a rule come behind it. */
-static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting)
+static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting,
+		     int64_t rivals)
 {
 	struct listing *l = arg;
 
+	(void)rivals;
 	(void)rule;
 	if (l->last)
 		json_array_append_new(json_object_get(l->last, "state"),
 				      render_rule_state(host, state, waiting, &l->now));
 }
 
-static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle)
+static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle,
+		    int64_t rivals)
 {
 	struct listing *l = arg;
 
+	(void)rivals;
 	json_t *shown = render_limited_host(host, state, throttle, &l->now);
 
 	if (shown)

@@ -51,24 +51,26 @@ void api_pull_limit(const struct store_batch *b, const struct rate *rate, char *
 struct outlook {
 	const struct engine_wait *waits;
 	unsigned wait_count;
-	int64_t jobs, now_us;             /* CLOCK_BOOTTIME */
-	int64_t last_start_us;            /* 0: nothing holds them back */
+	int64_t jobs, now_us;  /* CLOCK_BOOTTIME */
+	int64_t rivals;        /* of other batches, that go before the last of them; of the limit looked at */
+	int64_t last_start_us; /* 0: nothing holds them back */
 	char own[ENGINE_PULL_LIMIT_SIZE]; /* api_pull_limit() */
 };
 
 static void look_at(struct outlook *o, const struct forecast_window *w)
 {
-	int64_t us = forecast_last_start_us(w, o->jobs, o->now_us);
+	int64_t us = forecast_last_start_us(w, o->jobs + o->rivals, o->now_us);
 
 	if (us > o->last_start_us)
 		o->last_start_us = us;
 }
 
-static void look_at_all(struct outlook *o, const struct limit *state, bool pace)
+static void look_at_all(struct outlook *o, const struct limit *state, bool pace, int64_t rivals)
 {
 	struct limit_window w[LIMIT_WINDOWS_MAX];
 	unsigned n = limit_windows(state, o->now_us, w);
 
+	o->rivals = rivals;
 	for (unsigned i = 0; i < n; i++) {
 		struct forecast_window f = {w[i].rate.count, w[i].rate.window_us, w[i].used, w[i].free_us, pace};
 
@@ -85,7 +87,8 @@ static const struct engine_wait *wait_for(const struct outlook *o, const char *l
 }
 
 /* Which of the jobs a path matches is not known: such a rule counts where it is what they wait for. */
-static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting)
+static void on_state(void *arg, const struct rule *rule, const char *host, const struct limit *state, unsigned waiting,
+		     int64_t rivals)
 {
 	struct outlook *o = arg;
 
@@ -94,14 +97,15 @@ static void on_state(void *arg, const struct rule *rule, const char *host, const
 	if (rule->source == RULE_PULL && strcmp(rule->name, o->own) != 0)
 		return;
 	if (!rule->parsed.path[0] || wait_for(o, rule->name))
-		look_at_all(o, state, rule->limit.pace);
+		look_at_all(o, state, rule->limit.pace, rivals);
 }
 
-static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle)
+static void on_host(void *arg, const char *host, const struct limit *state, const struct throttle *throttle,
+		    int64_t rivals)
 {
 	(void)host;
 	(void)throttle;
-	look_at_all(arg, state, false);
+	look_at_all(arg, state, false, rivals);
 }
 
 static void on_rule(void *arg, const struct rule *rule)
@@ -135,10 +139,12 @@ static int64_t last_start_us(const struct api *a, const struct store_batch *b, c
 			    .wait_count = n,
 			    .jobs = b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED],
 			    .now_us = clock_boot_us()};
-	struct engine_limits_visitor v = {.arg = &o, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
+	struct engine_limits_visitor v = {
+	    .arg = &o, .batch = b->id, .jobs = o.jobs, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
 
 	api_pull_limit(b, rate, o.own);
 	engine_limits_visit(api_engine(a), waits[0].host, &v);
+	o.rivals = 0;
 	if (!b->run)
 		look_at_own(&o, b, rate);
 	return o.last_start_us ? clock_wall_of(o.last_start_us) : 0;

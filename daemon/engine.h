@@ -62,10 +62,13 @@ const struct rules *engine_rules(const struct engine *en);
  * NULL: all; else only what concerns that host:port. Pointers live during the call. */
 struct engine_limits_visitor {
 	void *arg;
+	uint32_t batch; /* for `rivals`: how many of others' jobs go before the last of so many more of its jobs */
+	int64_t jobs;
 	void (*on_rule)(void *arg, const struct rule *rule);
 	void (*on_state)(void *arg, const struct rule *rule, const char *host, const struct limit *state,
-			 unsigned waiting);
-	void (*on_host)(void *arg, const char *host, const struct limit *state, const struct throttle *throttle);
+			 unsigned waiting, int64_t rivals);
+	void (*on_host)(void *arg, const char *host, const struct limit *state, const struct throttle *throttle,
+			int64_t rivals);
 };
 void engine_limits_visit(const struct engine *en, const char *host, const struct engine_limits_visitor *v);
 

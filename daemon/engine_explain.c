@@ -229,6 +229,13 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 
 /* ---- the limits ---- */
 
+static int64_t rivals(const struct engine *en, const struct sched_limit *l, const struct engine_limits_visitor *v)
+{
+	const struct engine_batch *b = v->batch ? engine_batch_find(en, v->batch) : NULL;
+
+	return b ? sched_limit_rivals(l, b->sched, v->jobs) : 0;
+}
+
 static void visit_rule(const struct engine *en, const struct rule *r, const char *host,
 		       const struct engine_limits_visitor *v)
 {
@@ -238,7 +245,8 @@ static void visit_rule(const struct engine *en, const struct rule *r, const char
 	for (const struct engine_limit *l = en->limits; l; l = l->hh.next) {
 		if (l->batch || strcmp(l->name, r->name) != 0 || (host && strcmp(l->host, host) != 0))
 			continue;
-		v->on_state(v->arg, r, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched));
+		v->on_state(v->arg, r, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched),
+			    rivals(en, l->sched, v));
 	}
 }
 
@@ -252,7 +260,8 @@ static bool is_first(const struct engine_limit *l, const char *host)
 	return true;
 }
 
-static void visit_pull(const struct engine_limit *first, const char *host, const struct engine_limits_visitor *v)
+static void visit_pull(const struct engine *en, const struct engine_limit *first, const char *host,
+		       const struct engine_limits_visitor *v)
 {
 	struct rule rule = {.name = first->name, .match = "", .source = RULE_PULL};
 
@@ -261,7 +270,8 @@ static void visit_pull(const struct engine_limit *first, const char *host, const
 	for (const struct engine_limit *l = first; l; l = l->hh.next)
 		if (l->batch == ENGINE_LIMIT_OF_PULL && strcmp(l->name, first->name) == 0 &&
 		    (!host || strcmp(l->host, host) == 0))
-			v->on_state(v->arg, &rule, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched));
+			v->on_state(v->arg, &rule, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched),
+				    rivals(en, l->sched, v));
 }
 
 /* A rule with a path counts too: some of the host's requests may match it. */
@@ -277,8 +287,8 @@ void engine_limits_visit(const struct engine *en, const char *host, const struct
 			visit_rule(en, rules_get(en->rules, i), host, v);
 	for (const struct engine_limit *l = en->limits; l; l = l->hh.next)
 		if (l->batch == ENGINE_LIMIT_OF_PULL && (!host || strcmp(l->host, host) == 0) && is_first(l, host))
-			visit_pull(l, host, v);
+			visit_pull(en, l, host, v);
 	for (const struct engine_host *h = en->hosts; h; h = h->hh.next)
 		if (!host || strcmp(h->name, host) == 0)
-			v->on_host(v->arg, h->name, sched_limit_state(h->sched), &h->throttle);
+			v->on_host(v->arg, h->name, sched_limit_state(h->sched), &h->throttle, rivals(en, h->sched, v));
 }

@@ -106,8 +106,11 @@ void sched_limit_free(struct sched *s, struct sched_limit *l, int64_t now_us);
 void *sched_limit_user(const struct sched_limit *l);
 /* For looking only: use of windows, pause, probing, next free time (limit_windows, limit_ask_why, ...). */
 const struct limit *sched_limit_state(const struct sched_limit *l);
-unsigned sched_limit_keys(const struct sched_limit *l);    /* that it is attached to */
-unsigned sched_limit_line(const struct sched_limit *l);    /* of these, that wait in its line */
+unsigned sched_limit_keys(const struct sched_limit *l); /* that it is attached to */
+unsigned sched_limit_line(const struct sched_limit *l); /* of these, that wait in its line */
+/* How many jobs of other batches, of those that are known to wait, it lets go before the last of `jobs` more of `b`, as
+ * keys take turns and batches share. O(lanes of its keys). */
+int64_t sched_limit_rivals(const struct sched_limit *l, const struct sched_batch *b, int64_t jobs);
 unsigned sched_limit_waiting(const struct sched_limit *l); /* the loaded jobs of those; O(their lanes) */
 /* True when forgetting it loses nothing: no key has it, and nothing is in flight, counted, paused or learned. */
 bool sched_limit_idle(const struct sched_limit *l, int64_t now_us);

@@ -2,6 +2,8 @@
 #include "daemon/sched_private.h"
 #include "lib/clock.h"
 
+#define RIVALS_MAX 1e15
+
 /* A lane's pass grows by its stride with each job, and the smallest pass goes next: so the lanes of a key get jobs in
  * proportion to 1/stride, and whatever their number, none waits for more than its share (Waldspurger and Weihl, Stride
  * Scheduling, 1995). */
@@ -296,6 +298,45 @@ struct sched_waiting sched_lane_wait(const struct sched *s, const struct sched_l
 	else
 		w = key_wait(s, l, now_us);
 	return w;
+}
+
+/* What the lanes of other batches get by stride while `b` gets `jobs`; and whether `b` waits with this key, too. Of a
+ * lane that the store has more of, it is not known how many. */
+static double key_rivals(const struct sched_key *k, const struct sched_batch *b, double jobs, bool *own)
+{
+	double sum = 0;
+
+	*own = false;
+	for (int q = 0; q < QUEUES; q++)
+		for (size_t i = 0; i < k->queues[q].count; i++) {
+			const struct sched_lane *l = HEAP_CONST_ENTRY(k->queues[q].nodes[i], struct sched_lane, node);
+			double share = jobs * (double)stride(b) / (double)stride(l->batch);
+
+			if (l->batch == b)
+				*own = true;
+			else
+				sum += l->more || l->asked || share < l->loaded ? share : l->loaded;
+		}
+	return sum;
+}
+
+/* Keys take turns, whatever is in them: another key gets no more than the batch's own does. */
+int64_t sched_limit_rivals(const struct sched_limit *l, const struct sched_batch *b, int64_t jobs)
+{
+	double own_key = (double)jobs, beside = 0, n;
+	const struct attachment *a;
+	bool own;
+
+	LIST_FOREACH (a, &l->keys, of_limit) {
+		n = key_rivals(a->key, b, (double)jobs, &own);
+		own_key += own ? n : 0;
+	}
+	LIST_FOREACH (a, &l->keys, of_limit) {
+		n = key_rivals(a->key, b, own_key, &own);
+		beside += own ? 0 : n < own_key ? n : own_key;
+	}
+	n = own_key - (double)jobs + beside;
+	return n < RIVALS_MAX ? (int64_t)n : (int64_t)RIVALS_MAX;
 }
 
 const char *sched_wait_name(enum sched_wait w)

@@ -323,6 +323,21 @@ def test_a_batch_and_its_jobs_tell_which_rate_they_wait_for_and_until_when(make_
     assert explain(daemon, f"jobs/{batch}.1") == {"state": "done", "waits": [], "eta": None, "starts_at": None}
 
 
+def test_a_forecast_reckons_with_what_else_waits_for_the_same_rate(make_daemon, apisim):
+    """Beside a batch of as many jobs, taken in turns: twice as many windows."""
+    daemon, first = limited(make_daemon, apisim, jobs=40)
+    alone = explain(daemon, f"batches/{first}")["eta"]
+    second = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 9)
+    wait_until(lambda: limits(daemon)["limits"][0]["state"][0]["waiting"] == 37 + 9, 10, "both batches are loaded")
+    told = explain(daemon, f"batches/{second}")
+    started = daemon.api.get(f"/v1/jobs/{first}.1").json()["started_at"]
+    # 9 of the one and 9 of the other, 3 at a time.
+    assert 6 * WINDOW_S <= seconds(told["eta"], started) < 6.5 * WINDOW_S, told
+    assert 3 * WINDOW_S - 1 <= seconds(explain(daemon, f"batches/{first}")["eta"], alone) < 3.5 * WINDOW_S
+    last = explain(daemon, f"jobs/{second}.9")
+    assert 6 * WINDOW_S <= seconds(last["starts_at"], started) < 6.5 * WINDOW_S, last
+
+
 def test_a_batchs_own_rate_is_told_and_forecast_too(daemon, apisim):
     batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 6, rate=f"2/{WINDOW_S}s")
     wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] == 2, 10, "two are done")

@@ -84,6 +84,24 @@ static void every_loaded_job_behind_a_limit_waits_for_it_but_for_those_that_wait
 	end(pick(10 * S), 10 * S);
 }
 
+static void what_goes_before_the_last_job_of_a_batch_is_its_rivals_share(void **arg)
+{
+	struct sched_batch *a = batch(90, 0, 5);
+	struct sched_limit *l = limit_of(3, 10 * S);
+
+	(void)arg;
+	lane_at(a, "a:80", "a:80", 10);
+	set_limits("a:80", l, NULL);
+	assert_int_equal(sched_limit_rivals(l, a, 10), 0);
+	lane_at(batch(91, 0, 5), "a:80", "a:80", 4); /* all of a smaller one */
+	assert_int_equal(sched_limit_rivals(l, a, 10), 4);
+	lane_at(batch(92, 0, 6), "a:80", "a:80", 40); /* twice the share */
+	assert_int_equal(sched_limit_rivals(l, a, 10), 4 + 20);
+	lane_alone("b:80", 50); /* another key gets as much as this one at most */
+	set_limits("b:80", l, NULL);
+	assert_int_equal(sched_limit_rivals(l, a, 10), 2 * (4 + 20) + 10);
+}
+
 static void keys_that_share_a_limit_take_turns(void **arg)
 {
 	static const char *const keys[] = {"a:80", "b:80", "c:80", "a:80", "b:80", "c:80", "a:80"};
@@ -537,6 +555,7 @@ int main(void)
 	    TEST_WIDE(a_key_goes_when_all_its_limits_agree_and_all_count_it),
 	    TEST_WIDE(keys_that_share_a_limit_are_counted_together),
 	    TEST_WIDE(every_loaded_job_behind_a_limit_waits_for_it_but_for_those_that_wait_for_their_batch),
+	    TEST_WIDE(what_goes_before_the_last_job_of_a_batch_is_its_rivals_share),
 	    TEST_WIDE(keys_that_share_a_limit_take_turns),
 	    TEST_WIDE(a_key_that_went_does_not_overtake_those_that_wait_though_nobody_asked_meanwhile),
 	    TEST_WIDE(a_thousand_keys_on_one_limit_all_get_the_same),
