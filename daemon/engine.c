@@ -457,7 +457,7 @@ void engine_stats(const struct engine *en, struct engine_stats *s)
 	*s = en->stats;
 	s->draining = en->draining;
 	s->credit = pool_credit(en->pool);
-	s->staged = en->staged;
+	s->staged = en->staged + en->staging_open;
 	s->sched = sched_totals(en->sched);
 }
 

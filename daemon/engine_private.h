@@ -184,6 +184,7 @@ struct engine {
 	bool plans_full;                           /* the first that waits has no room */
 	char *pulls_dir, *secrets_dir;
 	unsigned staging, staged, opening, running, ending;
+	unsigned staging_open; /* of those being staged, what the store has been asked to open */
 	struct event *pump, *wake, *stage, *step, *read;
 	uint64_t random; /* state of the jitter's generator */
 	bool trouble;    /* the store takes nothing now */

@@ -252,6 +252,7 @@ static void on_staged(struct store_op *op, const struct err *e)
 	struct engine_lane *lane = j->lane;
 
 	en->staging--;
+	en->staging_open--;
 	j->n = j->op.open.n;
 	if (!lane->adapted)
 		engine_lane_adapt(lane);
@@ -295,6 +296,7 @@ void engine_stage_some(struct engine *en)
 
 	for (int i = 0; i < ENGINE_STAGE_SLICE && (j = TAILQ_FIRST(&en->to_stage)); i++) {
 		TAILQ_REMOVE(&en->to_stage, j, link);
+		en->staging_open++;
 		job_open(j, on_staged);
 	}
 	if (!TAILQ_EMPTY(&en->to_stage))

@@ -11,11 +11,14 @@
 
 #include "lib/message.h"
 
+#define WORKER_NICE 5
+
 /* Between fork and exec: async-signal-safe calls only. Descriptors are first lifted out of the way of their targets. */
 static _Noreturn void child_exec(const char *program, int channel, int bodies_fd, pid_t daemon)
 {
 	char *const argv[] = {(char[]){"fanout-worker"}, NULL};
 	sigset_t none;
+	int niceness;
 
 	/* The daemon may have died before prctl was called: then no signal comes. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != daemon)
@@ -34,6 +37,9 @@ static _Noreturn void child_exec(const char *program, int channel, int bodies_fd
 	    dup2(bodies_fd, MESSAGE_BODIES_FD) < 0)
 		_exit(126);
 	close_range(MESSAGE_BODIES_FD + 1, ~0u, 0);
+	/* All workers wait for the daemon's turn. Where it may not be had, it goes without. */
+	niceness = nice(WORKER_NICE);
+	(void)niceness;
 	execv(program, argv);
 	_exit(127);
 }
