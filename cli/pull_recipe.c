@@ -123,7 +123,7 @@ static void examine_expressions(struct pull_recipe *p)
 	}
 }
 
-static void add_secret(struct pull_recipe *p, const char *name, const char *why)
+static void add_secret(struct pull_recipe *p, const char *name, bool present, const char *why)
 {
 	const struct recipe *r = p->recipe;
 	char hint[200] = "";
@@ -133,11 +133,13 @@ static void add_secret(struct pull_recipe *p, const char *name, const char *why)
 	for (size_t k = 0; k < r->secret_count; k++)
 		if (strcmp(r->secrets[k].name, name) == 0)
 			e.line = r->secrets[k].line;
-	if (!*why)
+	if (present)
+		snprintf(hint, sizeof hint, "write its value into that file as one line");
+	else if (!*why)
 		snprintf(hint, sizeof hint, "put its value into a file %.100s in secrets_dir", name);
 	unsigned line = e.line;
-	err_set(&e, ERR_INPUT, hint, "%.140s:%u: secrets.%.64s has no value%s%.150s", r->file, line, name,
-		*why ? ": " : "", why);
+	err_set(&e, ERR_INPUT, hint, "%.140s:%u: secrets.%.64s%s%s%.200s", r->file, line, name,
+		present ? "" : " has no value", *why ? ": " : "", why);
 	e.line = line;
 	recipe_faults_add(&p->faults, &e);
 }
@@ -149,8 +151,11 @@ static void examine_secrets(struct pull_recipe *p)
 	size_t i;
 
 	json_array_foreach (json_object_get(p->pull, "secrets"), i, secret) {
-		if (json_is_false(json_object_get(secret, "present")))
-			add_secret(p, pull_text(secret, "name"), pull_text(secret, "problem"));
+		bool present = json_is_true(json_object_get(secret, "present"));
+		const char *problem = pull_text(secret, "problem");
+
+		if (!present || *problem)
+			add_secret(p, pull_text(secret, "name"), present, problem);
 	}
 }
 

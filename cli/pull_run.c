@@ -141,6 +141,11 @@ static void note_start(const struct ctl *ctl, const struct started *s, const cha
 			 "pull %s: run %" PRIu32 " of it has not ended, and no other was started (--overlap queue or "
 			 "replace does)",
 			 name, s->run);
+	else if (s->waiting_for && ctl->args.overlap && strcmp(ctl->args.overlap, "replace") == 0)
+		ctl_note(ctl,
+			 "pull %s: run %" PRIu32 " takes the place of run %" PRIu32 " and of those before it: they are "
+			 "cancelled, and it begins when they have ended",
+			 name, s->run, s->waiting_for);
 	else if (s->waiting_for)
 		ctl_note(ctl, "pull %s: run %" PRIu32 " begins when run %" PRIu32 " has ended", name, s->run,
 			 s->waiting_for);

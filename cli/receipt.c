@@ -262,6 +262,17 @@ static void add_partial(const json_t *run, struct text *out)
 	text_add_str(out, ", as asked for (--max-pages); the next run begins where this one did");
 }
 
+/* With -q too it stands in the receipt: whoever asks so every night has no use for the state. */
+static void add_kept(const json_t *run, struct text *out)
+{
+	if (!json_is_true(json_object_get(json_object_get(run, "since"), "kept")))
+		return;
+	text_add_str(out, "\n  what the next run begins at stays as it was: this one began later, at ");
+	text_add_shown(out, pull_text(run, "since.from"), 0);
+	text_printf(out, ", and what lies before was not fetched (fanoutctl pull state %s --set sets it)",
+		    pull_text(run, "pull"));
+}
+
 /* Whether a rule or a rate of a recipe holds for one of the run's hosts; also where that is not known. */
 static bool has_limit(struct ctl *ctl, const json_t *run)
 {
@@ -299,6 +310,7 @@ int receipt_tell(struct ctl *ctl, const json_t *run)
 	add_refused(ctl, run, &out);
 	if (receipt_is_partial(run))
 		add_partial(run, &out);
+	add_kept(run, &out);
 	if (status != STATUS_FINE)
 		add_trouble(ctl, run, &out);
 	fflush(stdout);

@@ -35,16 +35,29 @@ static json_t *render_hosts(const struct recipe_secret *s)
 	return hosts;
 }
 
-/* Why it has no value, or null; and the file of one that everybody may read. The value is read, and forgotten again. */
-static json_t *render_secret(const char *dir, const struct recipe_secret *secret)
+static bool goes_into_header(const struct recipe *r, const char *name)
+{
+	char place[SECRET_NAME_MAX + 16];
+
+	snprintf(place, sizeof place, "{secret:%s}", name);
+	for (size_t i = 0; i < r->header_count; i++)
+		if (strstr(r->headers[i], place))
+			return true;
+	return false;
+}
+
+/* Why it has no value, or not one that fits, or null; and the file of one that everybody may read. The value is read,
+ * and forgotten again. */
+static json_t *render_secret(const struct recipe *r, const char *dir, const struct recipe_secret *secret)
 {
 	const struct secret_bind bind = {
 	    .name = secret->name, .hosts = secret->hosts, .host_count = secret->host_count};
 	struct err e;
 	struct secrets *s = secrets_load(dir, &bind, 1, &e);
 	const char *exposed = s ? secrets_exposed(s) : NULL;
+	bool fits = s && (!goes_into_header(r, secret->name) || secrets_check(s, SECRET_IN_HEADER, &e) == 0);
 	json_t *o = json_pack("{s:s,s:o,s:b,s:o,s:o}", "name", secret->name, "hosts", render_hosts(secret), "present",
-			      s != NULL, "problem", s ? json_null() : render_text(e.what), "exposed",
+			      s != NULL, "problem", fits ? json_null() : render_text(e.what), "exposed",
 			      exposed ? render_text(exposed) : json_null());
 
 	secrets_free(s);
@@ -56,7 +69,7 @@ static json_t *render_secrets(const struct recipe *r, const char *dir)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < r->secret_count; i++)
-		json_array_append_new(list, render_secret(dir, &r->secrets[i]));
+		json_array_append_new(list, render_secret(r, dir, &r->secrets[i]));
 	return list;
 }
 

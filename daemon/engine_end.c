@@ -114,6 +114,23 @@ static void judge_redirect(struct engine_job *j, const struct message_outcome *o
 	}
 }
 
+static void judge_unknown(const struct message_outcome *o, struct verdict *v)
+{
+	const char *why = *o->error ? o->error : cause_name(o->cause);
+
+	if (o->status)
+		engine_verdict_fail(
+		    v, REASON_UNKNOWN_OUTCOME,
+		    "%s; its status was %d, so the server has most likely carried it out: check there before you retry",
+		    why, o->status);
+	else
+		engine_verdict_fail(
+		    v, REASON_UNKNOWN_OUTCOME,
+		    "%s; the server may have carried it out: check there before you retry, or submit with an "
+		    "idempotency key",
+		    why);
+}
+
 static void judge_response(struct engine_job *j, const struct message_outcome *o, struct verdict *v)
 {
 	struct retry_input in = {
@@ -137,11 +154,7 @@ static void judge_response(struct engine_job *j, const struct message_outcome *o
 	if (v->reason == REASON_POISON)
 		engine_verdict_fail(v, REASON_POISON, "%u workers died while they ran this job", j->deaths);
 	else if (v->reason == REASON_UNKNOWN_OUTCOME)
-		engine_verdict_fail(
-		    v, REASON_UNKNOWN_OUTCOME,
-		    "%s; the server may have carried it out: check there before you retry, or submit with an "
-		    "idempotency key",
-		    *o->error ? o->error : cause_name(o->cause));
+		judge_unknown(o, v);
 }
 
 /* The owner's word, or the batch's end, came while it ran. What was done is done all the same. */

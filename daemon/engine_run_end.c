@@ -160,7 +160,6 @@ static void on_row(struct store_run_get *get, const struct store_run *row)
 static void on_got(struct store_op *op, const struct err *e)
 {
 	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
-
 	if (e)
 		again(c, e);
 	else if (c->ended || c->waiting)
@@ -228,11 +227,10 @@ static void read_pages(struct engine_conclusion *c)
 static void on_attempt(struct store_run_attempts *a, const struct store_run_attempt *row)
 {
 	struct engine_conclusion *c = (struct engine_conclusion *)((char *)a - offsetof(struct engine_conclusion, op));
-
 	struct store_run_attempt r = *row;
 
-	if (a->after_event <=
-	    c->ask.again.event) /* what the clock did before the last retry is none of this stretch's */
+	/* What the clock did before the last retry is none of this stretch's. */
+	if (a->after_event <= c->ask.again.event)
 		r.boot = 0;
 	run_tally_add(c->tally, &r);
 }
@@ -437,13 +435,15 @@ static void write_end(struct engine_conclusion *c)
 	enum run_verdict verdict;
 	const char *since;
 	char *written;
-	bool moves;
+	bool moves, gap;
 
 	plan_conclude(c->plan, c->receipt.unique, &p);
 	verdict = verdict_of(c, &p);
 	moves = verdict == RUN_COMPLETE && !c->ask.test;
+	gap = c->recipe && run_leaves_gap(c->recipe, &c->ask, c->state_since);
 	/* Never back: what was seen before may have been overlapped, or asked for from an earlier moment. */
-	since = c->since && receipt_since_greater(c->since, c->state_since ? c->state_since : "") ? c->since : NULL;
+	since =
+	    !gap && c->since && receipt_since_greater(c->since, c->state_since ? c->state_since : "") ? c->since : NULL;
 	c->receipt.conclusion = &p;
 	c->receipt.verdict = verdict;
 	c->receipt.not_modified = c->not_modified;
@@ -453,6 +453,7 @@ static void write_end(struct engine_conclusion *c)
 	c->receipt.since_seen = c->since != NULL;
 	c->receipt.since_from = c->ask.sent_since;
 	c->receipt.since_to = moves ? (since ? since : c->state_since) : NULL;
+	c->receipt.since_kept = moves && gap;
 	c->receipt.error = error_of(c, &p, verdict);
 	doubt(c, &p, doubted);
 	c->receipt.doubt = doubted;

@@ -153,9 +153,11 @@ const char *plan_next_token(struct plan *p)
 
 static const char *guard_body(struct plan *p)
 {
-	snprintf(p->guard, sizeof(p->guard),
-		 "page %u has the body of page %u: does the API know the parameter that names the page?",
-		 plan_human(p->repeat), plan_human(plan_body_first(p, p->repeat)));
+	snprintf(
+	    p->guard, sizeof(p->guard),
+	    "page %u has the body of page %u: does the API know the parameter that names the page? (One that repeats "
+	    "its last page needs a total, has_more or stop in the recipe)",
+	    plan_human(p->repeat), plan_human(plan_body_first(p, p->repeat)));
 	return p->guard;
 }
 

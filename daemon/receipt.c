@@ -28,7 +28,8 @@ static json_t *since(const struct receipt *r)
 {
 	json_t *to = r->since_to && *r->since_to ? json_loads(r->since_to, JSON_DECODE_ANY, NULL) : NULL;
 
-	return json_pack("{s:o,s:o}", "from", render_text(r->since_from), "to", to ? to : json_null());
+	return json_pack("{s:o,s:o,s:b}", "from", render_text(r->since_from), "to", to ? to : json_null(), "kept",
+			 r->since_kept);
 }
 
 /* What is no error, and yet is hardly what was meant. A run that asked for news only may bring little. */

@@ -155,7 +155,8 @@ struct retry_decision retry_decide(const struct retry_input *in)
 		return failed(REASON_POISON);
 	if (status_decides(in->cause, in->status))
 		return decide_by_status(in, safe);
-	if (in->sent && !safe) /* with a good status it was done, without one it may have been: never twice */
-		return failed(in->status == 0 ? REASON_UNKNOWN_OUTCOME : rule->reason);
+	/* Without a status it may have been done, with a good one it was, and its answer broke off: never twice. */
+	if (in->sent && !safe)
+		return failed(in->status == 0 || rule->in_body ? REASON_UNKNOWN_OUTCOME : rule->reason);
 	return rule->transient ? again(in, rule->reason) : failed(rule->reason);
 }

@@ -173,6 +173,30 @@ char *run_since(const struct recipe *r, const struct run_ask *a, const char *sta
 	return value;
 }
 
+/* Numbers by value, texts byte by byte. */
+static bool is_later(const char *a, const char *b)
+{
+	char *a_end, *b_end;
+	double x = strtod(a, &a_end), y = strtod(b, &b_end);
+
+	return *a && *b && !*a_end && !*b_end ? x > y : strcmp(a, b) > 0;
+}
+
+bool run_leaves_gap(const struct recipe *r, const struct run_ask *a, const char *state)
+{
+	char *stored;
+	const char *own;
+	bool gap;
+
+	if (!a->sent_since || (!a->since && !a->fresh))
+		return false;
+	stored = state && *state ? plain_text(state) : NULL;
+	own = stored ? stored : r->since.initial;
+	gap = !own || is_later(a->sent_since, own);
+	free(stored);
+	return gap;
+}
+
 /* ---- the plan's rules, and secrets ---- */
 
 struct plan_rules run_rules(const struct recipe *r, const struct run_ask *a)

@@ -45,6 +45,9 @@ const char **run_vars(const struct recipe *r, const json_t *asked, struct err *e
 json_t *run_vars_object(const struct recipe *r, const json_t *asked);
 /* What to send, given what the state has (JSON text; NULL or "": nothing). NULL with e->code 0: nothing is sent. */
 char *run_since(const struct recipe *r, const struct run_ask *a, const char *state, struct err *e);
+/* By its owner's word it began later than the state (or, without one, the recipe's own begin): were its newest to
+ * become the state, what lies between would never be fetched. */
+bool run_leaves_gap(const struct recipe *r, const struct run_ask *a, const char *state);
 struct plan_rules run_rules(const struct recipe *r, const struct run_ask *a);
 struct secrets *run_secrets(const struct recipe *r, const char *dir, struct err *e);
 
@@ -158,6 +161,7 @@ struct receipt {
 	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */
 	const char *since_from;        /* as sent; NULL */
 	const char *since_to;          /* JSON text; NULL */
+	bool since_kept;               /* the state stays where it was, for the run began behind it */
 	const char *doubt;             /* plan_doubt(); "" */
 	const char *error;
 };

@@ -151,6 +151,7 @@ static int take_value(struct secret *s, const char *path, char *buffer, size_t l
 		return err_set(e, ERR_INPUT, NULL, "the secret %s is empty", path);
 	buffer[len] = '\0';
 	s->value = copy(buffer);
+	s->path = copy(path);
 	s->len = len;
 	return 0;
 }
@@ -243,6 +244,7 @@ static void secret_clear(struct secret *s)
 		free(s->hosts[i]);
 	free(s->hosts);
 	free(s->exposed);
+	free(s->path);
 	free(s->name);
 }
 
@@ -369,10 +371,18 @@ static bool is_utf8(const unsigned char *s)
 static int check_fits(const struct secret *s, enum secret_where where, struct err *e)
 {
 	if (where == SECRET_IN_HEADER && has_control(s->value))
-		return err_set(e, ERR_INPUT, NULL, "the secret \"%s\" has control bytes and cannot go into a header",
-			       s->name);
+		return err_set(e, ERR_INPUT, "write its value into that file as one line",
+			       "the secret \"%s\" has control bytes and cannot go into a header: %s", s->name, s->path);
 	if (where == SECRET_IN_JSON && !is_utf8((const unsigned char *)s->value))
 		return err_set(e, ERR_INPUT, NULL, "the secret \"%s\" is not UTF-8 and cannot go into JSON", s->name);
+	return 0;
+}
+
+int secrets_check(const struct secrets *s, enum secret_where where, struct err *e)
+{
+	for (size_t i = 0; i < s->count; i++)
+		if (check_fits(&s->all[i], where, e) < 0)
+			return -1;
 	return 0;
 }
 

@@ -46,6 +46,8 @@ enum secret_where {
  * does not fit there (ERR_INPUT). */
 char *secrets_fill(const struct secrets *s, const char *text, enum secret_where where, const char *host_port,
 		   struct err *e);
+/* -1 with `e`: a value of them does not fit there. */
+int secrets_check(const struct secrets *s, enum secret_where where, struct err *e);
 /* Overwrites, then frees; NULL is fine. */
 void secrets_wipe(char *text);
 

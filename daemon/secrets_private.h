@@ -18,6 +18,7 @@ struct secret {
 	char *name;
 	char *value;
 	size_t len;
+	char *path;    /* of its file */
 	char *exposed; /* its file, where everybody may read that; NULL */
 	char **hosts;  /* globs (lib/hostglob.h) */
 	size_t host_count;

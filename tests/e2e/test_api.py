@@ -353,6 +353,23 @@ def test_what_may_have_been_carried_out_is_retried_only_where_that_is_said(daemo
     problem(daemon.api.post(f"/v1/jobs/{batch}.1/retry?unsafe=2"), 400, "input")
 
 
+def test_what_was_answered_and_broke_off_is_retried_only_where_that_is_said(daemon, apisim):
+    cut = f"{apisim.url}/close-early?n=1000"
+    batch = submit(daemon, [{"url": cut, "method": "POST"}, {"url": cut, "method": "PUT"}], max_attempts=1)
+
+    def ended():
+        wait(daemon, batch)
+        return [(r["reason"], r["status"], r["attempts"]) for r in results(daemon, batch)]
+
+    assert ended() == [("unknown_outcome", 200, 1), ("transport", 200, 1)]
+    assert "its status was 200, so the server has most likely carried it out" in results(daemon, batch)[0]["error"]
+    assert daemon.api.post(f"/v1/batches/{batch}/retry").status == 200
+    assert ended() == [("unknown_outcome", 200, 1), ("transport", 200, 2)]
+    problem(daemon.api.post(f"/v1/jobs/{batch}.1/retry"), 409, "conflict")
+    assert daemon.api.post(f"/v1/batches/{batch}/retry?unsafe=1").status == 200
+    assert ended() == [("unknown_outcome", 200, 2), ("transport", 200, 3)]
+
+
 def test_a_removed_batch_is_gone_for_everybody(daemon, apisim):
     batch = submit(daemon, [{"url": f"{apisim.url}/bytes/100000"}])
     wait(daemon, batch)

@@ -73,6 +73,18 @@ def test_a_missing_secret_is_told(daemon, ctl):
     assert ctl("pull", "check", "s").out == "s: ok\n"
 
 
+def test_a_secret_that_does_not_fit_a_header_is_told_with_its_file(daemon, ctl):
+    keys = {"url": "http://127.0.0.1:1/", "secrets": Raw('{ tok = ["127.0.0.1"]; }')}
+    write_secret(daemon, "tok", "one\ntwo")
+    write_recipe(daemon, "s", headers=["Authorization: Bearer {secret:tok}"], **keys)
+    r = ctl("pull", "check", "s", check=2)
+    said = f'the secret "tok" has control bytes and cannot go into a header: {daemon.dir}/secrets/tok'
+    assert f"secrets.tok: {said}" in r.err and "as one line" in r.err and "no value" not in r.err
+    assert said in ctl("pull", "run", "s", check=2).err
+    write_recipe(daemon, "s", **{**keys, "url": "http://127.0.0.1:1/?t={secret:tok}"})
+    assert ctl("pull", "check", "s").out == "s: ok\n"
+
+
 def test_a_secret_that_everybody_can_read_is_warned_of(daemon, ctl):
     write_recipe(daemon, "s", url="http://127.0.0.1:1/?t={secret:tok}", secrets=Raw('{ tok = ["127.0.0.1"]; }'))
     write_secret(daemon, "tok", "x")

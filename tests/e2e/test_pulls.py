@@ -1,5 +1,6 @@
 """Pulls: every page, each style, whatever the API does on the way; receipts that say what is missing."""
 
+import json
 import os
 import random
 import signal
@@ -399,6 +400,39 @@ def test_since_does_not_go_back_where_a_run_asks_for_what_is_older(daemon, apisi
     _, receipt = pull(daemon, "p", since="2000-01-01T00:00:00Z")
     assert receipt["complete"] and receipt["items"] == 20 and receipt["since"]["to"] == later, receipt
     assert [state["since"] for state in daemon.api.get("/v1/pulls/p/state").json()["states"]] == [later]
+
+
+@pytest.mark.parametrize(
+    "stored, initial, ask, moves",
+    [
+        ('"2026-01-02"', None, {"since": "2026-01-03"}, False),
+        ('"2026-01-02"', None, {"since": "2026-01-02"}, True),
+        ('"2026-01-02"', None, {"since": "2026-01-01"}, True),
+        ('"2026-01-02"', "2026-01-03", {"fresh": True}, False),
+        ('"2026-01-02"', "2026-01-01", {"fresh": True}, True),
+        ('"2026-01-02"', None, {"fresh": True}, True),
+        ("9", None, {"since": "10"}, False),
+        ("10", None, {"since": "9"}, True),
+        (None, None, {"since": "2026-01-03"}, False),
+        (None, "2026-01-01", {"since": "2026-01-03"}, False),
+        (None, "2026-01-01", {"since": "2026-01-01"}, True),
+        (None, "2026-01-01", {"fresh": True}, True),
+    ],
+)
+def test_the_state_does_not_move_over_what_a_run_left_out(daemon, answer, stored, initial, ask, moves):
+    stored = json.loads(stored) if stored else None
+    newest = 20 if isinstance(stored, int) else "2026-01-09"
+    body = json.dumps({"result": [{"id": 1, "at": newest}]}).encode()
+    since = {"param": "since", "from": ".at", **({"initial": initial} if initial else {})}
+    write_recipe(daemon, "p", url=answer(body), page={"type": "single"}, items=".result[]", since=since)
+    if stored:
+        assert daemon.api.request("PUT", "/v1/pulls/p/state", {"vars": {}, "since": stored}).status == 200
+    _, receipt = pull(daemon, "p", **ask)
+    to = newest if moves else stored
+    assert receipt["complete"] and (receipt["since"]["to"], receipt["since"]["kept"]) == (to, not moves), receipt
+    assert [state["since"] for state in daemon.api.get("/v1/pulls/p/state").json()["states"]] == [to]
+    _, after = pull(daemon, "p")
+    assert after["since"]["from"] == (initial if to is None else str(to)) and not after["since"]["kept"]
 
 
 @pytest.mark.parametrize("header", ["etag", "modified"])

@@ -133,7 +133,8 @@ static void a_circle_is_seen_before_it_is_walked(void **arg)
 static void a_body_that_comes_again_is_seen(void **arg)
 {
 	static const char text[] =
-	    "page 2 has the body of page 1: does the API know the parameter that names the page?";
+	    "page 2 has the body of page 1: does the API know the parameter that names the page? (One that repeats its "
+	    "last page needs a total, has_more or stop in the recipe)";
 	struct plan_rules r = numbered(2);
 	struct plan_seen s = page(10);
 
