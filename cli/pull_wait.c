@@ -3,6 +3,7 @@
 #include "cli/pull_wait.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/client.h"
@@ -18,6 +19,7 @@
 #define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
 #define EXPLAIN_US   INT64_C(1000000)
 #define LOOK_PAGES   200 /* at a time */
+#define WAITS_LEAST  12  /* of a reason that is cut */
 
 /* ---- what is known ---- */
 
@@ -47,14 +49,23 @@ int pull_progress_page(void *progress, const json_t *page, struct err *e)
 	return 0;
 }
 
+/* How many pages there will be: the daemon knows where the run stops before the total that its pages tell. -1: nobody
+ * knows. */
+static int64_t whole_pages(const struct pull_progress *p)
+{
+	int64_t pages = p->p.expected >= 0 ? p->p.expected : p->total_pages;
+
+	return p->max_pages && pages > p->max_pages ? p->max_pages : pages;
+}
+
 static void add_pages(const struct pull_progress *p, struct text *said)
 {
-	int64_t ended = progress_ended(&p->p);
+	int64_t ended = progress_ended(&p->p), whole = whole_pages(p);
 
 	text_printf(said, "%s, run %u: ", p->name, p->p.batch);
-	if (p->total_pages >= ended)
+	if (whole >= ended)
 		text_printf(said, "%lld of ", (long long)ended);
-	receipt_add_count(said, p->total_pages >= ended ? p->total_pages : ended, "page", "pages");
+	receipt_add_count(said, whole >= ended ? whole : ended, "page", "pages");
 }
 
 static void add_items(const struct pull_progress *p, unsigned width, struct text *said)
@@ -78,19 +89,24 @@ static double pages_left(const struct pull_progress *p)
 	int64_t ended = progress_ended(&p->p), items = p->settled_items + p->ahead_items;
 	double jobs = (double)(progress_total(&p->p) - ended), left = -1;
 
-	if (p->total_pages >= 0)
-		left = (double)(p->total_pages - ended);
+	if (whole_pages(p) >= 0)
+		left = (double)(whole_pages(p) - ended);
 	else if (p->total_items >= items && items > 0)
 		left = (double)(p->total_items - items) * (double)ended / (double)items;
 	else
 		return -1;
+	if (p->max_pages && left > (double)(p->max_pages - ended))
+		left = (double)(p->max_pages - ended);
 	return left > jobs ? left : jobs;
 }
 
+/* The daemon's forecast knows the limits and the plan; only where it has none the speed so far is gone by. */
 static double run_seconds_left(const struct pull_progress *p)
 {
 	double rate = progress_rate(&p->p), pages = pages_left(p), seconds = progress_seconds_left(&p->p);
 
+	if (p->p.left_us > 0)
+		return (double)p->p.left_us / 1e6;
 	if (pages < 0)
 		return 0;
 	return rate > 0 && pages / rate > seconds ? pages / rate : seconds;
@@ -111,10 +127,32 @@ static void add_speed(const struct pull_progress *p, unsigned width, struct text
 	}
 }
 
+/* As many words of it as fit; too few of them say nothing. */
+static void add_waits(const struct pull_progress *p, unsigned width, struct text *said)
+{
+	size_t n = p->waits.len;
+
+	if (!n)
+		return;
+	if (width && said->len + 2 + n > width) {
+		n = width > said->len + 5 ? width - said->len - 5 : 0;
+		while (n > 0 && p->waits.data[n] != ' ')
+			n--;
+		while (n > 0 && strchr(" (,:;", p->waits.data[n - 1]))
+			n--;
+		if (n < WAITS_LEAST)
+			return;
+	}
+	text_add_str(said, "; ");
+	text_add(said, p->waits.data, n);
+	if (n < p->waits.len)
+		text_add_str(said, "...");
+}
+
 void pull_progress_format(const struct progress *progress, unsigned width, struct text *line)
 {
 	const struct pull_progress *p = (const struct pull_progress *)progress;
-	int64_t failed = p->p.counts[JOB_FAILED], ended = progress_ended(progress);
+	int64_t failed = p->p.counts[JOB_FAILED], ended = progress_ended(progress), whole = whole_pages(p);
 	struct text said = {0};
 	char part[40];
 
@@ -127,12 +165,9 @@ void pull_progress_format(const struct progress *progress, unsigned width, struc
 	if (*p->p.state && strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
 		progress_add_part(&said, width, p->p.state);
 	add_speed(p, width, &said);
-	if (p->waits.len) {
-		text_add_str(&said, "; ");
-		text_add(&said, p->waits.data, p->waits.len);
-	}
-	if (p->total_pages > 0 && ended <= p->total_pages)
-		progress_add_bar((double)ended / (double)p->total_pages, width, &said, line);
+	add_waits(p, width, &said);
+	if (whole > 0 && ended <= whole)
+		progress_add_bar((double)ended / (double)whole, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);
 	text_clear(&said);
 }
@@ -207,7 +242,10 @@ int pull_wait(struct ctl *ctl, uint32_t run, const char *name, json_t **ended, i
 	struct pull_progress p = {.p.format = pull_progress_format, .name = name, .total_pages = -1, .total_items = -1};
 	struct patience patience = {.heard = true}; /* it has just taken the run */
 	struct err e;
-	int rc = wait_batch(ctl, &p, run, &patience, &e);
+	int rc;
+
+	p.max_pages = ctl->args.max_pages ? strtoll(ctl->args.max_pages, NULL, 10) : 0;
+	rc = wait_batch(ctl, &p, run, &patience, &e);
 
 	*ended = NULL;
 	while (rc == 0 && !*ended) {

@@ -22,6 +22,7 @@ struct pull_progress {
 	bool gap;                         /* a page was seen that has not ended */
 	bool items_told;                  /* the recipe counts them */
 	int64_t total_pages, total_items; /* -1: not known */
+	int64_t max_pages;                /* that were asked for; 0: not known */
 	int64_t explained_us;
 	struct text waits; /* what limit holds it; "" */
 };

@@ -96,7 +96,8 @@ static void expect_progress(const struct pull_progress *p, unsigned width, const
 
 static void pages_that_have_ended_are_counted_once(void **arg)
 {
-	struct pull_progress p = {.p.batch = 7, .name = "species", .total_pages = -1, .total_items = -1};
+	struct pull_progress p = {
+	    .p.batch = 7, .p.expected = -1, .name = "species", .total_pages = -1, .total_items = -1};
 
 	(void)arg;
 	tell_page(&p, 1, "done", 100, 16);
@@ -117,7 +118,8 @@ static void pages_that_have_ended_are_counted_once(void **arg)
 
 static void where_no_total_is_known_none_is_told(void **arg)
 {
-	struct pull_progress p = {.p.batch = 7, .name = "species", .total_pages = -1, .total_items = -1};
+	struct pull_progress p = {
+	    .p.batch = 7, .p.expected = -1, .name = "species", .total_pages = -1, .total_items = -1};
 
 	(void)arg;
 	tell_page(&p, 1, "done", -1, -1);
@@ -128,15 +130,43 @@ static void where_no_total_is_known_none_is_told(void **arg)
 
 static void the_limit_that_holds_it_is_told_and_the_line_fits(void **arg)
 {
-	struct pull_progress p = {.p.batch = 7, .name = "species", .total_pages = 16, .total_items = 1600};
+	struct pull_progress p = {
+	    .p.batch = 7, .p.expected = -1, .name = "species", .total_pages = 16, .total_items = 1600};
 
 	(void)arg;
 	text_add_str(&p.waits, "as many requests as the rate allows were sent");
 	p.p.counts[JOB_DONE] = 4;
 	expect_progress(&p, 0, "species, run 7: 4 of 16 pages; as many requests as the rate allows were sent");
-	expect_progress(&p, 40, "species, run 7: 4 of 16 pages; as many r");
+	expect_progress(&p, 40, "species, run 7: 4 of 16 pages");
+	expect_progress(&p, 60, "species, run 7: 4 of 16 pages; as many requests as the...");
 	text_clear(&p.waits);
 	expect_progress(&p, 60, "[#######---------------------] species, run 7: 4 of 16 pages");
+}
+
+static void a_run_that_stops_before_the_total_is_over_sooner(void **arg)
+{
+	struct pull_progress p = {
+	    .p = {.batch = 7, .expected = 5}, .name = "species", .total_pages = 16, .total_items = -1};
+
+	(void)arg;
+	p.p.counts[JOB_DONE] = 4;
+	expect_progress(&p, 0, "species, run 7: 4 of 5 pages");
+	p.p.left_us = 3000000;
+	expect_progress(&p, 0, "species, run 7: 4 of 5 pages, 3 s left");
+	/* where only items are told, and the next page by the one before */
+	p = (struct pull_progress){.p = {.batch = 7, .expected = -1},
+				   .name = "species",
+				   .total_pages = -1,
+				   .total_items = 600,
+				   .max_pages = 30,
+				   .settled_items = 250,
+				   .items_told = true};
+	p.p.counts[JOB_DONE] = 25;
+	p.p.samples[0].ended = 20;
+	p.p.samples[1].at_us = 1000000;
+	p.p.samples[1].ended = 25;
+	p.p.count = p.p.next = 2;
+	expect_progress(&p, 0, "species, run 7: 25 pages, 250 of 600 items, 5.0/s, 1 s left");
 }
 
 /* ---- what a page says ---- */
@@ -231,6 +261,7 @@ int main(void)
 	    cmocka_unit_test(pages_that_have_ended_are_counted_once),
 	    cmocka_unit_test(where_no_total_is_known_none_is_told),
 	    cmocka_unit_test(the_limit_that_holds_it_is_told_and_the_line_fits),
+	    cmocka_unit_test(a_run_that_stops_before_the_total_is_over_sooner),
 	    cmocka_unit_test(the_page_after_a_number_is_the_next_number),
 	    cmocka_unit_test(the_page_after_a_cursor_is_that_of_the_next_one),
 	    cmocka_unit_test(the_end_is_told_with_its_reason),
