@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/failure.h"
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "cli/when.h"
@@ -168,6 +169,17 @@ static void tell(const char *what, const char *name, const json_t *answer)
 	text_clear(&line);
 }
 
+/* `batch` 0: it is a job. A run's failures are its receipt's to tell. */
+static void tell_all(struct ctl *ctl, const char *operand, uint32_t batch, const json_t *answer)
+{
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	bool run = json_is_true(json_object_get(answer, "run"));
+
+	tell(!batch ? "job" : run ? "run" : "batch", operand, answer);
+	if (batch && !run && state && strcmp(state, "failed") == 0)
+		failure_explain_batch(ctl, batch);
+}
+
 /* A row for each reason. */
 static int show_csv(const json_t *answer, struct err *e)
 {
@@ -200,7 +212,7 @@ int verb_explain(struct ctl *ctl)
 	if (!j)
 		return ctl_report(&e);
 	if (ctl->args.format == FORMAT_TABLE)
-		tell(is_job ? "job" : json_is_true(json_object_get(j, "run")) ? "run" : "batch", operand, j);
+		tell_all(ctl, operand, is_job ? 0 : batch, j);
 	else
 		rc = ctl->args.format == FORMAT_CSV ? show_csv(j, &e)
 						    : rows_object(ctl->args.format, j, &layout_waits, &e);

@@ -8,7 +8,8 @@
 #include "cli/lines.h"
 #include "cli/progress.h"
 
-#define SHOWN_MAX 3
+#define SHOWN_MAX   3
+#define COUNTED_MAX 1000 /* failures whose errors are compared */
 
 void failure_add_job(struct text *line, const json_t *result)
 {
@@ -68,4 +69,68 @@ void failure_tell_batch(struct ctl *ctl, uint32_t batch)
 	fprintf(stderr, "fanoutctl: %s\n", t.data);
 	lines_clear(&lines);
 	text_clear(&t);
+}
+
+/* ---- explained ---- */
+
+static int count_error(void *arg, const char *line, size_t len, struct err *e)
+{
+	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL), *counts = arg;
+	const char *error = json_string_value(json_object_get(row, "error"));
+	const char *reason = json_string_value(json_object_get(row, "reason"));
+
+	(void)e;
+	error = error ? error : reason ? reason : "failed";
+	json_object_set_new(counts, error, json_integer(json_integer_value(json_object_get(counts, error)) + 1));
+	json_decref(row);
+	return 0;
+}
+
+static void add_most_frequent(struct text *t, json_t *counts)
+{
+	const char *error, *most = NULL;
+	const json_t *n;
+	json_int_t best = 0, all = 0;
+
+	json_object_foreach (counts, error, n) {
+		all += json_integer_value(n);
+		if (json_integer_value(n) <= best)
+			continue;
+		best = json_integer_value(n);
+		most = error;
+	}
+	if (!most)
+		return;
+	if (best < all)
+		text_printf(t, ", %lld of %s%lld with: ", (long long)best, all == COUNTED_MAX ? "the first " : "",
+			    (long long)all);
+	else
+		text_add_str(t, ": ");
+	text_add_shown(t, most, 0);
+}
+
+void failure_explain_batch(struct ctl *ctl, uint32_t batch)
+{
+	struct lines lines = {.on_line = count_error, .arg = json_object()};
+	char path[100];
+	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+	json_t *j = client_get_json(ctl->client, NULL, "/v1/batches/%u", batch), *counts = lines.arg;
+	struct progress p = {0};
+	struct text t = {0};
+	struct err e;
+
+	if (j)
+		progress_update(&p, j, 0);
+	json_decref(j);
+	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=%d", batch, COUNTED_MAX);
+	if (p.counts[JOB_FAILED] && client_call(ctl->client, &call, &e) == 0 && lines_end(&lines, &e) == 0) {
+		text_printf(&t, "%lld of %lld jobs failed", (long long)p.counts[JOB_FAILED],
+			    (long long)progress_total(&p));
+		add_most_frequent(&t, counts);
+		printf("%s\nfanoutctl results %u --state failed has them, fanoutctl retry %u tries them again.\n",
+		       t.data, batch, batch);
+	}
+	lines_clear(&lines);
+	text_clear(&t);
+	json_decref(counts);
 }

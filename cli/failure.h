@@ -10,6 +10,8 @@
 
 /* "7.42 https://...: 404 Not Found", of a result that is not done. */
 void failure_add_job(struct text *line, const json_t *result);
+/* Of a batch that failed: how many jobs, their most frequent error, and what to do. On stdout. */
+void failure_explain_batch(struct ctl *ctl, uint32_t batch);
 /* A paragraph for who asked for quiet and was told nothing so far: the batch's sums and its first errors. */
 void failure_tell_batch(struct ctl *ctl, uint32_t batch);
 

@@ -309,6 +309,15 @@ def limited(apisim, name, **options):
     return f"{apisim.url}/limit/{name}/uuid"
 
 
+def test_a_failed_batch_is_explained_by_its_most_frequent_error(daemon, apisim):
+    batch = daemon.ctl("submit", apisim.url + "/status/[403-404]", apisim.url + "/status/404?again", apisim.url + "/uuid").out.strip()
+    daemon.ctl("wait", batch, check=1)
+    first, why, then = daemon.ctl("explain", batch).lines()
+    assert first == f"batch {batch} is failed."
+    assert why.startswith("3 of 4 jobs failed, 2 of 3 with: ") and "404" in why, why
+    assert f"fanoutctl results {batch} --state failed" in then and f"fanoutctl retry {batch}" in then
+
+
 def test_the_record_proves_what_the_server_counted(make_daemon, apisim):
     daemon = make_daemon(limits=[{"name": "sim", "match": "127.0.0.1", "rates": ["20/5s", "1000/h"]}])
     url = limited(apisim, "kept", n=20, window=5, jitter_in="uniform:0:0.15", jitter_out="uniform:0:0.15")
