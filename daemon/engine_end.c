@@ -98,9 +98,10 @@ static void judge_redirect(struct engine_job *j, const struct message_outcome *o
 	} else if (strcmp(from, to) == 0 && !redirect_as_get(o->status, j->method)) {
 		engine_verdict_fail(v, REASON_POLICY, "%d redirects to itself: %.300s", o->status, to);
 	} else if (j->hops >= j->max_redirects) {
-		engine_verdict_fail(v, REASON_POLICY,
-				    "redirected more than %u time%s, last to %.300s; max_redirects allows more",
-				    j->max_redirects, j->max_redirects == 1 ? "" : "s", to);
+		engine_verdict_fail(
+		    v, REASON_POLICY,
+		    "redirected more than %u time%s, last to %.300s; max_redirects (--max-redirects) allows more",
+		    j->max_redirects, j->max_redirects == 1 ? "" : "s", to);
 	} else if (is_https(from) && !is_https(to)) {
 		engine_verdict_fail(v, REASON_POLICY, "%d redirects from https to http, which is not followed: %.300s",
 				    o->status, to);

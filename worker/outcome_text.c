@@ -268,7 +268,7 @@ static void say_too_large(struct words *w)
 {
 	char text[UNITS_TEXT_SIZE];
 
-	say(w, "the body is larger than %s; raise max_body to fetch it",
+	say(w, "the body is larger than %s; raise max_body (--max-body) to fetch it",
 	    units_format_bytes(text, w->e->max_body_bytes));
 }
 

@@ -186,7 +186,7 @@ def test_a_gzip_bomb_stops_at_the_bound_on_decoded_bytes(worker, serve):
 
     o = worker.fetch(serve(behave).url, max_body=32 << 20)
     assert (o.cause, o.status) == ("too_large", 200)
-    assert o.error == "the body is larger than 32.0 MiB; raise max_body to fetch it"
+    assert o.error == "the body is larger than 32.0 MiB; raise max_body (--max-body) to fetch it"
     assert worker.files() == []
     if not sanitized():
         assert memory_kib(worker.pid) < 40000

@@ -286,7 +286,7 @@ static void other_failures_have_their_words(void **arg)
 	assert_text(&e, "host a.example: name does not resolve");
 	e = ending(CURLE_WRITE_ERROR, true);
 	e.stopped = CAUSE_TOO_LARGE;
-	assert_text(&e, "the body is larger than 1.0 MiB; raise max_body to fetch it");
+	assert_text(&e, "the body is larger than 1.0 MiB; raise max_body (--max-body) to fetch it");
 	e.stopped = CAUSE_STORAGE;
 	e.storage_error = ENOSPC;
 	assert_text(&e, "the body could not be stored: No space left on device");
