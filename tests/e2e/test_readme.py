@@ -28,7 +28,7 @@ def test_the_tours_work_as_typed(scratch):
     (simulator,) = [line for line in lines if line.startswith("apisim ")]
     child, port = start_simulator(simulator)
     script = "\n".join(line for line in lines if line != simulator and not line.startswith("PATH=")).replace("8042", port)
-    env = environment(HOME=str(scratch), PATH=f"{BUILD}:/usr/bin:/bin")
+    env = environment(HOME=str(scratch), TMPDIR=str(scratch), PATH=f"{BUILD}:/usr/bin:/bin")
     try:
         done = run(["sh", "-e", "-c", script], env=env, cwd=scratch)
     finally:
@@ -40,7 +40,9 @@ def test_the_tours_work_as_typed(scratch):
     assert "pull cats: complete: 25 pages, 250 items (250 unique)" in done.err, done
     assert re.search(r'^"item 248"\n"item 249"\n"item 250"$', done.out, re.M), done
     assert re.search(r"\b404\b", done.out) and re.search(r" kept$", done.out, re.M), done
-    csv = run(["gzip", "-dc", scratch / "cats.csv.gz"]).out.splitlines()
+    (tour,) = scratch.glob("tmp.*")
+    assert [path.name for path in scratch.iterdir() if not path.name.startswith(".")] == [tour.name], "it leaves nothing where it was begun"
+    csv = run(["gzip", "-dc", tour / "cats.csv.gz"]).out.splitlines()
     assert len(csv) == 251 and csv[0].startswith("id,name,")
 
 
