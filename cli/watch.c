@@ -63,13 +63,12 @@ int watch_ended(struct ctl *ctl, const struct json_t *batch)
 
 /* ---- waiting ---- */
 
-static int gave_up(uint32_t batch, int64_t timeout_us)
+/* In the words that it was asked in: of several batches, the later ones have what was left of it. */
+static int gave_up(const struct ctl *ctl, uint32_t batch)
 {
-	char text[UNITS_TEXT_SIZE];
 	struct err e;
 
-	err_set(&e, ERR_TIMEOUT, NULL, "batch %u has not ended within %s; it goes on", batch,
-		units_format_duration(text, timeout_us));
+	err_set(&e, ERR_TIMEOUT, NULL, "batch %u has not ended within %s; it goes on", batch, ctl->args.timeout);
 	return ctl_report(&e);
 }
 
@@ -177,7 +176,7 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		progress_update(&progress, j, clock_boot_us());
 		json_decref(j);
 		if (left == 0)
-			return gave_up(batch, timeout_us);
+			return gave_up(ctl, batch);
 		tick = next_look(ctl, &progress);
 	}
 	/* What wait is asked for is data where a form of it was given; submit prints its own. */
@@ -350,17 +349,52 @@ int watch_follow(struct ctl *ctl, uint32_t batch)
 
 /* ---- the verbs ---- */
 
+/* All, before the first is waited for. */
+static int check_batches(const struct ctl *ctl, struct err *e)
+{
+	uint32_t batch;
+
+	for (size_t i = 0; i < ctl->args.operand_count; i++)
+		if (ctl_parse_batch(ctl->args.operands[i], &batch, e) < 0)
+			return -1;
+	if (ctl->args.operand_count > 1 && (ctl->args.format == FORMAT_JSON || ctl->args.format == FORMAT_CSV))
+		return err_set(e, ERR_USAGE, "-f ndjson has a line for each", " wait: -f %s is for one batch",
+			       format_name(ctl->args.format));
+	return 0;
+}
+
+/* Which of several statuses is the verb's own: what failed comes before what was cancelled or may still end well, and
+ * what could not be waited for before all. */
+static int badness(int status)
+{
+	static const int order[] = {STATUS_FINE, STATUS_CANCELLED, STATUS_TIMED_OUT, STATUS_FAILED};
+
+	for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+		if (order[i] == status)
+			return (int)i;
+	return sizeof order / sizeof *order + (status == STATUS_INTERRUPTED);
+}
+
 int verb_wait(struct ctl *ctl)
 {
-	int64_t timeout_us = CLOCK_NEVER;
-	uint32_t batch;
+	int64_t timeout_us = CLOCK_NEVER, start = clock_boot_us(), left;
+	size_t count = ctl->args.operand_count;
+	int status = STATUS_FINE, one = STATUS_FINE;
 	struct err e;
 
-	if (ctl_parse_batch(ctl->args.operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
+	if (check_batches(ctl, &e) < 0 || ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
 	if (ctl->args.timeout)
 		units_parse_duration_us(ctl->args.timeout, &timeout_us, NULL);
-	return watch_wait(ctl, batch, timeout_us);
+	for (size_t i = 0; i < count && one != STATUS_UNREACHABLE && one != STATUS_INTERRUPTED; i++) {
+		uint32_t batch = 0;
+
+		ctl_parse_batch(ctl->args.operands[i], &batch, &e);
+		left = timeout_us == CLOCK_NEVER ? CLOCK_NEVER : timeout_us - (clock_boot_us() - start);
+		one = watch_wait(ctl, batch, left < 0 ? 0 : left);
+		status = badness(one) > badness(status) ? one : status;
+	}
+	return status;
 }
 
 int verb_follow(struct ctl *ctl)

@@ -236,6 +236,21 @@ def test_a_cancelled_batch_is_its_own_exit_status(ctl, apisim):
     ctl("follow", batch, check=7)
 
 
+def test_several_batches_are_waited_for_and_the_worst_is_the_status(ctl, gate, mixed, apisim):
+    good = ctl("submit", "-p", "--wait", apisim.url + "/uuid").out.strip()
+    held = ctl("submit", "-p", gate.url + "/held").out.strip()
+    for order in ([held, mixed], [mixed, held]):
+        r = ctl("wait", *order, "--timeout", "100ms", check=1)
+        assert "1 failed" in r.err and f"batch {held} has not ended" in r.err, order
+    assert f"batch {held} has not ended" in ctl("wait", good, held, "--timeout", "100ms", check=6).err
+    ctl("cancel", held)
+    ctl("wait", good, held, check=7)
+    rows = ctl("wait", good, held, mixed, "-f", "ndjson", check=1).rows()
+    assert [row["batch"] for row in rows] == [int(good), int(held), int(mixed)]
+    assert "there is no batch 999" in ctl("wait", good, "999", mixed, check=4).err
+    assert "-f json is for one batch" in ctl("wait", good, held, "-f", "json", check=2).err
+
+
 def test_quiet_says_nothing(ctl, mixed):
     assert ctl("wait", mixed, "-q", check=1).err == ""
 
