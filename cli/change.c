@@ -102,11 +102,12 @@ static json_int_t check_safe(struct ctl *ctl, const struct target *t, const json
 static void note_left_out(struct ctl *ctl, const struct target *t, json_int_t n)
 {
 	if (n > 0)
-		ctl_note(
-		    ctl,
-		    "%s%lld job%s of batch %" PRIu32 " may have been carried out (unknown_outcome) and stay%s as they "
-		    "are: --unsafe sends them again too",
-		    n < UNKNOWN_MOST ? "" : "at least ", (long long)n, n == 1 ? "" : "s", t->batch, n == 1 ? "s" : "");
+		ctl_note(ctl,
+			 "%s%lld job%s of batch %" PRIu32
+			 " may have been carried out (unknown_outcome) and %s: --unsafe sends "
+			 "%s again too",
+			 n < UNKNOWN_MOST ? "" : "at least ", (long long)n, n == 1 ? "" : "s", t->batch,
+			 n == 1 ? "stays as it is" : "stay as they are", n == 1 ? "it" : "them");
 }
 
 /* ---- one operand ---- */

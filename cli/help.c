@@ -1,9 +1,17 @@
 /* help, version and completion: the verb table, shown. */
+#include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "cli/client.h"
+#include "cli/local.h"
 #include "cli/verbs.h"
 #include "lib/closest.h"
+#include "lib/paths.h"
+
+#define VERSION_WAIT_S 2
 
 void help_list(FILE *out)
 {
@@ -79,8 +87,7 @@ int verb_help(struct ctl *ctl)
 			return ctl_report(&e);
 		}
 		if (!v) {
-			for (const struct verb *i = verbs; i->name; i++)
-				closest_offer(&near, i->name);
+			verb_offer(&near);
 			err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"%s%s%s",
 				word, near.name ? "; did you mean " : "", near.name ? near.name : "",
 				near.name ? "?" : "");
@@ -94,10 +101,39 @@ int verb_help(struct ctl *ctl)
 	return STATUS_FINE;
 }
 
+static void on_alarm(int signo)
+{
+	(void)signo;
+	ctl_stop();
+}
+
+/* Of the daemon that answers just now; none is started for this, and one that is busy is not waited for. */
+static void print_daemon(struct ctl *ctl)
+{
+	char socket[PATHS_MAX];
+	struct client *client;
+	json_t *stats;
+	bool found = ctl->args.local ? local_find(socket, sizeof socket)
+				     : client_find_socket(ctl->args.socket, socket, sizeof socket) != PLACE_ASLEEP;
+
+	if (!found || client_probe(socket) != 0)
+		return;
+	signal(SIGALRM, on_alarm);
+	alarm(VERSION_WAIT_S);
+	client = client_create(socket);
+	stats = client_get_json(client, NULL, "/v1/stats");
+	if (json_is_string(json_object_get(stats, "version")))
+		printf("fanoutd %s\n", json_string_value(json_object_get(stats, "version")));
+	json_decref(stats);
+	client_free(client);
+	alarm(0);
+}
+
 int verb_version(struct ctl *ctl)
 {
-	(void)ctl;
 	printf("fanoutctl %s\n", FANOUT_VERSION);
+	if (ctl->verb) /* --version is before any, and asks nobody */
+		print_daemon(ctl);
 	return STATUS_FINE;
 }
 
@@ -170,8 +206,8 @@ int verb_completion(struct ctl *ctl)
 	struct err e;
 
 	if (strcmp(ctl->args.operands[0], "bash") != 0) {
-		err_set(&e, ERR_USAGE, NULL, "completion: there is one for bash, none for \"%.40s\"",
-			ctl->args.operands[0]);
+		err_set(&e, ERR_USAGE, "fanoutctl completion bash prints it; zsh takes it after bashcompinit",
+			" completion: there is one for bash, none for \"%.40s\"", ctl->args.operands[0]);
 		return ctl_report(&e);
 	}
 	printf(

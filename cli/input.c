@@ -34,7 +34,8 @@ static int open_path(const char *path, struct err *e)
 		return STDIN_FILENO;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		err_set(e, ERR_USAGE, NULL, "cannot read %.200s: %s", path, strerror(errno));
+		err_set(e, ERR_USAGE, "name a file that is there, or - for standard input", "cannot read %.200s: %s",
+			path, strerror(errno));
 	return fd;
 }
 

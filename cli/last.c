@@ -86,23 +86,37 @@ static void put_number(char **operand, uint32_t batch, const char *rest)
 }
 
 /* No number, and no job's. What is removed is named by its number. */
-static bool may_be_pull(const struct ctl *ctl, const char *word)
+static bool may_be_pull(const struct ctl *ctl, const char *word, const char *page)
 {
-	return strstr(ctl->verb->operands, "BATCH") && ctl->verb->run != verb_rm && word[strspn(word, "0123456789.")];
+	return (*page || strstr(ctl->verb->operands, "BATCH")) && ctl->verb->run != verb_rm &&
+	       word[strspn(word, "0123456789.")];
+}
+
+/* The ".3" of "NAME.3"; "" where there is none. */
+static const char *page_of(const struct ctl *ctl, const char *word)
+{
+	const char *dot = strrchr(word, '.');
+
+	return strstr(ctl->verb->operands, "JOB") && dot && dot[1] && !dot[1 + strspn(dot + 1, "0123456789")] ? dot
+													      : "";
 }
 
 /* What is no pull either is the verb's to refuse, and so is a daemon that is not there. */
 static int resolve_pull(struct ctl *ctl, char **operand, struct err *e)
 {
+	const char *word = *operand, *page = page_of(ctl, word);
 	struct err ignored;
 	uint32_t run;
+	char *name;
 
-	if (!may_be_pull(ctl, *operand) || ctl_connect(ctl, &ignored) < 0)
+	if (!may_be_pull(ctl, word, page) || ctl_connect(ctl, &ignored) < 0)
 		return 0;
-	if (pull_newest(ctl, *operand, &run, e) < 0)
+	name = keep(strlen(word) + 1);
+	sprintf(name, "%.*s", (int)(strlen(word) - strlen(page)), word);
+	if (pull_newest(ctl, name, &run, e) < 0)
 		return -1;
 	if (run)
-		put_number(operand, run, "");
+		put_number(operand, run, page);
 	return 0;
 }
 

@@ -55,9 +55,13 @@ static int make_directory(const char *path, struct err *e)
 		if (slash)
 			*slash = '\0';
 		if (mkdir(part, 0700) < 0 && errno != EEXIST && access(part, F_OK) < 0)
-			return err_set(e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM,
-				       errno == EACCES ? whose() : NULL, "cannot make the directory %s: %s", part,
-				       strerror(errno));
+			return err_set(
+			    e, errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM,
+			    errno == EACCES
+				? whose()
+				: "a private daemon keeps its state there: set HOME (or XDG_STATE_HOME) to a "
+				  "directory that you can write into",
+			    "cannot make the directory %s: %s", part, strerror(errno));
 		if (!slash)
 			break;
 		*slash = '/';

@@ -21,8 +21,7 @@ static int unknown_verb(const char *word)
 	struct closest near = {.word = word};
 	struct err e;
 
-	for (const struct verb *v = verbs; v->name; v++)
-		closest_offer(&near, v->name);
+	verb_offer(&near);
 	if (near.name)
 		err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"; did you mean %s?",
 			word, near.name);

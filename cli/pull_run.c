@@ -13,6 +13,7 @@
 #include "cli/pull_wait.h"
 #include "cli/receipt.h"
 #include "cli/verbs.h"
+#include "lib/since.h"
 
 /* What was answered to the POST. */
 struct started {
@@ -80,6 +81,22 @@ static int check_options(const struct ctl *ctl, struct err *e)
 	return a->output ? items_check_output(ctl, e) : 0;
 }
 
+/* As a state that is set: what no request could be made of is not tried on the API. */
+static int check_since(const struct recipe *r, const char *since, struct err *e)
+{
+	struct err why;
+	char *from;
+
+	if (!since)
+		return 0;
+	if (!r->since.used)
+		return err_set(e, ERR_USAGE, "fanout-pulls(5) has the group `since`",
+			       " pull run: --since: the pull %s asks for nothing by since", r->name);
+	from = since_before(since, r->since.overlap_us, &why);
+	free(from);
+	return from ? 0 : err_set(e, ERR_USAGE, why.hint, " pull run: --since: %.300s", why.what);
+}
+
 /* A mistake in the recipe is better told here, with its line, than by every page. Returns an exit status. */
 static int check_recipe(struct ctl *ctl, const char *name)
 {
@@ -91,6 +108,8 @@ static int check_recipe(struct ctl *ctl, const char *name)
 		status = ctl_report(&e);
 	else if (pull_recipe_check_quickly(&p, stderr))
 		status = STATUS_USAGE;
+	else if (check_since(p.recipe, ctl->args.since, &e) < 0)
+		status = ctl_report(&e);
 	pull_recipe_clear(&p);
 	return status;
 }

@@ -391,6 +391,20 @@ static const char *unknown_var(const json_t *pull, const json_t *vars)
 	return NULL;
 }
 
+static int no_such_var(const json_t *pull, const char *name, const char *unknown, struct err *e)
+{
+	json_t *vars = json_object_get(pull, "vars"), *value;
+	struct text have = {0};
+	const char *var;
+
+	text_add_str(&have, json_object_size(vars) ? "it has " : "it takes none");
+	json_object_foreach (vars, var, value)
+		text_printf(&have, "%s%s", have.len > strlen("it has ") ? ", " : "", var);
+	err_set(e, ERR_USAGE, have.data, " pull state: %s has no var \"%.60s\"", name, unknown);
+	text_clear(&have);
+	return -1;
+}
+
 /* An empty table would say the same of vars that were never run, of those that there are not, and of a pull that there
  * is not. */
 static int check_none(struct ctl *ctl, const char *name, struct err *e)
@@ -403,7 +417,7 @@ static int check_none(struct ctl *ctl, const char *name, struct err *e)
 	if (!vars)
 		rc = -1;
 	else if (unknown)
-		rc = err_set(e, ERR_CONFLICT, NULL, "%s has no var \"%.60s\"", name, unknown);
+		rc = no_such_var(pull, name, unknown, e);
 	else if (json_object_size(vars))
 		rc = err_set(e, ERR_CONFLICT, "fanoutctl pull state without --var lists what is known",
 			     "nothing is known of %s with these vars: no run with them was complete", name);

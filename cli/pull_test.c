@@ -235,6 +235,10 @@ static int read_answer(struct trial *t, struct err *e)
 	struct text file = {0};
 	int rc = read_file(a->page_body, &t->body, e);
 
+	/* An editor's last newline is no line of an answer that an error could be told of. */
+	while (t->body.len && (t->body.data[t->body.len - 1] == '\n' || t->body.data[t->body.len - 1] == '\r'))
+		t->body.data[--t->body.len] = '\0';
+
 	if (rc == 0 && a->page_headers)
 		rc = read_file(a->page_headers, &file, e);
 	else

@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "lib/paths.h"
 #include "lib/reals.h"
+#include "lib/units.h"
 
 /* ---- stats ---- */
 
@@ -20,18 +21,34 @@ static const struct column pair_csv[] = {
     {"name", "name", CELL_TEXT, false, 0}, {"value", "value", CELL_TEXT, false, 0}, {0}};
 static const struct layout layout_pairs = {pair_columns, pair_csv};
 
-static void put_pairs(struct rows *rows, json_t *j, const char *name);
+static void put_pairs(struct rows *rows, json_t *j, const char *name, bool people);
 
-static void put_pair(struct rows *rows, json_t *value, const char *prefix, const char *key)
+/* "uptime 42 s" of "uptime_us": what is counted in the smallest unit is nothing to read. */
+static json_t *pair_for_people(const char *name, json_t *value)
+{
+	size_t n = strlen(name);
+	char text[UNITS_TEXT_SIZE];
+	bool us = n > 3 && strcmp(name + n - 3, "_us") == 0, bytes = n > 6 && strcmp(name + n - 6, "_bytes") == 0;
+
+	if (!json_is_integer(value) || !(us || bytes))
+		return json_pack("{s:s, s:O}", "name", name, "value", value);
+	if (us)
+		units_format_duration(text, json_integer_value(value));
+	else
+		units_format_bytes(text, json_integer_value(value));
+	return json_pack("{s:s%, s:s}", "name", name, n - (us ? 3 : 6), "value", text);
+}
+
+static void put_pair(struct rows *rows, json_t *value, const char *prefix, const char *key, bool people)
 {
 	char name[200];
 
 	snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", key);
-	put_pairs(rows, value, name);
+	put_pairs(rows, value, name, people);
 }
 
 /* Whatever the daemon tells, member by member: "counts.done 68", "workers.0.pid 4711". */
-static void put_pairs(struct rows *rows, json_t *j, const char *name)
+static void put_pairs(struct rows *rows, json_t *j, const char *name, bool people)
 {
 	json_t *value, *pair;
 	const char *key;
@@ -40,15 +57,15 @@ static void put_pairs(struct rows *rows, json_t *j, const char *name)
 
 	if (json_is_object(j)) {
 		json_object_foreach (j, key, value) {
-			put_pair(rows, value, name, key);
+			put_pair(rows, value, name, key, people);
 		}
 	} else if (json_is_array(j)) {
 		json_array_foreach (j, i, value) {
 			snprintf(number, sizeof number, "%zu", i);
-			put_pair(rows, value, name, number);
+			put_pair(rows, value, name, number, people);
 		}
 	} else {
-		pair = json_pack("{s:s, s:O}", "name", name, "value", j);
+		pair = people ? pair_for_people(name, j) : json_pack("{s:s, s:O}", "name", name, "value", j);
 		rows_put(rows, pair, NULL);
 		json_decref(pair);
 	}
@@ -71,7 +88,7 @@ int verb_stats(struct ctl *ctl)
 		putchar('\n');
 	} else {
 		rows = rows_open(format, &layout_pairs, false);
-		put_pairs(rows, j, "");
+		put_pairs(rows, j, "", format == FORMAT_TABLE);
 		rows_close(rows, true);
 	}
 	json_decref(j);

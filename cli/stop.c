@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -60,15 +61,20 @@ static int end(const char *socket_path, struct err *e)
 
 int verb_stop(struct ctl *ctl)
 {
-	char socket_path[PATHS_MAX];
+	const char *named = ctl->args.local ? NULL : getenv("FANOUT_SOCKET");
+	char socket_path[PATHS_MAX] = "";
+	bool found = local_find(socket_path, sizeof socket_path);
 	struct err e;
 
-	if (ctl->args.socket) {
+	/* Another one is meant, and would go on. */
+	if (ctl->args.socket || (named && *named && strcmp(named, socket_path) != 0)) {
 		err_set(&e, ERR_USAGE, "a daemon of the system is stopped by systemctl stop fanoutd",
-			" stop: it ends your private daemon only; leave --socket away");
+			" stop: it ends your private daemon only; %s",
+			ctl->args.socket ? "leave --socket away"
+					 : "FANOUT_SOCKET names another (stop --local ends yours all the same)");
 		return ctl_report(&e);
 	}
-	if (!local_find(socket_path, sizeof socket_path)) {
+	if (!found) {
 		ctl_note(ctl, "no private daemon of yours is running");
 		return STATUS_FINE;
 	}

@@ -168,7 +168,13 @@ static int check_jq(const struct value *v, struct err *e)
 	if (strlen(v->text) > JQ_PROGRAM_MAX)
 		return err_set(e, ERR_USAGE, NULL, "%s: --%s: the program is longer than %d bytes", v->prefix,
 			       v->opt->name, JQ_PROGRAM_MAX);
-	return jq_program_check(v->text, &why) < 0 ? blame(v, &why, e) : 0;
+	if (jq_program_check(v->text, &why) == 0)
+		return 0;
+	if (!why.hint[0])
+		snprintf(why.hint, sizeof why.hint,
+			 "jq(1) has the language, and jq 'EXPR' FILE tries it on a body: "
+			 "fanoutctl get JOB -o FILE");
+	return blame(v, &why, e);
 }
 
 static int (*const checks[OPT_KINDS])(const struct value *v, struct err *e) = {

@@ -224,13 +224,13 @@ const struct verb verbs[] = {
      1,
      {status_options}},
     {"wait",
-     "BATCH",
-     "wait until a batch has ended",
+     "BATCH...",
+     "wait until batches have ended",
      "Exits with 0 when all is done, 1 when something failed, 7 when it was "
-     "cancelled, 6 when the time is over.",
+     "cancelled, 6 when the time is over; of\nseveral, with the worst of these.",
      verb_wait,
      1,
-     1,
+     ANY,
      {wait_options}},
     {"follow", "BATCH", "one line as each job ends, the past first", NULL, verb_follow, 1, 1, {fields_options}},
     {"results", "BATCH", "one row a job", NULL, verb_results, 1, 1, {results_options, fields_options}},
@@ -292,7 +292,7 @@ const struct verb verbs[] = {
      0,
      0,
      {NULL}},
-    {"pull list", "", "the same", NULL, verb_pull_list, 0, 0, {NULL}},
+    {"pull list", "", "the recipes, and how their last runs ended", NULL, verb_pull_list, 0, 0, {NULL}},
     {"pull check",
      "[NAME|FILE...]",
      "are the recipes sound?",
@@ -398,6 +398,13 @@ const struct verb *verb_match(int count, char **words, int *used)
 		return v;
 	*used = 1;
 	return verb_find(words[0]);
+}
+
+void verb_offer(struct closest *near)
+{
+	for (const struct verb *v = verbs; v->name; v++)
+		if (v->run != verb_stop && v->run != verb_rm && v->run != verb_cancel && v->run != verb_limits_rm)
+			closest_offer(near, v->name);
 }
 
 bool verb_seconds(const struct verb *v, struct text *list, struct closest *near)

@@ -25,9 +25,12 @@ extern const struct opt options_common[];
 const struct verb *verb_find(const char *name);
 /* The verb that a command line begins with, and how many of its words make it. NULL where there is none. */
 const struct verb *verb_match(int count, char **words, int *used);
+/* Offers all verbs that may be meant by a word that is none: not those that end or delete something, which nobody
+ * should try out. */
+struct closest;
+void verb_offer(struct closest *near);
 /* The second words that may follow it, to `list` as in "list, check", and offered to `near`; whether there are any. */
 struct text;
-struct closest;
 bool verb_seconds(const struct verb *v, struct text *list, struct closest *near);
 /* The verb's option tables and the common one. */
 void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2]);

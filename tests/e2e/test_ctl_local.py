@@ -177,8 +177,25 @@ def test_a_private_daemon_that_is_ending_is_waited_for_and_started_again(home, g
 
 def test_stop_leaves_other_daemons_alone(home, daemon):
     assert "your private daemon only" in daemon.ctl("stop", check=2).err
-    bare({**home, "FANOUT_SOCKET": str(daemon.socket)}, "stop")
-    assert daemon.running()
+    other = {**home, "FANOUT_SOCKET": str(daemon.socket)}
+    local(home, "stats")
+    assert "FANOUT_SOCKET names another" in bare(other, "stop", check=2).err
+    assert daemon.running() and len(daemons(home)) == 1
+    bare({**home, "FANOUT_SOCKET": str(state_of(home) / "fanout.sock")}, "stop")
+    assert daemons(home) == []
+    local(home, "stats")
+    assert "has ended" in bare(other, "--local", "stop").err
+    assert daemon.running() and daemons(home) == []
+
+
+def test_the_version_of_a_daemon_is_told_where_one_answers_and_none_is_started(home):
+    client = bare(home, "version").out
+    assert re.fullmatch(r"fanoutctl \S+\n", client)
+    local(home, "stats")
+    assert re.fullmatch(client + r"fanoutd \S+\n", bare(home, "version").out)
+    bare(home, "stop")
+    for verb in (["version"], ["--local", "version"]):
+        assert bare(home, *verb).out == client and daemons(home) == []
 
 
 def test_its_log_has_times(home):

@@ -25,7 +25,7 @@ def test_a_state_of_vars_that_were_never_run_is_an_error(ctl, kinds):
     assert "one" in ctl("pull", "state", "r", "--var", "kind=one").out
     r = ctl("pull", "state", "r", "--var", "kind=three", check=1)
     assert r.out == "" and "nothing is known of r with these vars" in r.err
-    r = ctl("pull", "state", "r", "--var", "knid=one", "-f", "json", check=1)
+    r = ctl("pull", "state", "r", "--var", "knid=one", "-f", "json", check=2)
     assert r.out == "" and 'r has no var "knid"' in r.err
 
 

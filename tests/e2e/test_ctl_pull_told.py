@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness.process import BUILD, spawn
-from harness.pulls import Raw, broken, files, ids, silent, start, write_recipe
+from harness.pulls import PAGED, Raw, broken, files, ids, silent, start, write_recipe
 
 
 @pytest.fixture
@@ -266,3 +266,28 @@ def test_a_secret_without_value_is_told_with_the_path_that_was_looked_at(daemon,
     assert re.search(r"s\.conf:2: secrets\.tok has no value: \S", err)
     if secret.get("problem"):
         assert secret["problem"] in err and str(daemon.dir / "secrets" / "tok") in err
+
+
+# ---- where a run begins, and what is its page ----
+
+
+def test_since_is_checked_as_a_state_that_is_set(daemon, ctl, apisim):
+    url = str(apisim.pages("page", "a", items=10, size=10)) + "?since={since}"
+    write_recipe(daemon, "inc", url=url, page=PAGED, items=".result[]", since={"from": ".updated_at", "initial": "2026-01-01", "overlap": "1m"})
+    write_recipe(daemon, "all", url=url.partition("?")[0], page=PAGED, items=".result[]")
+    for name, value in {"inc": "yesterday", "all": "2026-01-01"}.items():
+        why = ctl("pull", "state", name, "--set", value, check=2).err.splitlines()[0].removeprefix("fanoutctl: ")
+        assert why in ctl("pull", "run", name, "--since", value, check=2).err, name
+    assert daemon.api.get("/v1/runs").json()["runs"] == []
+
+
+def test_a_var_that_there_is_not_is_a_usage_error_with_those_there_are(daemon, ctl):
+    write_recipe(daemon, "v", url="http://127.0.0.1:9/{var:kind}", items=".[]", vars={"kind": "x"})
+    err = ctl("pull", "state", "v", "--var", "a=b", check=2).err
+    assert 'v has no var "a"' in err and "it has kind" in err
+
+
+def test_a_page_is_named_by_its_pull(ctl, done):
+    for verb in ("show", "get", "explain"):
+        assert ctl(verb, "species.2").out == ctl(verb, f"{done}.2").out != "", verb
+    assert '"nosuch.2" is no job' in ctl("show", "nosuch.2", check=2).err

@@ -25,6 +25,7 @@ def test_stats_in_every_format(ctl, mixed):
     assert j["version"] and j["counts"]["done"] == 2
     table = dict(line.split(None, 1) for line in ctl("stats").lines()[1:] if len(line.split(None, 1)) == 2)
     assert table["counts.done"] == "2"
+    assert re.match(r"[\d.]+ (ms|s|min)", table["uptime"]) and isinstance(j["uptime_us"], int)
     assert {row["name"]: row["value"] for row in csv.DictReader(io.StringIO(ctl("stats", "-f", "csv").out))}["counts.failed"] == "1"
     assert len(ctl("stats", "-f", "ndjson").rows()) == 1
 
@@ -104,13 +105,29 @@ def test_a_wrong_option_is_told_by_every_verb(fanoutctl, verb):
 
 
 def test_missing_and_superfluous_operands_are_told(fanoutctl):
-    assert "BATCH is missing" in fanoutctl("wait", check=2).err
-    assert '"2" is too much' in fanoutctl("wait", "1", "2", check=2).err
+    assert "BATCH... is missing" in fanoutctl("wait", check=2).err
+    assert '"2" is too much' in fanoutctl("follow", "1", "2", check=2).err
     assert "is too much" in fanoutctl("stats", "x", check=2).err
     assert "NAME is missing (usage: fanoutctl limits set NAME)" in fanoutctl("limits", "set", check=2).err
     assert "no verb limits sett; did you mean limits set?" in fanoutctl("limits", "sett", "x", check=2).err
     assert '"b.example" is too much (usage: fanoutctl limits [HOST])' in fanoutctl("limits", "a.example", "b.example", check=2).err
     assert '"x" is too much' in fanoutctl("help", "submit", "x", check=2).err
+
+
+@pytest.mark.parametrize("word", ["top", "stp", "rmm", "cancle"])
+def test_no_verb_that_ends_or_deletes_is_guessed(fanoutctl, word):
+    for verb in ([word], ["help", word]):
+        err = fanoutctl(*verb, check=2).err
+        assert f'there is no verb "{word}"' in err and not re.search(r"did you mean (stop|rm|cancel|limits rm)\?", err), err
+
+
+def test_what_cannot_be_had_comes_with_what_to_do(fanoutctl, scratch):
+    for said, words in {
+        "bashcompinit": ["completion", "zsh"],
+        "jq(1) has the language": ["items", "1", "--jq", ".x |"],
+        "- for standard input": ["-S", scratch / "s", "submit", "-i", scratch / "nosuch"],
+    }.items():
+        assert said in fanoutctl(*words, check=2).err, words
 
 
 def test_the_version_is_printed(fanoutctl):
