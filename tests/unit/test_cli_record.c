@@ -30,13 +30,14 @@ static void some(struct record *r)
 {
 	record_init(r, names, 2);
 	add(r, "{\"job\":\"7.2\",\"attempt\":1,\"boot\":1,\"sent_us\":300,\"counted_us\":310,"
-	       "\"sent_at\":\"1970-01-01T00:00:01.000300Z\",\"status\":200,\"limits\":[\"a\"]}");
+	       "\"sent_at\":\"1970-01-01T00:00:01.000300Z\",\"status\":200,\"refused\":false,\"limits\":[\"a\"]}");
 	add(r, "{\"job\":\"7.1\",\"attempt\":1,\"boot\":1,\"sent_us\":100,\"counted_us\":400,"
-	       "\"sent_at\":\"1970-01-01T00:00:01.000100Z\",\"status\":429,\"limits\":[\"b\",\"a\",\"elsewhere\"]}");
+	       "\"sent_at\":\"1970-01-01T00:00:01.000100Z\",\"status\":429,\"refused\":true,\"limits\":[\"b\",\"a\","
+	       "\"elsewhere\"]}");
 	add(r, "{\"job\":\"7.3\",\"attempt\":1,\"boot\":2,\"sent_us\":50,\"counted_us\":null,"
 	       "\"sent_at\":\"1970-01-01T00:00:09.000050Z\",\"status\":null,\"limits\":[]}");
 	add(r, "{\"job\":\"7.4\",\"attempt\":1,\"boot\":2,\"sent_us\":60,\"counted_us\":10,"
-	       "\"sent_at\":\"1970-01-01T00:00:09.000060Z\",\"status\":503,\"limits\":[\"b\"]}");
+	       "\"sent_at\":\"1970-01-01T00:00:09.000060Z\",\"status\":503,\"refused\":true,\"limits\":[\"b\"]}");
 	record_sort(r, NOW_US);
 }
 
