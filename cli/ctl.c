@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/local.h"
@@ -137,6 +138,18 @@ void ctl_forget_interrupt(void)
 void ctl_stop(void)
 {
 	interrupted = STOPPED;
+}
+
+static void on_alarm(int signo)
+{
+	(void)signo;
+	interrupted = STOPPED;
+}
+
+void ctl_stop_after(unsigned seconds)
+{
+	signal(SIGALRM, on_alarm);
+	alarm(seconds);
 }
 
 bool ctl_stopped(void)

@@ -105,6 +105,8 @@ bool ctl_interrupted(void);
 void ctl_forget_interrupt(void);
 /* As if it had been interrupted: the other thread has given up. */
 void ctl_stop(void);
+/* The same by itself after so many seconds; 0: not any more. */
+void ctl_stop_after(unsigned seconds);
 bool ctl_stopped(void);
 void ctl_catch_signals(void);
 

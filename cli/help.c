@@ -1,9 +1,7 @@
 /* help, version and completion: the verb table, shown. */
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/local.h"
@@ -101,12 +99,6 @@ int verb_help(struct ctl *ctl)
 	return STATUS_FINE;
 }
 
-static void on_alarm(int signo)
-{
-	(void)signo;
-	ctl_stop();
-}
-
 /* Of the daemon that answers just now; none is started for this, and one that is busy is not waited for. */
 static void print_daemon(struct ctl *ctl)
 {
@@ -118,15 +110,14 @@ static void print_daemon(struct ctl *ctl)
 
 	if (!found || client_probe(socket) != 0)
 		return;
-	signal(SIGALRM, on_alarm);
-	alarm(VERSION_WAIT_S);
+	ctl_stop_after(VERSION_WAIT_S);
 	client = client_create(socket);
 	stats = client_get_json(client, NULL, "/v1/stats");
 	if (json_is_string(json_object_get(stats, "version")))
 		printf("fanoutd %s\n", json_string_value(json_object_get(stats, "version")));
 	json_decref(stats);
 	client_free(client);
-	alarm(0);
+	ctl_stop_after(0);
 }
 
 int verb_version(struct ctl *ctl)

@@ -398,8 +398,9 @@ static int no_such_var(const json_t *pull, const char *name, const char *unknown
 	const char *var;
 
 	text_add_str(&have, json_object_size(vars) ? "it has " : "it takes none");
-	json_object_foreach (vars, var, value)
+	json_object_foreach (vars, var, value) {
 		text_printf(&have, "%s%s", have.len > strlen("it has ") ? ", " : "", var);
+	}
 	err_set(e, ERR_USAGE, have.data, " pull state: %s has no var \"%.60s\"", name, unknown);
 	text_clear(&have);
 	return -1;
