@@ -1,6 +1,8 @@
 """Fixtures of the end-to-end tests. The programs under test are those of $FANOUT_BUILD (default: build)."""
 
+import contextlib
 import json
+import os
 import re
 import resource
 import signal
@@ -8,11 +10,12 @@ import subprocess
 
 import pytest
 
-from harness.daemon import Daemon, Scratch, run
+from harness.daemon import Daemon, Scratch, private_daemons, run
 from harness.gate import Gate
-from harness.process import BUILD, environment
+from harness.process import BUILD, alive, environment, wait_until
 from harness.pulls import PAGED, pull, write_recipe
 from harness.servers import Apisim, Httpbin, Nghttpd, Nginx
+from harness.shims import TELL_PEAK
 from harness.worker import Hostile, Worker
 
 # Started in the background by a shell, Python and all its children would take no SIGINT.
@@ -251,19 +254,17 @@ def preload(tmp_path):
     return make
 
 
-TELL_PEAK = """
-#include <stdio.h>
-static void __attribute__((destructor)) tell_peak(void)
-{
-	FILE *in = fopen("/proc/self/status", "r"), *out = fopen(PEAK, "w");
-	int c;
-
-	while ((c = getc(in)) != EOF)
-		putc(c, out);
-	fclose(out);
-	fclose(in);
-}
-"""
+@pytest.fixture
+def home(scratch):
+    """A user's environment, and the end of the private daemon that was started in it."""
+    for name in ("run", "home"):
+        (scratch / name).mkdir(mode=0o700)
+    env = {"XDG_RUNTIME_DIR": str(scratch / "run"), "HOME": str(scratch / "home")}
+    yield env
+    for pid in private_daemons(env):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not alive(pid), 20, "the private daemon ends")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import time
 
 import pytest
 
-from harness.daemon import run
 from harness.process import BUILD, sanitized
 from harness.script import asked, ctl, play, rfc3339, rule  # noqa: F401 (fixtures)
 
@@ -168,32 +167,15 @@ def test_a_host_is_asked_for_at_each_port_it_may_have_within_the_time_given(audi
     assert '"a b" is no host' in audited([], host="a b", check=2).err
 
 
-TELL_PEAK = """
-#include <stdio.h>
-static void __attribute__((destructor)) tell_peak(void)
-{
-	FILE *in = fopen("/proc/self/status", "r"), *out = fopen(PEAK, "w");
-	int c;
-
-	while ((c = getc(in)) != EOF)
-		putc(c, out);
-	fclose(out);
-	fclose(in);
-}
-"""
-
-
-def test_a_long_record_takes_the_memory_that_is_documented(play, scratch, preload):
+def test_a_long_record_takes_the_memory_that_is_documented(play, scratch, peak_of):
     """100 000 attempts: 40 bytes each, 24 to measure them, half as much again while room grows; what else there is does not grow."""
-    env = preload(TELL_PEAK, f'-DPEAK="{scratch}/peak"')
-    env["ASAN_OPTIONS"] += ":quarantine_size_mb=0"  # what was freed is room again
 
     def peak_kib(count):
         rows = attempts([i * 1000 for i in range(count)])
         play({("GET", "/v1/limits"): [(200, {"limits": [rule()], "hosts": []})], ("GET", "/v1/audit"): [record(rows)]})
-        r = run([BUILD / "fanoutctl", "-S", scratch / "s", "-f", "json", "audit", "catfact.ninja:443"], env=env, check=int(count > 100))
+        r, peak = peak_of([BUILD / "fanoutctl", "-S", scratch / "s", "-f", "json", "audit", "catfact.ninja:443"], check=int(count > 100))
         assert r.json()[0]["fullest"]["sent"]["requests"] == min(count, 60_000)
-        return int(re.search(r"^VmHWM:\s+(\d+) kB$", (scratch / "peak").read_text(), re.M)[1])
+        return peak
 
     # A sanitizer has an eighth of its own, and copies what grows: old and new are there together.
     room = 100_000 * (40 * 5 // 2 + 24) * 9 // 8 if sanitized() else 100_000 * 64 * 3 // 2

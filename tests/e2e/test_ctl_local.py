@@ -1,6 +1,5 @@
 """fanoutctl --local: a private daemon, started where none runs."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -10,35 +9,8 @@ import subprocess
 
 import pytest
 
-from harness.daemon import run
+from harness.daemon import private_daemons, run
 from harness.process import BUILD, alive, environment, spawn, wait_until
-
-
-@pytest.fixture
-def home(scratch):
-    """A user's environment, and the end of the private daemon that was started in it."""
-    for name in ("run", "home"):
-        (scratch / name).mkdir(mode=0o700)
-    env = {"XDG_RUNTIME_DIR": str(scratch / "run"), "HOME": str(scratch / "home")}
-    yield env
-    for pid in daemons(env):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not alive(pid), 20, "the private daemon ends")
-
-
-def daemons(env):
-    """The daemons whose environment is this one; not their children, which are copies of them until they run a worker's program."""
-    wanted = f"HOME={env['HOME']}".encode()
-    found = {}
-    for proc in pathlib.Path("/proc").iterdir():
-        try:
-            if proc.name.isdigit() and os.path.basename(os.readlink(proc / "exe")) == "fanoutd":
-                if wanted in (proc / "environ").read_bytes().split(b"\0"):
-                    found[int(proc.name)] = int((proc / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            pass
-    return [pid for pid, parent in found.items() if parent not in found]
 
 
 def local(env, *args, **options):
@@ -64,10 +36,10 @@ no_system_daemon = pytest.mark.skipif(os.path.exists("/run/fanout/fanout.sock"),
 
 def test_a_private_daemon_is_started_once_and_found_again(home, apisim):
     assert local(home, "submit", "--wait", apisim.url + "/uuid").out == "1\n"
-    first = daemons(home)
+    first = private_daemons(home)
     assert len(first) == 1
     assert len(local(home, "status", "-f", "json").json()) == 1
-    assert daemons(home) == first
+    assert private_daemons(home) == first
     # Without --local: the user's own socket comes before the system's.
     r = run([BUILD / "fanoutctl", "status", "-f", "json"], env=environment(**home))
     assert len(r.json()) == 1
@@ -80,14 +52,14 @@ def test_many_clients_at_once_start_one(home):
     ]
     ended = [(c.communicate(timeout=30), c.returncode) for c in children]
     assert [code for _, code in ended] == [0] * 8, ended
-    assert len(daemons(home)) == 1
+    assert len(private_daemons(home)) == 1
 
 
 def test_it_holds_none_of_the_callers_descriptors(home):
     """A shell's $(...) would wait for ever for a daemon that keeps its pipe."""
     r = subprocess.run(["sh", "-c", f"out=$({BUILD}/fanoutctl --local status 2>&1); echo done"], env=environment(**home), timeout=30, capture_output=True)
     assert r.stdout == b"done\n"
-    (pid,) = daemons(home)
+    (pid,) = private_daemons(home)
     assert os.getsid(pid) != os.getsid(0)
 
 
@@ -101,11 +73,11 @@ def test_only_its_user_may_enter(home):
 def test_every_session_of_the_user_finds_it(home, apisim):
     """cron, ssh without a login session and su have no XDG_RUNTIME_DIR; a desktop has one."""
     local(home, "submit", "--wait", apisim.url + "/uuid")
-    first = daemons(home)
+    first = private_daemons(home)
     assert len(bare(without(home, "XDG_RUNTIME_DIR"), "status", "-f", "json").json()) == 1
     assert len(local(without(home, "XDG_RUNTIME_DIR"), "status", "-f", "json").json()) == 1
     assert len(bare({**home, "XDG_RUNTIME_DIR": "/nonexistent"}, "status", "-f", "json").json()) == 1
-    assert daemons(home) == first
+    assert private_daemons(home) == first
 
 
 def test_the_daemon_of_an_earlier_version_is_found_at_its_old_place(home):
@@ -113,13 +85,13 @@ def test_the_daemon_of_an_earlier_version_is_found_at_its_old_place(home):
     local(home, "status")
     runtime.mkdir(mode=0o700)
     (state_of(home) / "fanout.sock").rename(runtime / "fanout.sock")
-    before = daemons(home)
+    before = private_daemons(home)
     for call in (local, bare):
         assert call(home, "stats", "-f", "json").json()["version"]
-    assert daemons(home) == before
+    assert private_daemons(home) == before
     runtime.chmod(0o777)
     assert "no private daemon of yours is running" in bare(home, "stop").err, "a directory that others may write into is not trusted"
-    assert daemons(home) == before
+    assert private_daemons(home) == before
 
 
 def test_a_home_with_a_path_too_long_for_a_socket_works(home, scratch, apisim):
@@ -129,10 +101,10 @@ def test_a_home_with_a_path_too_long_for_a_socket_works(home, scratch, apisim):
     try:
         assert local(env, "submit", "--wait", apisim.url + "/uuid").out == "1\n"
         assert len(bare(env, "status", "-f", "json").json()) == 1
-        assert len(daemons(env)) == 1
+        assert len(private_daemons(env)) == 1
     finally:
         bare(env, "stop")
-    assert daemons(env) == []
+    assert private_daemons(env) == []
 
 
 @no_system_daemon
@@ -140,18 +112,18 @@ def test_a_private_daemon_that_ended_is_started_again_by_whoever_asks_for_its_ba
     assert "there is no socket /run/fanout/fanout.sock" in bare(home, "status", check=3).err
     local(home, "submit", "--wait", apisim.url + "/uuid")
     local(home, "stop")
-    assert daemons(home) == []
+    assert private_daemons(home) == []
     (check,) = bare(home, "doctor", "-f", "json").json()
     assert check["result"] == "ok" and "its batches are kept, and the next verb starts it" in check["detail"]
-    assert daemons(home) == []
+    assert private_daemons(home) == []
     r = bare(home, "status", "-f", "json")
     assert [b["state"] for b in r.json()] == ["done"] and r.err == ""
-    assert len(daemons(home)) == 1
+    assert len(private_daemons(home)) == 1
 
 
 def test_stop_ends_the_private_daemon_and_keeps_its_batches(home, apisim):
     local(home, "submit", "--wait", apisim.url + "/uuid")
-    (pid,) = daemons(home)
+    (pid,) = private_daemons(home)
     assert "its batches are kept" in bare(home, "stop").err
     assert not alive(pid)
     assert "no private daemon of yours is running" in bare(home, "stop").err
@@ -161,17 +133,17 @@ def test_stop_ends_the_private_daemon_and_keeps_its_batches(home, apisim):
 def test_a_private_daemon_that_is_ending_is_waited_for_and_started_again(home, gate):
     local(home, "submit", gate.url + "/held")
     wait_until(lambda: gate.held, what="the job runs")
-    (first,) = daemons(home)
+    (first,) = private_daemons(home)
     os.kill(first, signal.SIGTERM)
     wait_until(lambda: not (state_of(home) / "fanout.sock").exists(), what="it takes no more clients")
     child = spawn([BUILD / "fanoutctl", "--local", "status", "-f", "json"], env=environment(**home), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert b"waiting for your private daemon" in child.stderr.readline()
-    assert daemons(home)[0] == first
+    assert private_daemons(home)[0] == first
     gate.open()
     out, err = child.communicate(timeout=30)
     assert child.returncode == 0, err
     assert [b["state"] for b in json.loads(out)] == ["done"]
-    (second,) = daemons(home)
+    (second,) = private_daemons(home)
     assert second != first
 
 
@@ -180,12 +152,12 @@ def test_stop_leaves_other_daemons_alone(home, daemon):
     other = {**home, "FANOUT_SOCKET": str(daemon.socket)}
     local(home, "stats")
     assert "FANOUT_SOCKET names another" in bare(other, "stop", check=2).err
-    assert daemon.running() and len(daemons(home)) == 1
+    assert daemon.running() and len(private_daemons(home)) == 1
     bare({**home, "FANOUT_SOCKET": str(state_of(home) / "fanout.sock")}, "stop")
-    assert daemons(home) == []
+    assert private_daemons(home) == []
     local(home, "stats")
     assert "has ended" in bare(other, "--local", "stop").err
-    assert daemon.running() and daemons(home) == []
+    assert daemon.running() and private_daemons(home) == []
 
 
 def test_the_version_of_a_daemon_is_told_where_one_answers_and_none_is_started(home):
@@ -195,7 +167,7 @@ def test_the_version_of_a_daemon_is_told_where_one_answers_and_none_is_started(h
     assert re.fullmatch(client + r"fanoutd \S+\n", bare(home, "version").out)
     bare(home, "stop")
     for verb in (["version"], ["--local", "version"]):
-        assert bare(home, *verb).out == client and daemons(home) == []
+        assert bare(home, *verb).out == client and private_daemons(home) == []
 
 
 def test_its_log_has_times(home):
@@ -219,7 +191,7 @@ def test_a_state_directory_that_others_may_write_into_is_not_used(home):
     state_of(home).chmod(0o777)
     r = local(home, "status", check=5)
     assert "belongs to you alone" in r.err
-    assert daemons(home) == []
+    assert private_daemons(home) == []
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")

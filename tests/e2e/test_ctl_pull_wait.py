@@ -7,14 +7,13 @@ import subprocess
 
 import pytest
 
-from harness.daemon import run
+from harness.daemon import private_daemons, run
 from harness.process import BUILD, alive, environment, spawn, wait_until
 from harness.pulls import write_recipe
-from test_ctl_local import daemons, home  # noqa: F401
 
 
 @pytest.fixture
-def private(home):  # noqa: F811
+def private(home):
     """private(*args) → a client that was started in the user's environment, and has a private daemon."""
 
     def call(*args):
@@ -23,22 +22,22 @@ def private(home):  # noqa: F811
     return call
 
 
-def put_recipe(home, name, url, more=""):  # noqa: F811
+def put_recipe(home, name, url, more=""):
     where = os.path.join(home["HOME"], ".config/fanout/pulls.d")
     os.makedirs(where, mode=0o700, exist_ok=True)
     with open(os.path.join(where, f"{name}.conf"), "w") as f:
         f.write(f'url = "{url}";\npage = {{ type = "cursor"; param = "cursor"; next = ".next_cursor"; }};\nitems = ".result[]";\n{more}')
 
 
-def kill_daemon(home):  # noqa: F811
-    (pid,) = daemons(home)
+def kill_daemon(home):
+    (pid,) = private_daemons(home)
     os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         wait_until(lambda: not alive(pid), 20, "the private daemon is gone")
 
 
 @pytest.mark.parametrize("verb", ["run", "wait", "follow", "items"])
-def test_a_private_daemon_that_is_killed_is_started_again_by_who_waits(home, private, apisim, verb, scratch):  # noqa: F811
+def test_a_private_daemon_that_is_killed_is_started_again_by_who_waits(home, private, apisim, verb, scratch):
     api = apisim.pages("cursor", "a", items=30, size=1, latency=0.1)
     put_recipe(home, "r", api)
     first = private("--local", "pull", "run", "r", *(["--wait"] if verb == "run" else []))
@@ -54,14 +53,14 @@ def test_a_private_daemon_that_is_killed_is_started_again_by_who_waits(home, pri
     kill_daemon(home)
     out, err = child.communicate(timeout=120)
     assert child.returncode == 0, (out, err)
-    assert len(daemons(home)) == 1
+    assert len(private_daemons(home)) == 1
     if verb == "items":
         assert len((scratch / "out.ndjson").read_text().splitlines()) == 30
     if verb == "run":
         assert b"pull r: complete: 30 pages, 30 items" in err
 
 
-def test_where_it_cannot_be_started_again_the_run_is_said_to_be_safe(home, private, apisim):  # noqa: F811
+def test_where_it_cannot_be_started_again_the_run_is_said_to_be_safe(home, private, apisim):
     api = apisim.pages("cursor", "a", items=30, size=1, latency=0.1)
     put_recipe(home, "r", api)
     child = private("--local", "pull", "run", "r", "--wait")
@@ -77,14 +76,14 @@ def test_where_it_cannot_be_started_again_the_run_is_said_to_be_safe(home, priva
     assert run([BUILD / "fanoutctl", "wait", number], env=environment(**home)).code == 0
 
 
-def test_a_private_daemon_that_was_stopped_on_purpose_stays_so(home, private, apisim):  # noqa: F811
+def test_a_private_daemon_that_was_stopped_on_purpose_stays_so(home, private, apisim):
     """Until somebody else starts it: then the wait goes on."""
     api = apisim.pages("cursor", "a", items=30, size=1, latency=0.1)
     put_recipe(home, "r", api)
     child = private("--local", "pull", "run", "r", "--wait")
     child.stdout.readline()
     run([BUILD / "fanoutctl", "stop"], env=environment(**home))
-    assert daemons(home) == []
+    assert private_daemons(home) == []
     run([BUILD / "fanoutctl", "status"], env=environment(**home))
     out, err = child.communicate(timeout=120)
     assert child.returncode == 0, (out, err)

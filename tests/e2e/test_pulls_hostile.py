@@ -10,6 +10,7 @@ import pytest
 
 from harness.process import wait_until
 from harness.pulls import Run, pull, start, write_recipe, write_secret
+from harness.shims import FULL_DISK, WHEN_WRITTEN
 
 
 def body(ids, **more):
@@ -54,23 +55,6 @@ STYLES = {
 }
 
 
-FULL_DISK = r"""
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <sys/syscall.h>
-ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
-{
-	if (access(getenv("FULL_DISK"), F_OK) == 0) {
-		errno = ENOSPC;
-		return -1;
-	}
-	return syscall(SYS_pwrite64, fd, p, n, at);
-}
-ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { return pwrite64(fd, p, n, at); }
-"""
-
-
 @pytest.mark.parametrize("style", STYLES)
 def test_a_run_goes_on_when_a_full_disk_has_room_again(make_daemon, preload, scratch, apisim, style):
     full = scratch / "full"
@@ -88,26 +72,6 @@ def test_a_run_goes_on_when_a_full_disk_has_room_again(make_daemon, preload, scr
     assert receipt["complete"], receipt
     assert run.ids() == list(range(1, 301))
     assert len(apisim.page_log("a")) < 60 + 3 * 8 + 4, "what was there is not fetched again"
-
-
-WHEN_WRITTEN = r"""
-#define _GNU_SOURCE
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <sys/syscall.h>
-ssize_t pwrite64(int fd, const void *p, size_t n, off_t at)
-{
-	const char *word = getenv("FULL_WHEN");
-	if (access(getenv("FULL_DISK"), F_OK) == 0 && memmem(p, n, word, strlen(word))) {
-		errno = ENOSPC;
-		return -1;
-	}
-	return syscall(SYS_pwrite64, fd, p, n, at);
-}
-ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { return pwrite64(fd, p, n, at); }
-"""
 
 
 def test_a_run_that_waits_starts_though_the_disk_was_full_when_its_time_came(make_daemon, preload, scratch, serve):

@@ -8,24 +8,10 @@ import pytest
 
 from harness.http import Answer
 from harness.process import wait_until
-from harness.pulls import start, write_recipe
+from harness.pulls import explain, start, wait_for, write_recipe
 
 ASKED = {"page": {"type": "page", "param": "page", "size": 5, "total_items": ".total"}, "single": {"type": "single"}}
 PAGES = 8000  # eight slices
-
-
-def explain(daemon, run):
-    return daemon.api.get(f"/v1/batches/{run.number}/explain").json()
-
-
-def wait_for(daemon, run, why):
-    """The explanation, once this is why it waits."""
-
-    def waits():
-        told = explain(daemon, run)
-        return told if [w for w in told["waits"] if w["why"] == why] else None
-
-    return wait_until(waits, 60, f"it waits for {why}")
 
 
 # ---- slices ----

@@ -8,22 +8,18 @@ import time
 import pytest
 
 from harness.process import wait_until
-from harness.pulls import pull, start, write_recipe
+from harness.pulls import explain, pull, start, wait_for, write_recipe
 
 CURSOR = {"type": "cursor", "param": "cursor", "next": ".next"}
-
-
-def explain(daemon, run):
-    return daemon.api.get(f"/v1/batches/{run.number}/explain").json()
 
 
 def live(run):
     return run.get()["live"]
 
 
-def wait_for(daemon, run, why):
+def the_wait(daemon, run, why):
     """The wait of this kind, once there is one."""
-    return wait_until(lambda: [w for w in explain(daemon, run)["waits"] if w["why"] == why], 60, f"it waits for {why}")[0]
+    return next(w for w in wait_for(daemon, run, why)["waits"] if w["why"] == why)
 
 
 # ---- why it waits ----
@@ -56,14 +52,14 @@ def test_a_run_that_was_cancelled_while_it_waited_waits_for_nothing(daemon, gate
 def test_a_run_that_follows_a_cursor_says_that_pages_come_one_by_one(daemon, gate):
     write_recipe(daemon, "p", url=gate.url + "/", page=CURSOR)
     run = start(daemon, "p")
-    why = wait_for(daemon, run, "answer")
+    why = the_wait(daemon, run, "answer")
     assert "one by one" in why["text"] and "page 1" in why["text"]
 
 
 def test_a_run_without_a_total_says_how_many_pages_are_asked_for_at_a_time(daemon, gate):
     write_recipe(daemon, "p", url=gate.url + "/", page={"type": "page", "param": "page", "window": 3})
     run = start(daemon, "p")
-    why = wait_for(daemon, run, "total")
+    why = the_wait(daemon, run, "total")
     assert "3 pages" in why["text"]
 
 
@@ -218,7 +214,7 @@ def test_a_recipe_s_own_rate_is_shown_like_a_rule(daemon, apisim):
     page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
     write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "3/h"})
     run = start(daemon, "p")
-    why = wait_for(daemon, run, "rate")
+    why = the_wait(daemon, run, "rate")
     name = "pull p 3/1h"
     assert why["limit"] == name and why["until"] is not None
     (rule,) = [r for r in daemon.api.get("/v1/limits").json()["limits"] if r["name"] == name]
@@ -456,7 +452,7 @@ def test_refusals_are_counted_and_a_limit_is_advised_where_there_is_none(daemon,
 def test_a_run_whose_first_page_has_to_say_the_total_says_so(daemon, gate):
     write_recipe(daemon, "p", url=gate.url + "/", page={"type": "page", "param": "page", "size": 10, "total_items": ".total"}, items=".r[]")
     run = start(daemon, "p")
-    why = wait_for(daemon, run, "total")
+    why = the_wait(daemon, run, "total")
     assert "first page has to say" in why["text"] and "no total is known" not in why["text"]
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from harness.gate import Gate
 from harness.process import wait_until
-from harness.pulls import broken, pull, start, write_recipe
-from test_pulls_hostile import FULL_DISK, WHEN_WRITTEN
-from test_pulls_read import wait_for
+from harness.pulls import broken, pull, start, wait_for, write_recipe
+from harness.shims import FULL_DISK, WHEN_WRITTEN
 
 LAST = 3
 

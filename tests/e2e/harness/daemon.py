@@ -223,3 +223,17 @@ def comm(pid):
         return os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)")
     except OSError:
         return ""
+
+
+def private_daemons(env):
+    """The daemons whose environment is this one; not their children, which are copies of them until they run a worker's program."""
+    wanted = f"HOME={env['HOME']}".encode()
+    found = {}
+    for proc in pathlib.Path("/proc").iterdir():
+        try:
+            if proc.name.isdigit() and os.path.basename(os.readlink(proc / "exe")) == "fanoutd":
+                if wanted in (proc / "environ").read_bytes().split(b"\0"):
+                    found[int(proc.name)] = int((proc / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            pass
+    return [pid for pid, parent in found.items() if parent not in found]

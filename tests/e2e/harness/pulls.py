@@ -123,3 +123,20 @@ def silent(result):
 
 def files(directory):
     return sorted(p.name for p in directory.iterdir())
+
+
+# ---- Why a run waits ----
+
+
+def explain(daemon, run):
+    return daemon.api.get(f"/v1/batches/{run.number}/explain").json()
+
+
+def wait_for(daemon, run, why):
+    """The explanation, once this is why it waits."""
+
+    def waits():
+        told = explain(daemon, run)
+        return told if [w for w in told["waits"] if w["why"] == why] else None
+
+    return wait_until(waits, 60, f"it waits for {why}")
