@@ -6,8 +6,10 @@
 
 #include "cli/limits.h"
 #include "cli/rows.h"
+#include "cli/verbs.h"
 #include "cli/when.h"
 #include "lib/clock.h"
+#include "lib/closest.h"
 #include "lib/units.h"
 
 #define ALWAYS   false
@@ -284,6 +286,20 @@ static int show_ndjson(const json_t *rules, const json_t *hosts, struct err *e)
 	return rc;
 }
 
+/* "r" may be a host, but is hardly meant as one. */
+static void note_none(const struct ctl *ctl)
+{
+	struct closest near = {.word = ctl->args.operand_count ? ctl->args.operands[0] : ""};
+	struct text seconds = {0};
+
+	if (verb_seconds(ctl->verb, &seconds, &near))
+		ctl_note(ctl, "no limits for a host \"%s\"; there are also fanoutctl limits %s", near.word,
+			 seconds.data);
+	else
+		ctl_note(ctl, "no limits%s", *near.word ? " for this host" : "");
+	text_clear(&seconds);
+}
+
 int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
 {
 	const json_t *rules = json_object_get(answer, "limits"), *hosts = json_object_get(answer, "hosts");
@@ -299,7 +315,7 @@ int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
 		break;
 	}
 	if (json_array_size(rules) == 0)
-		ctl_note(ctl, "no limits%s", ctl->args.operand_count ? " for this host" : "");
+		note_none(ctl);
 	else if (show_table(rules, e) < 0 || show_use(rules, e) < 0)
 		return -1;
 	return show_hosts(hosts, json_array_size(rules) > 0, e);

@@ -36,13 +36,14 @@ static int too_much(const struct ctl *ctl, struct err *e)
 	const struct verb *v = ctl->verb;
 	struct closest near = {.word = ctl->args.operands[0]};
 	struct text seconds = {0};
+	bool meant = verb_seconds(v, &seconds, &near);
 	char hint[160] = "";
 
-	if (verb_seconds(v, &seconds, &near))
+	if (seconds.len)
 		snprintf(hint, sizeof hint, "there are fanoutctl %s %s", v->name, seconds.data);
 	text_clear(&seconds);
 	/* Without operands of its own, nothing but a verb can have been meant. */
-	if (near.name || (*hint && v->most == 0))
+	if (meant || (*hint && v->most == 0))
 		return err_set(e, ERR_USAGE, hint, ": no verb %s %.60s%s%s%s%s%s", v->name, near.word,
 			       near.name ? "; did you mean " : "", near.name ? v->name : "", near.name ? " " : "",
 			       near.name ? near.name : "", near.name ? "?" : "");

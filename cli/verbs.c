@@ -400,24 +400,37 @@ const struct verb *verb_match(int count, char **words, int *used)
 	return verb_find(words[0]);
 }
 
+/* It ends or deletes: nobody is to type it because it was offered. */
+static bool is_harsh(const struct verb *v)
+{
+	return v->run == verb_stop || v->run == verb_rm || v->run == verb_cancel || v->run == verb_limits_rm;
+}
+
 void verb_offer(struct closest *near)
 {
 	for (const struct verb *v = verbs; v->name; v++)
-		if (v->run != verb_stop && v->run != verb_rm && v->run != verb_cancel && v->run != verb_limits_rm)
+		if (!is_harsh(v))
 			closest_offer(near, v->name);
 }
 
 bool verb_seconds(const struct verb *v, struct text *list, struct closest *near)
 {
-	size_t n = strlen(v->name);
+	size_t n = strlen(v->name), word_bytes = strlen(near->word);
+	struct closest any = {.word = near->word};
+	bool begins = false;
 
 	for (const struct verb *w = verbs; w->name; w++) {
+		const char *second = w->name + n + 1;
+
 		if (strncmp(w->name, v->name, n) != 0 || w->name[n] != ' ')
 			continue;
-		text_printf(list, "%s%s", list->len ? ", " : "", w->name + n + 1);
-		closest_offer(near, w->name + n + 1);
+		text_printf(list, "%s%s", list->len ? ", " : "", second);
+		begins = begins || (word_bytes && strncmp(second, near->word, word_bytes) == 0);
+		closest_offer(&any, second);
+		if (!is_harsh(w))
+			closest_offer(near, second);
 	}
-	return list->len > 0;
+	return begins || any.name;
 }
 
 void verb_groups(const struct verb *v, const struct opt *groups[OPT_GROUPS_MAX + 2])

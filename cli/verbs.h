@@ -29,7 +29,8 @@ const struct verb *verb_match(int count, char **words, int *used);
  * should try out. */
 struct closest;
 void verb_offer(struct closest *near);
-/* The second words that may follow it, to `list` as in "list, check", and offered to `near`; whether there are any. */
+/* The second words that may follow it, to `list` as in "list, check", and offered to `near` as verb_offer does. Whether
+ * the word may have been meant as one of them: it begins one, or is nearly one. */
 struct text;
 bool verb_seconds(const struct verb *v, struct text *list, struct closest *near);
 /* The verb's option tables and the common one. */

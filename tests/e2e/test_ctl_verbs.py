@@ -121,6 +121,16 @@ def test_no_verb_that_ends_or_deletes_is_guessed(fanoutctl, word):
         assert f'there is no verb "{word}"' in err and not re.search(r"did you mean (stop|rm|cancel|limits rm)\?", err), err
 
 
+@pytest.mark.parametrize("word", ["r", "rmm", "re", "se", "resmue"])
+def test_no_second_word_that_deletes_is_guessed(fanoutctl, ctl, word):
+    err = fanoutctl("limits", word, "api.example", check=2).err
+    assert f"no verb limits {word}" in err and "there are fanoutctl limits set, rm, resume" in err
+    assert "did you mean limits rm" not in err
+    # alone it may be a host, and is asked for as one
+    r = ctl("limits", word)
+    assert r.out == "" and r.err == f'no limits for a host "{word}"; there are also fanoutctl limits set, rm, resume\n'
+
+
 def test_what_cannot_be_had_comes_with_what_to_do(fanoutctl, scratch):
     for said, words in {
         "bashcompinit": ["completion", "zsh"],
