@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define ALIEN_MAX 65536u /* bytes without a line that is understood: then it is no daemon of ours */
+
 /* An event's id counts once the event is whole: whoever is cut off in its middle has not seen it. */
 static void take_id(struct sse *s)
 {
@@ -62,11 +64,14 @@ static int end_line(struct sse *s, const char *line, size_t len, struct err *e)
 	} else if (field(line, len, "id", &value, &n)) {
 		s->next_id.len = 0;
 		text_add(&s->next_id, value, n);
+	} else if (line[0] != ':') {
+		return 0; /* a field that we do not know */
 	}
-	return 0; /* a comment, or a field that we do not know */
+	s->known = true;
+	return 0;
 }
 
-int sse_feed(struct sse *s, const char *piece, size_t len, struct err *e)
+static int feed(struct sse *s, const char *piece, size_t len, struct err *e)
 {
 	const char *end = piece + len;
 
@@ -92,10 +97,31 @@ int sse_feed(struct sse *s, const char *piece, size_t len, struct err *e)
 	return 0;
 }
 
+static int is_alien(struct err *e)
+{
+	return err_set(e, ERR_SYSTEM, "is it fanoutd that listens there?", "the answer is no stream of events");
+}
+
+int sse_feed(struct sse *s, const char *piece, size_t len, struct err *e)
+{
+	int rc = feed(s, piece, len, e);
+
+	if (rc || s->known)
+		return rc;
+	s->alien += len;
+	return s->alien > ALIEN_MAX ? is_alien(e) : 0;
+}
+
+int sse_end(const struct sse *s, struct err *e)
+{
+	return s->alien && !s->known ? is_alien(e) : 0;
+}
+
 void sse_restart(struct sse *s)
 {
 	s->line.len = s->name.len = s->data.len = s->next_id.len = 0;
-	s->has_data = false;
+	s->has_data = s->known = false;
+	s->alien = 0;
 }
 
 void sse_clear(struct sse *s)

@@ -192,11 +192,17 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 
 /* ---- following ---- */
 
+/* A stream that has stood for so long was worth its connection, whatever it brought: one that breaks sooner, again and
+ * again, is waited for no longer than a daemon that is away. */
+#define STOOD_US INT64_C(5000000)
+
 struct follow {
 	struct sse sse;
 	const struct watcher *watcher;
 	json_t *ended;
 	struct patience patience;
+	int64_t begun_us; /* of this stream */
+	struct text last; /* the event that was seen last */
 };
 
 static int on_event(void *arg, const struct sse_event *event, struct err *e)
@@ -208,17 +214,32 @@ static int on_event(void *arg, const struct sse_event *event, struct err *e)
 	if (strcmp(event->name, "batch") == 0) {
 		json_decref(f->ended);
 		f->ended = json_loadb(event->data, event->len, 0, NULL);
+		if (!f->ended)
+			return err_set(e, ERR_SYSTEM, NULL, "an event of the daemon is no JSON");
 	}
 	return 0;
+}
+
+/* A new event, or a sign of life on a stream that stands. */
+static void note_heard(struct follow *f)
+{
+	const struct text *id = &f->sse.id;
+	bool news = id->len != f->last.len || (id->len && memcmp(id->data, f->last.data, id->len) != 0);
+
+	if (!news && (!f->sse.known || clock_boot_us() - f->begun_us < STOOD_US))
+		return;
+	patience_heard(&f->patience);
+	f->last.len = 0;
+	text_add(&f->last, id->data, id->len);
 }
 
 static int on_piece(void *arg, const char *data, size_t len, struct err *e)
 {
 	struct follow *f = arg;
 
-	patience_heard(&f->patience);
 	if (sse_feed(&f->sse, data, len, e))
 		return -1;
+	note_heard(f);
 	if (f->watcher->on_pause)
 		f->watcher->on_pause(f->watcher->arg);
 	return 0;
@@ -229,20 +250,23 @@ int watch_events(struct client *c, uint32_t batch, const struct watcher *w, stru
 	struct follow f = {.watcher = w};
 	struct call call = {.on_data = on_piece, .arg = &f};
 	char path[64];
-	struct text last = {0};
+	struct text header = {0};
 
 	f.sse.on_event = on_event;
 	f.sse.arg = &f;
 	snprintf(path, sizeof path, "/v1/batches/%u/events", batch);
 	call.path = path;
 	for (;;) {
-		int rc = client_call(c, &call, e);
+		int rc;
 
+		f.begun_us = clock_boot_us();
+		rc = client_call(c, &call, e);
 		if (f.ended)
 			break;
 		if (client_status(c) == 200)
-			patience_heard(&f.patience);
-		if (rc == 0) /* the stream ended before the batch did: the daemon is going down */
+			f.patience.heard = true;
+		if (rc == 0 &&
+		    sse_end(&f.sse, e) == 0) /* the stream ended before the batch did: the daemon is going down */
 			err_set(e, ERR_UNREACHABLE, NULL, "the daemon ended the stream of events too early");
 		if (!patience_again(&f.patience, c, e)) {
 			patience_lost(&f.patience, c, "batch", batch, e);
@@ -250,12 +274,13 @@ int watch_events(struct client *c, uint32_t batch, const struct watcher *w, stru
 		}
 		sse_restart(&f.sse);
 		if (f.sse.id.len) {
-			last.len = 0;
-			text_printf(&last, "Last-Event-ID: %s", f.sse.id.data);
-			call.header = last.data;
+			header.len = 0;
+			text_printf(&header, "Last-Event-ID: %s", f.sse.id.data);
+			call.header = header.data;
 		}
 	}
-	text_clear(&last);
+	text_clear(&header);
+	text_clear(&f.last);
 	sse_clear(&f.sse);
 	*ended = f.ended;
 	return f.ended ? 0 : -1;

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from harness.process import BUILD, spawn, wait_until
-from harness.script import ctl, play, problem  # noqa: F401 (fixtures)
+from harness.script import asked, ctl, play, problem  # noqa: F401 (fixtures)
+from harness.shims import NAPS_OF_TEN_SECONDS
 
 
 def batch(state="running", **counts):
@@ -184,6 +185,29 @@ def test_following_goes_on_behind_the_last_event_when_the_stream_breaks(play, ct
     assert [row["seq"] for row in r.rows()] == [1, 2, 3]
     assert last_ids == [None, "12"]
     assert "batch 7: 3 done in 2.00 s" in r.err
+
+
+@pytest.mark.parametrize("body", ["<html>220 mail.example</html>\n", '{"state":"running"}', "x" * 200_000], ids=["page", "json", "endless"])
+def test_following_what_is_no_stream_of_events_ends_at_once(play, ctl, body):
+    server = play({("GET", "/v1/batches/7/results"): [(200, {})], ("GET", "/v1/batches/7/events"): [lambda h: events(h, body)]})
+    for verb in (["follow", "7"], ["follow", "7", "-f", "ndjson"]):
+        r = ctl(*verb, check=1)
+        assert "the answer is no stream of events" in r.err and "is it fanoutd that listens there?" in r.err
+    assert len(asked(server, "GET", "/v1/batches/7/events")) == 2
+
+
+def test_following_a_batch_whose_end_is_no_json_ends(play, ctl):
+    play({("GET", "/v1/batches/7/events"): [lambda h: events(h, job_event(1, 1), "event: batch\ndata: {\n\n")]})
+    assert "an event of the daemon is no JSON" in ctl("follow", "7", "-f", "ndjson", check=1).err
+
+
+@pytest.mark.parametrize("pieces", [[], [":\n\n"], [job_event(5, 1)]], ids=["nothing", "beats", "the-same"])
+def test_a_stream_that_breaks_again_and_again_and_brings_nothing_new_is_not_asked_for_for_ever(play, ctl, preload, pieces):
+    server = play({("GET", "/v1/batches/7/events"): [lambda h: events(h, *pieces)]})
+    r = ctl("follow", "7", "-f", "ndjson", check=3, env=preload(NAPS_OF_TEN_SECONDS))
+    assert "the daemon ended the stream of events too early" in r.err
+    assert "batch 7 is on its disk: fanoutctl wait 7 goes on" in r.err
+    assert len(asked(server, "GET", "/v1/batches/7/events")) > 2
 
 
 def test_following_a_pipe_ends_when_the_daemon_is_lost_in_the_middle_of_it(play, scratch):

@@ -48,3 +48,25 @@ static void __attribute__((destructor)) tell_peak(void)
 	fclose(in);
 }
 """
+
+NAPS_OF_TEN_SECONDS = r"""
+#define _GNU_SOURCE
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/syscall.h>
+static long slept;
+int poll(struct pollfd *fds, nfds_t n, int ms)
+{
+	if (n == 0)
+		slept += 10;
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+	return (int)syscall(SYS_ppoll, fds, n, n && ms < 0 ? 0 : n ? &t : &(struct timespec){0}, 0, 0);
+}
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+	ts->tv_sec += slept;
+	return rc;
+}
+"""
