@@ -155,13 +155,19 @@ static int refused(struct client *c, struct err *e)
 	const char *detail = json_string_value(json_object_get(j, "detail"));
 	const char *hint = json_string_value(json_object_get(j, "hint"));
 	const char *name = json_string_value(json_object_get(j, "code"));
+	struct text what = {0}, todo = {0};
 
-	if (detail)
-		err_set(e, code_of(c->status, name), hint, "%s", detail);
-	else
+	/* On one line: a second one of its making could be taken for ours. */
+	if (detail) {
+		text_add_shown(&what, detail, 0);
+		text_add_shown(&todo, hint ? hint : "", 0);
+		err_set(e, code_of(c->status, name), todo.data, "%s", what.data ? what.data : "");
+	} else
 		err_set(e, code_of(c->status, name), "is it fanoutd that listens there?",
 			"%s answered with status %d and no reason", c->http.socket, c->status);
 	e->line = (unsigned)json_integer_value(json_object_get(j, "line"));
+	text_clear(&what);
+	text_clear(&todo);
 	json_decref(j);
 	return -1;
 }

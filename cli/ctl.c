@@ -1,4 +1,6 @@
 /* Telling errors, catching signals, and the operands that most verbs take. */
+#define _GNU_SOURCE 1 /* vasprintf */
+
 #include "cli/ctl.h"
 
 #include <errno.h>
@@ -12,6 +14,7 @@
 
 #include "cli/client.h"
 #include "cli/local.h"
+#include "cli/text.h"
 #include "cli/verbs.h"
 #include "lib/jobid.h"
 #include "lib/paths.h"
@@ -41,14 +44,45 @@ int ctl_status_of(enum err_code code)
 	return exit_statuses[code];
 }
 
+/* Names of hosts and files, and what a daemon said, may be in it: no control byte of theirs reaches a terminal. */
+static void put_line(const char *before, const char *text)
+{
+	struct text shown = {0};
+
+	fflush(stdout); /* what was read so far comes before what is said of it */
+	text_add_str(&shown, before);
+	for (size_t n; *text; text += n + (text[n] == '\n')) {
+		char *line;
+
+		n = strcspn(text, "\n");
+		line = strndup(text, n);
+		if (!line)
+			BUG("out of memory");
+		text_add_shown(&shown, line, 0);
+		text_add_str(&shown, text[n] ? "\n" : "");
+		free(line);
+	}
+	fprintf(stderr, "%s\n", shown.data);
+	text_clear(&shown);
+}
+
 int ctl_report(const struct err *e)
 {
-	fflush(stdout); /* what was read so far comes before what went wrong */
 	/* A usage error begins with the verb: "fanoutctl submit: unknown option". */
-	fprintf(stderr, "fanoutctl%s%s\n", e->what[0] == ' ' || e->what[0] == ':' ? "" : ": ", e->what);
+	put_line(e->what[0] == ' ' || e->what[0] == ':' ? "fanoutctl" : "fanoutctl: ", e->what);
 	if (e->hint[0])
-		fprintf(stderr, "  %s\n", e->hint);
+		put_line("  ", e->hint);
 	return ctl_status_of(e->code);
+}
+
+static void vput(const char *before, const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		BUG("out of memory");
+	put_line(before, text);
+	free(text);
 }
 
 void ctl_note(const struct ctl *ctl, const char *fmt, ...)
@@ -57,23 +91,18 @@ void ctl_note(const struct ctl *ctl, const char *fmt, ...)
 
 	if (ctl->args.quiet)
 		return;
-	fflush(stdout);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vput("", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 void ctl_warn(const char *fmt, ...)
 {
 	va_list ap;
 
-	fflush(stdout);
-	fputs("warning: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vput("warning: ", fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
 }
 
 /* A private daemon that ended because it was idle is started again: its batches are there, and whoever asks for them

@@ -317,6 +317,24 @@ def test_control_bytes_from_outside_never_reach_a_terminal(play, ctl):
         assert not [c for c in shown if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160)], args
 
 
+def test_control_bytes_in_what_the_daemon_says_of_an_error_never_reach_a_terminal(play, ctl):
+    evil = "\x1b[31mred\u009b1m\u202e\nfanoutctl: all is well"
+    refusal = problem(409, "conflict", evil, hint=evil)
+    play({("GET", "/v1/batches/7"): [refusal], ("GET", "/v1/limits"): [(200, {"limits": evil})], ("POST", "/v1/batches/7/pause"): [refusal],
+          ("GET", "/v1/batches/7/events"): [refusal], ("POST", "/v1/batches"): [refusal]})
+    for args in (["status", "7"], ["pause", "7"], ["follow", "7"], ["submit", "http://h/"]):
+        r = ctl(*args, check=1)
+        assert "[31mred" in r.err and r.out == "", args
+        assert not [c for c in r.err if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e")], args
+        assert "\nfanoutctl: all is well" not in r.err, args
+
+
+def test_control_bytes_in_what_is_named_never_reach_a_terminal(ctl):
+    for args in (["status", "\x1b[31m"], ["\x1b[31m"], ["submit", "-i", "/no\x1b[31m"], ["submit", "--\x1b[31m"]):
+        r = ctl(*args, check=2)
+        assert "\\x1b[31m" in r.err and "\x1b" not in r.err
+
+
 def test_a_full_disk_behind_stdout_is_an_error(play, ctl, scratch):
     play({("GET", "/v1/batches"): [(200, {"batches": [batch()], "next": None})], ("GET", "/v1/batches/7"): [(200, batch())]})
     for format in ("table", "json", "ndjson", "csv"):
