@@ -69,29 +69,28 @@ static void set_text(json_t *batch, const char *member, const struct text *t)
 /* What a table says beyond the API: how much has ended, how fast, and what is left. */
 static void add_sums(json_t *batch)
 {
-	int64_t from = when_parse_us(json_string_value(json_object_get(batch, "submitted_at")));
-	int64_t to = when_parse_us(json_string_value(json_object_get(batch, "ended_at")));
+	int64_t active = progress_active_us(batch);
 	int64_t eta = when_parse_us(json_string_value(json_object_get(batch, "eta")));
 	int64_t now = clock_wall_us();
+	bool ended = json_is_string(json_object_get(batch, "ended_at"));
 	struct progress p = {0};
 	struct text t = {0};
 	char amount[UNITS_TEXT_SIZE];
 
 	progress_update(&p, batch, 0);
 	text_printf(&t, "%" PRId64, progress_ended(&p));
-	if (to >= 0 || progress_whole(&p) >= 0)
-		text_printf(&t, " of %" PRId64, to >= 0 ? progress_total(&p) : progress_whole(&p));
+	if (ended || progress_whole(&p) >= 0)
+		text_printf(&t, " of %" PRId64, ended ? progress_total(&p) : progress_whole(&p));
 	set_text(batch, "ended", &t);
-	to = to < 0 ? now : to;
 	/* A limit lets a whole burst go at once: the average of the first seconds is not its rate. */
-	if (from >= 0 && to > from && (to < now || to - from >= RATE_LEAST_US)) {
+	if (active > 0 && (ended || active >= RATE_LEAST_US)) {
 		t.len = 0;
-		text_printf(&t, "%.1f jobs/s", (double)progress_ended(&p) * 1e6 / (double)(to - from));
+		text_printf(&t, "%.1f jobs/s", (double)progress_ended(&p) * 1e6 / (double)active);
 		set_text(batch, "rate", &t);
 	}
-	if (from >= 0 && to > from) {
+	if (active > 0) {
 		t.len = 0;
-		text_add_str(&t, units_format_duration(amount, to - from));
+		text_add_str(&t, units_format_duration(amount, active));
 		set_text(batch, "time", &t);
 	}
 	if (eta > now) {

@@ -223,12 +223,23 @@ void progress_wipe(struct progress *p)
 	p->drawn = false;
 }
 
+int64_t progress_active_us(const json_t *batch)
+{
+	const json_t *active = json_object_get(batch, "active_us");
+	int64_t from = when_parse_us(json_string_value(json_object_get(batch, "submitted_at")));
+	int64_t to = when_parse_us(json_string_value(json_object_get(batch, "ended_at")));
+
+	if (json_is_integer(active))
+		return json_integer_value(active);
+	to = to < 0 ? clock_wall_us() : to; /* an older daemon */
+	return from >= 0 && to >= from ? to - from : -1;
+}
+
 void progress_summary(const json_t *batch, struct text *out)
 {
 	static const enum job_state order[] = {JOB_DONE, JOB_FAILED, JOB_CANCELLED};
 	const json_t *counts = json_object_get(batch, "counts");
-	int64_t from = when_parse_us(json_string_value(json_object_get(batch, "submitted_at")));
-	int64_t to = when_parse_us(json_string_value(json_object_get(batch, "ended_at")));
+	int64_t active = progress_active_us(batch);
 	char took[UNITS_TEXT_SIZE];
 
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
@@ -238,8 +249,8 @@ void progress_summary(const json_t *batch, struct text *out)
 		if (n || i == 0)
 			text_printf(out, "%s%lld %s", i ? ", " : "", (long long)n, name);
 	}
-	if (from >= 0 && to >= from)
-		text_printf(out, " in %s", units_format_duration(took, to - from));
+	if (active >= 0 && json_is_string(json_object_get(batch, "ended_at")))
+		text_printf(out, " in %s", units_format_duration(took, active));
 }
 
 int progress_exit_status(const json_t *batch)

@@ -53,6 +53,8 @@ void progress_wipe(struct progress *p);
 bool progress_moves(void);
 
 /* "98 done, 2 failed in 3.210 s", of an ended batch. */
+/* For how long it was worked at: without the time between an end and the owner's retry. -1 where that is not known. */
+int64_t progress_active_us(const json_t *batch);
 void progress_summary(const json_t *batch, struct text *out);
 /* The exit status that goes with a batch's final state, or the verdict of one that is a run; -1 while it has not ended.
  */

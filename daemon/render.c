@@ -100,7 +100,7 @@ int64_t render_eta_us(const struct store_batch *b, int64_t now_us)
 {
 	int64_t left = b->counts[JOB_BLOCKED] + b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING];
 	int64_t ended = b->counts[JOB_DONE] + b->counts[JOB_FAILED];
-	int64_t elapsed = now_us - b->submitted_us;
+	int64_t elapsed = now_us - b->active_from_us;
 
 	if (b->ended_us || b->paused || (b->held && !b->closed) || ended == 0 || left == 0 || elapsed <= 0)
 		return 0;
@@ -118,6 +118,7 @@ static json_t *counts(const int64_t *n)
 
 json_t *render_batch(const struct store_batch *b, int64_t eta_us)
 {
+	int64_t active_us = (b->ended_us ? b->ended_us : clock_wall_us()) - b->active_from_us;
 	json_t *o = json_object();
 
 	render_set(o, "batch", json_integer(b->id));
@@ -135,6 +136,7 @@ json_t *render_batch(const struct store_batch *b, int64_t eta_us)
 	render_set(o, "counts", counts(b->counts));
 	render_set(o, "submitted_at", render_time(b->submitted_us));
 	render_set(o, "ended_at", render_time(b->ended_us));
+	render_set(o, "active_us", json_integer(active_us > 0 ? active_us : 0)); /* the wall clock may be set back */
 	render_set(o, "eta", render_time(eta_us));
 	return o;
 }

@@ -57,6 +57,9 @@ struct store_batch {
 	/* What its deadline counts from: its submission; the begin of a run that waited; the owner's retry of what had
 	 * ended. */
 	int64_t deadline_from_us;
+	/* What its time is counted from: the same, but after a retry so much before it as the batch had taken by its
+	 * end. */
+	int64_t active_from_us;
 	int64_t counts[JOB_STATES];
 };
 

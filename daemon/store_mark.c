@@ -78,13 +78,17 @@ static bool mark_fail(struct store *st, struct batch_entry *b)
 	return true;
 }
 
-/* What had ended goes on by its owner's word, and has its time once more. */
+/* What had ended goes on by its owner's word, and has its time once more. The time in between was none of its own. */
 static void begin_again(struct store *st, struct batch_entry *b)
 {
+	int64_t now_us = clock_wall_us(), took_us;
+
 	if (b->run)
 		store_run_again(st, b);
+	took_us = b->ended_us - (b->deadline_from_us ? b->touched_us : b->submitted_us);
+	b->touched_us = now_us - (took_us > 0 ? took_us : 0);
 	b->ended_us = 0;
-	b->deadline_from_us = clock_wall_us();
+	b->deadline_from_us = now_us;
 	st->totals.live_batches++;
 }
 

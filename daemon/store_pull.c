@@ -87,7 +87,7 @@ static int run_begin(struct store *st, struct batch_entry *b, const char *option
 
 	if (base_read(st, b->id, &b->base) < 0)
 		return -1;
-	b->deadline_from_us = clock_wall_us();
+	b->deadline_from_us = b->touched_us = clock_wall_us();
 	store_batch_dirty(st, b, true);
 	stmt_begin(&q, st, STMT_RUN_START);
 	stmt_text(&q, options);

@@ -46,6 +46,7 @@ static void batch_read(struct store *st, struct store_batch *out, const struct s
 	out->run_state = (int)col_int(q, 18) / 8;
 	out->run_verdict = (int)col_int(q, 18) % 8;
 	out->deadline_from_us = col_int(q, 19) ? col_int(q, 19) : out->submitted_us;
+	out->active_from_us = col_int(q, 19) ? col_int(q, 20) : out->submitted_us;
 }
 
 static void no_batch(struct store_op *op, uint32_t batch)

@@ -55,8 +55,9 @@ struct batch_entry {
 	uint32_t sweep_seq;
 	enum job_reason sweep_reason; /* what its jobs fail with */
 	char sweep_error[200];
-	int64_t submitted_us, touched_us, ended_us;
-	int64_t deadline_from_us;      /* 0: submitted_us */
+	int64_t submitted_us, ended_us;
+	int64_t touched_us;       /* by its client; where deadline_from_us is set: active_from_us (daemon/store.h) */
+	int64_t deadline_from_us; /* 0: submitted_us */
 	uint64_t next_seq, next_event; /* 64 bits: one past the last */
 	uint64_t last_event;           /* newest that ended a job */
 	int64_t counts[JOB_STATES];

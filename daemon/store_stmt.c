@@ -24,7 +24,7 @@
 #define BATCH_COLUMNS                                                                                         \
 	"b.id, b.uid, b.name, b.key, t.options, b.priority, b.concurrency, b.held, b.closed, b.paused,"       \
 	" b.sweep, b.submitted_us, b.ended_us, b.n_blocked, b.n_queued, b.n_done, b.n_failed, b.n_cancelled," \
-	" (SELECT state * 8 + verdict FROM runs WHERE batch = b.id), b.deadline_from_us"
+	" (SELECT state * 8 + verdict FROM runs WHERE batch = b.id), b.deadline_from_us, b.touched_us"
 
 #define BRIEF_COLUMNS                                                                                    \
 	"j.id, coalesce(p.lane, j.lane), j.chain, j.submitted_us, p.state, p.reason, p.tries, p.deaths," \

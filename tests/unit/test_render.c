@@ -45,7 +45,7 @@ static void a_batchs_state_is_told_by_what_matters_most(void **state)
 
 static void the_forecast_is_the_speed_so_far(void **state)
 {
-	struct store_batch b = {.id = 1, .closed = true, .submitted_us = 100 * SECOND};
+	struct store_batch b = {.id = 1, .closed = true, .submitted_us = SECOND, .active_from_us = 100 * SECOND};
 
 	(void)state;
 	b.counts[JOB_QUEUED] = 90;

@@ -349,6 +349,42 @@ static void a_batch_that_nobody_closes_is_closed_after_an_hour(void **state)
 	assert_false(batch_of(r, young).row.closed);
 }
 
+/* Returns for how long it was active until its end, and has it end an hour before now. */
+static int64_t end_an_hour_ago(struct room *r, uint32_t batch)
+{
+	struct store_batch b;
+
+	mark(r, batch, STORE_MARK_CANCEL);
+	step_all(r);
+	meddle(r, "UPDATE batches SET submitted_us = submitted_us - 3601000000, ended_us = ended_us - 3600000000,"
+		  " touched_us = touched_us - 3601000000");
+	b = batch_of(r, batch).row;
+	assert_true(b.ended_us > 0);
+	return b.ended_us - b.active_from_us;
+}
+
+static void what_lies_between_an_end_and_a_retry_is_no_time_of_the_batch(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+	struct store_batch b;
+	int64_t took_us;
+
+	jobs_like(r, batch, plain_job(), 1);
+	b = batch_of(r, batch).row;
+	assert_int_equal(b.active_from_us, b.submitted_us);
+	for (int i = 0; i < 2; i++) {
+		took_us = end_an_hour_ago(r, batch);
+		assert_true(took_us > (i + 1) * INT64_C(1000000));
+		assert_int_equal(mark(r, batch, STORE_MARK_RETRY).code, ERR_NONE);
+		b = batch_of(r, batch).row;
+		assert_int_equal(b.deadline_from_us - b.active_from_us, took_us);
+		step_all(r);
+		room_reopen(r);
+		assert_int_equal(batch_of(r, batch).row.active_from_us, b.active_from_us);
+	}
+}
+
 static void the_check_finds_what_does_not_add_up(void **state)
 {
 	static const char *const damages[][2] = {
@@ -393,6 +429,7 @@ int main(void)
 	    TEST(ended_batches_go_one_by_one_when_the_store_is_too_large),
 	    TEST(room_that_a_removed_batch_leaves_is_given_back_when_it_is_quiet),
 	    TEST(a_batch_that_nobody_closes_is_closed_after_an_hour),
+	    TEST(what_lies_between_an_end_and_a_retry_is_no_time_of_the_batch),
 	    TEST(the_check_finds_what_does_not_add_up),
 	};
 
