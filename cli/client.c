@@ -149,25 +149,30 @@ static enum err_code code_of(int status, const char *name)
 	return ERR_SYSTEM;
 }
 
+void client_said(struct err *e, enum err_code code, const char *detail, const char *hint)
+{
+	struct text what = {0}, todo = {0};
+
+	text_add_shown(&what, detail, 0);
+	text_add_shown(&todo, hint ? hint : "", 0);
+	err_set(e, code, todo.data, "%s", what.data ? what.data : "");
+	text_clear(&what);
+	text_clear(&todo);
+}
+
 static int refused(struct client *c, struct err *e)
 {
 	json_t *j = c->problem.len ? json_loadb(c->problem.data, c->problem.len, 0, NULL) : NULL;
 	const char *detail = json_string_value(json_object_get(j, "detail"));
 	const char *hint = json_string_value(json_object_get(j, "hint"));
 	const char *name = json_string_value(json_object_get(j, "code"));
-	struct text what = {0}, todo = {0};
 
-	/* On one line: a second one of its making could be taken for ours. */
-	if (detail) {
-		text_add_shown(&what, detail, 0);
-		text_add_shown(&todo, hint ? hint : "", 0);
-		err_set(e, code_of(c->status, name), todo.data, "%s", what.data ? what.data : "");
-	} else
+	if (detail)
+		client_said(e, code_of(c->status, name), detail, hint);
+	else
 		err_set(e, code_of(c->status, name), "is it fanoutd that listens there?",
 			"%s answered with status %d and no reason", c->http.socket, c->status);
 	e->line = (unsigned)json_integer_value(json_object_get(j, "line"));
-	text_clear(&what);
-	text_clear(&todo);
 	json_decref(j);
 	return -1;
 }

@@ -48,6 +48,10 @@ int client_status(const struct client *c);
 bool client_sent(const struct client *c);
 
 /* The whole answer, as JSON (a new reference) or as bytes. `path` is a format. */
+/* An error in the daemon's words, shown harmlessly and on one line: a second one of its making could be taken for ours.
+ * `hint` may be NULL. */
+void client_said(struct err *e, enum err_code code, const char *detail, const char *hint);
+
 json_t *client_get_json(struct client *c, struct err *e, const char *path, ...) __attribute__((format(printf, 3, 4)));
 json_t *client_post_json(struct client *c, const char *body, size_t len, struct err *e, const char *path, ...)
     __attribute__((format(printf, 5, 6)));

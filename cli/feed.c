@@ -167,19 +167,67 @@ static int make_at_once(struct feed *f, struct err *e)
 	return rc;
 }
 
+/* ---- more than one line may be at fault ---- */
+
+static void note_refusals(struct feed *f, const json_t *answer)
+{
+	const json_t *refusals = json_object_get(answer, "refusals"), *row;
+	struct err one;
+	size_t i;
+
+	json_array_foreach (refusals, i, row) {
+		const char *detail = json_string_value(json_object_get(row, "detail"));
+
+		client_said(&one, ERR_INPUT, detail ? detail : "refused",
+			    json_string_value(json_object_get(row, "hint")));
+		refusals_note(&f->refusals, input_line(f, (unsigned)json_integer_value(json_object_get(row, "line"))),
+			      &one);
+	}
+}
+
+/* Has the daemon look at what has gathered. */
+static int look_at(struct feed *f, struct err *e)
+{
+	json_t *answer = client_post_json(f->client, f->lines.data, f->lines.len, e, "/v1/check");
+
+	if (!answer)
+		return -1;
+	note_refusals(f, answer);
+	json_decref(answer);
+	return 0;
+}
+
+/* A line was refused. Of a file that is taken whole or not at all, all such lines are told. */
+static int refuse(struct feed *f, struct err *e)
+{
+	struct err other;
+
+	if (!f->hold || !f->source || !e->line || look_at(f, &other) < 0 || !f->refusals.count)
+		return blame(f, e);
+	return 0;
+}
+
 int feed_flush(struct feed *f, struct err *e)
 {
 	json_t *answer;
 
 	if (f->jobs == 0 || f->existed)
 		goto emptied;
+	if (f->refusals.count) {
+		if (look_at(f, e) < 0)
+			return -1;
+		goto emptied;
+	}
 	if (f->batch == 0 && make_batch(f, e) < 0)
 		return -1;
 	if (f->existed)
 		goto emptied;
 	answer = post_patiently(f, &f->lines, e, f->batch, "/jobs");
-	if (!answer)
-		return blame(f, e);
+	if (!answer) {
+		if (refuse(f, e) < 0)
+			return -1;
+		goto emptied;
+	}
 	json_decref(answer);
 	if (f->taken == 0 && f->on_created && !f->hold)
 		f->on_created(f->arg, f->batch);
@@ -219,15 +267,29 @@ static int repeat_line(struct feed *f, size_t from, unsigned line, struct err *e
 	return rc;
 }
 
+static int refuse_url(struct feed *f, unsigned line, struct err *e)
+{
+	struct err one;
+
+	err_set(&one, ERR_INPUT, "percent-encode such bytes", "the URL is not valid UTF-8");
+	if (f->hold && f->source) {
+		refusals_note(&f->refusals, line, &one);
+		return 0;
+	}
+	return err_set(e, one.code, one.hint, "%.100s%s%u: %s", f->source ? f->source : "URL", f->source ? ":" : " ",
+		       line, one.what);
+}
+
 int feed_add_url(struct feed *f, const char *url, size_t len, unsigned line, struct err *e)
 {
 	size_t from = f->lines.len;
 
 	mark(f, line);
 	text_add(&f->lines, "{\"url\":", 7);
-	if (text_add_json(&f->lines, url, len) < 0)
-		return err_set(e, ERR_INPUT, "percent-encode such bytes", "%.100s%s%u: the URL is not valid UTF-8",
-			       f->source ? f->source : "URL", f->source ? ":" : " ", line);
+	if (text_add_json(&f->lines, url, len) < 0) {
+		f->lines.len = from;
+		return refuse_url(f, line, e);
+	}
 	if (f->tag_json) {
 		text_add(&f->lines, ",\"tag\":", 7);
 		text_add_str(&f->lines, f->tag_json);
@@ -252,13 +314,15 @@ int feed_finish(struct feed *f, struct err *e)
 {
 	json_t *answer;
 
-	if (f->batch == 0 && f->jobs == 0)
+	if (f->batch == 0 && f->jobs == 0 && !f->refusals.count)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs%s%s",
 			       f->source ? " in " : "", f->source ? f->source : "");
 	if (f->batch == 0 && !f->source && f->jobs <= AT_ONCE_JOBS)
 		return make_at_once(f, e);
 	if (feed_flush(f, e) < 0)
 		return -1;
+	if (f->refusals.count)
+		return refusals_tell(&f->refusals, f->source, e);
 	if (f->existed)
 		return 0;
 	answer = post_patiently(f, &(struct text){0}, e, f->batch, "/close");

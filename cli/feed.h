@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/refusals.h"
 #include "cli/text.h"
 #include "lib/err.h"
 
@@ -28,10 +29,11 @@ struct feed {
 	unsigned jobs;           /* in `lines` */
 	struct feed_mark *marks; /* which line of the input a line of `lines` was */
 	size_t mark_count, mark_room;
-	uint64_t taken; /* jobs acknowledged */
-	uint32_t batch; /* 0: not made yet */
-	bool lost;      /* a request's answer did not come */
-	bool existed;   /* a batch with this key was there, and is complete: nothing is added */
+	uint64_t taken;           /* jobs acknowledged */
+	uint32_t batch;           /* 0: not made yet */
+	bool lost;                /* a request's answer did not come */
+	struct refusals refusals; /* of what is held: nothing is taken any more, the rest is only looked at */
+	bool existed;             /* a batch with this key was there, and is complete: nothing is added */
 };
 
 /* One more job: a URL, or a JSON object as it is. `line`: of the input. They go on their way when enough have gathered.

@@ -48,6 +48,7 @@ static const struct http_route routes[] = {
     {HTTP_GET, "/v1/batches/{id}/wait", "timeout", api_batch_wait, false},
     {HTTP_GET, "/v1/batches/{id}/results", "after limit state body", api_results, false},
     {HTTP_GET, "/v1/batches/{id}/events", NULL, api_events, false},
+    {HTTP_POST, "/v1/check", NULL, api_jobs_check, true},
     {HTTP_GET, "/v1/jobs/{job}", NULL, api_job_get, false},
     {HTTP_GET, "/v1/jobs/{job}/attempts", NULL, api_job_attempts, false},
     {HTTP_GET, "/v1/jobs/{job}/body", NULL, api_job_body, false},

@@ -123,6 +123,7 @@ json_t *api_render_run(const struct api *a, const struct store_run *row);
 
 void api_batch_create(struct http_request *r);
 void api_jobs_add(struct http_request *r);
+void api_jobs_check(struct http_request *r);
 void api_batch_list(struct http_request *r);
 void api_batch_get(struct http_request *r);
 void api_batch_close(struct http_request *r);

@@ -70,6 +70,19 @@ def test_a_malformed_line_among_ten_thousand_is_named_and_nothing_is_taken(daemo
     assert daemon.api.post("/v1/batches/1/jobs", "\n".join(lines)).json() == {"jobs": 10000, "first_seq": 1}
 
 
+def test_lines_are_looked_at_and_not_taken(daemon):
+    lines = ['{"url":"http://h/"}'] * 100
+    assert daemon.api.post("/v1/check", "\n".join(lines)).json() == {"refusals": []}
+    for i in (0, 7, *range(50, 90)):
+        lines[i] = '{"url":7}'
+    lines[99] = "{"
+    rows = daemon.api.post("/v1/check", "\n\n" + "\n".join(lines)).json()["refusals"]
+    assert [row["line"] for row in rows] == [3, 10, *range(53, 93), 102]
+    assert all("url" in row["detail"] for row in rows[:20]) and rows[20] == {"line": 71, "detail": None, "hint": None}
+    assert daemon.api.post("/v1/check", b"").json() == {"refusals": []}
+    assert daemon.api.get("/v1/batches").json()["batches"] == []
+
+
 def test_a_wrong_member_is_named(daemon):
     assert "colour" in problem(daemon.api.post("/v1/batches", {"colour": "red"}), 400, "input")
     assert "job 2" in problem(daemon.api.post("/v1/batches", {"jobs": [{"url": "http://h/"}, {"url": "h"}]}), 400, "input")

@@ -163,6 +163,34 @@ def test_each_mistake_in_a_file_is_told_with_its_line(ctl, scratch, line, said):
     assert ctl("status", "-f", "json").json() == []
 
 
+def bad_lines(count, of=20000):
+    """A list in which so many lines are refused, spread over several requests, and their numbers."""
+    lines, at = [f"http://127.0.0.1:1/{'x' * 20}/{i}" for i in range(of)], [of // count * i for i in range(count)]
+    for n, i in enumerate(at):
+        lines[i] = ("nonsense", '{"url":7}', "gopher://h/")[n % 3]
+    return "\n".join(lines) + "\n", [i + 1 for i in at]
+
+
+@pytest.mark.parametrize("count", [2, 5, 6, 500])
+def test_the_first_bad_lines_of_a_file_are_told_and_all_are_counted(ctl, scratch, count):
+    text, numbers = bad_lines(count)
+    (scratch / "list").write_text(text)
+    r = ctl("submit", "-i", scratch / "list", check=2)
+    assert [int(n) for n in re.findall(rf"^fanoutctl: {scratch}/list:(\d+): ", r.err, re.M)] == numbers[:5], r.err
+    more = f"and {count - 5} more: " if count > 5 else ""
+    assert f"\nfanoutctl: {more}{count} lines of {scratch}/list are refused\n  nothing was submitted\n" in r.err
+    assert r.out == "" and ctl("status", "-f", "json").json() == []
+
+
+def test_bad_lines_that_the_client_finds_are_told_among_the_others(ctl, scratch):
+    (scratch / "list").write_bytes(b"http://127.0.0.1:1/\nnonsense\nhttp://h/\xff\nhttp://127.0.0.1:1/\ngopher://h/\n")
+    for more in ([], ["-n", "3"]):
+        r = ctl("submit", *more, "-i", scratch / "list", check=2)
+        assert re.findall(rf"{scratch}/list:(\d+): ", r.err) == ["2", "3", "5"] and "3 lines of" in r.err, r.err
+    (scratch / "list").write_bytes(b"http://h/\xff\n")
+    assert f"{scratch}/list:1: the URL is not valid UTF-8\n  percent-encode such bytes; nothing was submitted" in ctl("submit", "-i", scratch / "list", check=2).err
+
+
 def test_a_first_line_that_is_refused_leaves_no_empty_batch(ctl):
     r = ctl("submit", "-i", "-", input="nonsense\nhttp://127.0.0.1:1/\n", check=2)
     assert "standard input:1: " in r.err and "nothing was submitted" in r.err and r.out == ""
