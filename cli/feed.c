@@ -144,29 +144,6 @@ static int make_batch(struct feed *f, struct err *e)
 	return answer ? made(f, answer, e) : -1;
 }
 
-/* All of it in one request: taken or not, as one. */
-static int make_at_once(struct feed *f, struct err *e)
-{
-	struct text body = {0};
-	json_t *answer;
-	int rc;
-
-	text_add(&body, f->options, strlen(f->options) - 1);
-	text_add_str(&body, ",\"close\":true,\"jobs\":[");
-	for (size_t i = 0; i + 1 < f->lines.len; i++)
-		if (f->lines.data[i] == '\n')
-			f->lines.data[i] = ',';
-	text_add(&body, f->lines.data, f->lines.len);
-	text_add_str(&body, "]}");
-	answer = post_batch(f, &body, e);
-	text_clear(&body);
-	if (!answer)
-		return -1;
-	rc = made(f, answer, e);
-	f->taken += f->existed || rc < 0 ? 0 : f->jobs;
-	return rc;
-}
-
 /* ---- more than one line may be at fault ---- */
 
 static void note_refusals(struct feed *f, const json_t *answer)
@@ -205,6 +182,31 @@ static int refuse(struct feed *f, struct err *e)
 	if (!f->hold || !f->source || !e->line || look_at(f, &other) < 0 || !f->refusals.count)
 		return blame(f, e);
 	return 0;
+}
+
+/* All of it in one request: taken or not, as one. */
+static int make_at_once(struct feed *f, struct err *e)
+{
+	struct text body = {0};
+	json_t *answer;
+	size_t from;
+	int rc;
+
+	text_add(&body, f->options, strlen(f->options) - 1);
+	text_add_str(&body, ",\"close\":true,\"jobs\":[");
+	from = body.len;
+	text_add(&body, f->lines.data, f->lines.len - 1);
+	for (size_t i = from; i < body.len; i++)
+		if (body.data[i] == '\n')
+			body.data[i] = ',';
+	text_add_str(&body, "]}");
+	answer = post_batch(f, &body, e);
+	text_clear(&body);
+	if (!answer)
+		return refuse(f, e) < 0 ? -1 : refusals_tell(&f->refusals, f->source, e);
+	rc = made(f, answer, e);
+	f->taken += f->existed || rc < 0 ? 0 : f->jobs;
+	return rc;
 }
 
 int feed_flush(struct feed *f, struct err *e)
@@ -302,6 +304,7 @@ int feed_add_json(struct feed *f, const char *json, size_t len, unsigned line, s
 {
 	size_t from = f->lines.len;
 
+	f->foreign = true;
 	mark(f, line);
 	text_add(&f->lines, json, len);
 	text_add_char(&f->lines, '\n');
@@ -317,7 +320,7 @@ int feed_finish(struct feed *f, struct err *e)
 	if (f->batch == 0 && f->jobs == 0 && !f->refusals.count)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs%s%s",
 			       f->source ? " in " : "", f->source ? f->source : "");
-	if (f->batch == 0 && !f->source && f->jobs <= AT_ONCE_JOBS)
+	if (f->batch == 0 && f->jobs <= AT_ONCE_JOBS && !f->foreign && !f->refusals.count)
 		return make_at_once(f, e);
 	if (feed_flush(f, e) < 0)
 		return -1;

@@ -29,9 +29,10 @@ struct feed {
 	unsigned jobs;           /* in `lines` */
 	struct feed_mark *marks; /* which line of the input a line of `lines` was */
 	size_t mark_count, mark_room;
-	uint64_t taken;           /* jobs acknowledged */
-	uint32_t batch;           /* 0: not made yet */
-	bool lost;                /* a request's answer did not come */
+	uint64_t taken; /* jobs acknowledged */
+	uint32_t batch; /* 0: not made yet */
+	bool foreign;   /* JSON that is the user's is in `lines`: only as a line of its own can it be told what it is */
+	bool lost;      /* a request's answer did not come */
 	struct refusals refusals; /* of what is held: nothing is taken any more, the rest is only looked at */
 	bool existed;             /* a batch with this key was there, and is complete: nothing is added */
 };

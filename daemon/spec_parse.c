@@ -196,8 +196,11 @@ static int parse_inline_jobs(struct spec_batch *out, struct slice batch, struct 
 	for (unsigned i = 1; spec_raw_next(&rest, &element); i++) {
 		struct err inner;
 
-		if (parse_job(out->jobs, element, &inner))
-			return err_set(e, inner.code, inner.hint, "job %u: %.380s", i, inner.what);
+		if (parse_job(out->jobs, element, &inner)) {
+			err_set(e, inner.code, inner.hint, "job %u: %.380s", i, inner.what);
+			e->line = i;
+			return -1;
+		}
 	}
 	return 0;
 }

@@ -49,7 +49,7 @@ def test_a_submission_that_stays_unanswered_is_said_to_be_unknown(play, ctl):
 
 
 def test_jobs_whose_answer_was_lost_are_not_sent_twice(play, ctl, scratch):
-    (scratch / "urls").write_text("http://h/1\n")
+    (scratch / "urls").write_text('{"url":"http://h/1"}\n')
     server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [None]})
     r = ctl("submit", "-i", scratch / "urls", check=3)
     assert len(server.requests("POST", "/v1/batches/7/jobs")) == 1
@@ -58,7 +58,7 @@ def test_jobs_whose_answer_was_lost_are_not_sent_twice(play, ctl, scratch):
 
 
 def test_a_refused_line_is_found_in_the_file_and_the_batch_is_taken_back(play, ctl, scratch):
-    (scratch / "urls").write_text("# comment\n\nhttp://h/1\nhttp://h/2\n\nhttp://bad\n")
+    (scratch / "urls").write_text('# comment\n\n{"url":"http://h/1"}\nhttp://h/2\n\nhttp://bad\n')
     server = play({
         ("POST", "/v1/batches"): [MADE],
         ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=3)],
@@ -71,8 +71,17 @@ def test_a_refused_line_is_found_in_the_file_and_the_batch_is_taken_back(play, c
     assert json.loads(server.requests("POST", "/v1/batches")[0])["hold"] is True
 
 
+def test_a_short_list_of_urls_is_one_request_and_the_line_of_a_refusal_is_found_in_it(play, ctl, scratch):
+    (scratch / "urls").write_text("# comment\nhttp://h/1\n\nhttp://bad\n")
+    for check, said in (([(200, {"refusals": [{"line": 2, "detail": "no URL", "hint": None}]})], "no URL"), ([problem(404, "not_found", "no")], "job 2: bad URL")):
+        server = play({("POST", "/v1/batches"): [problem(400, "input", "job 2: bad URL", line=2)], ("POST", "/v1/check"): check})
+        assert ctl("submit", "-i", scratch / "urls", check=2).err == f"fanoutctl: {scratch}/urls:4: {said}\n  nothing was submitted\n"
+        assert server.requests("POST", "/v1/check") == [b'{"url":"http://h/1"}\n{"url":"http://bad"}\n']
+        assert json.loads(server.requests("POST", "/v1/batches")[0])["close"] is True
+
+
 def test_a_held_batch_that_cannot_be_removed_at_once_is_cancelled_first(play, ctl, scratch):
-    (scratch / "urls").write_text("http://bad\n")
+    (scratch / "urls").write_text('{"url":"http://bad"}\n')
     server = play({
         ("POST", "/v1/batches"): [MADE],
         ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=1)],
@@ -90,7 +99,7 @@ def test_repeated_lines_are_counted_as_one_when_one_is_refused(play, ctl):
         ("POST", "/v1/batches/7/jobs"): [problem(400, "input", "bad URL", line=8)],
         ("DELETE", "/v1/batches/7"): [(200, {})],
     })
-    r = ctl("submit", "-n", "3", "-i", "-", input="http://h/1\n\nhttp://h/2\nhttp://h/3\n", check=2)
+    r = ctl("submit", "-n", "3", "-i", "-", input='{"url":"http://h/1"}\n\nhttp://h/2\nhttp://h/3\n', check=2)
     assert "standard input:4: bad URL" in r.err and "nothing was submitted" in r.err and r.out == ""
     assert len(server.requests("POST", "/v1/batches/7/jobs")[0].splitlines()) == 9
 
@@ -263,7 +272,7 @@ def test_an_interrupted_submission_of_a_file_is_taken_back(play, scratch):
         adding.set()
         handler.rfile.read(1)
 
-    (scratch / "urls").write_text("http://h/1\n")
+    (scratch / "urls").write_text('{"url":"http://h/1"}\n')
     server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [never], ("DELETE", "/v1/batches/7"): [(200, {})]})
     child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", scratch / "urls"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
     assert adding.wait(120)

@@ -191,6 +191,14 @@ def test_bad_lines_that_the_client_finds_are_told_among_the_others(ctl, scratch)
     assert f"{scratch}/list:1: the URL is not valid UTF-8\n  percent-encode such bytes; nothing was submitted" in ctl("submit", "-i", scratch / "list", check=2).err
 
 
+def test_a_refused_submission_of_a_short_list_uses_no_number(ctl, scratch):
+    (scratch / "list").write_text("http://127.0.0.1:1/\nnonsense\n")
+    for args in (["-i", scratch / "list"], ["http://127.0.0.1:1/", "gopher://h/"]):
+        ctl("submit", *args, check=2)
+    (scratch / "list").write_text("http://127.0.0.1:1/\n" * 1000)
+    assert ctl("submit", "-p", "-i", scratch / "list").out == "1\n"
+
+
 def test_a_first_line_that_is_refused_leaves_no_empty_batch(ctl):
     r = ctl("submit", "-i", "-", input="nonsense\nhttp://127.0.0.1:1/\n", check=2)
     assert "standard input:1: " in r.err and "nothing was submitted" in r.err and r.out == ""
