@@ -71,7 +71,7 @@ struct args {
 	/* pulls and items */
 	struct opt_list vars;
 	const char *max_pages, *overlap, *set, *page_body, *page_headers, *jq;
-	bool live, fresh, reset, unique, raw;
+	bool live, fresh, reset, unique, raw, allow_empty;
 	/* what is left */
 	char **operands;
 	size_t operand_count;

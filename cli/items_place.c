@@ -109,8 +109,9 @@ int items_check_output(const struct ctl *ctl, struct err *e)
 	if (check_form(ctl, e) < 0)
 		return -1;
 	if (!items_to_file(ctl))
-		return a->create_dirs
-			   ? err_set(e, ERR_USAGE, NULL, " %s: --create-dirs is for -o FILE", ctl->verb->name)
+		return a->create_dirs || (a->allow_empty && !a->output)
+			   ? err_set(e, ERR_USAGE, NULL, " %s: --%s is for -o FILE", ctl->verb->name,
+				     a->create_dirs ? "create-dirs" : "allow-empty")
 			   : 0;
 	if (items_name_check(a->output, e) < 0 || check_suffix(ctl, e) < 0 || check_directory(ctl, e) < 0)
 		return -1;
@@ -141,6 +142,7 @@ static void add_form(const struct args *a, struct text *out)
 	if (a->format_name)
 		text_printf(out, " -f %s", a->format_name);
 	text_add_str(out, a->unique ? " --unique" : "");
+	text_add_str(out, a->allow_empty ? " --allow-empty" : "");
 	text_add_str(out, a->raw ? " -r" : "");
 	add_quoted(out, "--fields", a->fields);
 	add_quoted(out, "--jq", a->jq);
@@ -168,6 +170,20 @@ void items_add_later(const struct ctl *ctl, uint32_t run, const json_t *ended, s
 		text_printf(out, "fanoutctl retry %u; ", run);
 	text_printf(out, "fanoutctl wait %u; fanoutctl items %u", run, run);
 	add_form(&ctl->args, out);
+}
+
+void items_tell_kept(const struct ctl *ctl, uint32_t run, const json_t *ended)
+{
+	struct text hint = {0};
+	struct err e;
+
+	text_printf(&hint, "does its recipe still name them (fanoutctl pull test %s --live)? to replace the file: ",
+		    pull_text(ended, "pull"));
+	text_printf(&hint, "fanoutctl items %u --allow-empty -o FILE", run);
+	err_set(&e, ERR_CONFLICT, hint.data, "run %u has no items, though the API does not say so: %.200s was kept",
+		run, ctl->args.output);
+	ctl_report(&e);
+	text_clear(&hint);
 }
 
 void items_tell_unwritten(const struct ctl *ctl, uint32_t run, const json_t *ended)

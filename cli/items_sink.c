@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -122,12 +123,28 @@ static void clear(struct items_sink *s)
 	text_clear(&s->held);
 }
 
+int items_sink_end(struct items_sink *s, struct err *e)
+{
+	int rc = s->ended ? 0 : items_sink_flush(s, e);
+
+	if (rc == 0 && s->packer && !s->ended)
+		rc = s->packer->pack(s, NULL, 0, true, e);
+	s->ended = true;
+	return rc;
+}
+
+bool items_sink_shrinks(const struct items_sink *s)
+{
+	struct stat old, now;
+
+	return s->output.temporary && stat(s->output.path, &old) == 0 && fstat(s->output.fd, &now) == 0 &&
+	       old.st_size > now.st_size;
+}
+
 int items_sink_commit(struct items_sink *s, struct err *e)
 {
-	int rc = items_sink_flush(s, e);
+	int rc = items_sink_end(s, e);
 
-	if (rc == 0 && s->packer)
-		rc = s->packer->pack(s, NULL, 0, true, e);
 	if (rc == 0)
 		rc = output_commit(&s->output, e);
 	else

@@ -69,13 +69,14 @@ static int check_options(const struct ctl *ctl, struct err *e)
 		return err_set(e, ERR_USAGE, "--fresh fetches everything", " pull run: --since is empty");
 	if (a->create_dirs && !a->output)
 		return err_set(e, ERR_USAGE, NULL, " pull run: --create-dirs is for -o, which is not given");
-	if ((a->unique || a->raw || a->fields || a->jq) && !a->output)
+	if ((a->unique || a->raw || a->fields || a->jq || a->allow_empty) && !a->output)
 		return err_set(e, ERR_USAGE, "-o - writes them to standard output",
 			       " pull run: %s is for the items of -o, which is not given",
 			       a->unique   ? "--unique"
 			       : a->raw    ? "-r"
 			       : a->fields ? "--fields"
-					   : "--jq");
+			       : a->jq     ? "--jq"
+					   : "--allow-empty");
 	if (pull_check_name(ctl, a->operands[0], e) < 0)
 		return -1;
 	return a->output ? items_check_output(ctl, e) : 0;

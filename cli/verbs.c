@@ -146,6 +146,7 @@ static const struct opt item_form_options[] = {
     VALUE(0, "jq", OPT_JQ, jq, "EXPR", "what of each item: its outputs are written"),
     FLAG('r', "raw-output", raw, "items that are strings without quotes, as jq -r"),
     FLAG(0, "unique", unique, "each item once, by the recipe's key, or by all of it"),
+    FLAG(0, "allow-empty", allow_empty, "a run without items may empty the FILE of -o"),
     VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "these members, as id,owner.name"),
     {0},
 };

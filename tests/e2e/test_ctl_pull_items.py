@@ -18,6 +18,55 @@ def test_items_come_in_page_order_one_a_line(ctl, done):
     assert ctl("items", "species").out == ctl("items", "last").out == ctl("items", done, "-f", "ndjson").out
 
 
+NAMES_NOTHING = {"page": {"type": "single"}, "items": ".results[]?"}
+
+
+@pytest.mark.parametrize("name", ["f.ndjson", "f.csv", "f.json", "f.ndjson.gz", "f.csv.zst"])
+def test_a_file_is_not_emptied_by_a_run_without_items(daemon, ctl, answer, scratch, name):
+    url, path = answer(b'{"result":[{"id":1},{"id":2}]}'), scratch / name
+    write_recipe(daemon, "p", url=url, page={"type": "single"}, items=".result[]")
+    ctl("pull", "run", "p", "-o", path)
+    before = path.read_bytes()
+    write_recipe(daemon, "p", url=url, **NAMES_NOTHING)
+    for _ in range(2):  # the second time the run itself is not doubted any more
+        r = ctl("pull", "run", "-q", "p", "-o", path, check=1)
+        assert f"has no items, though the API does not say so: {path} was kept" in r.err and "--allow-empty" in r.err
+        assert f"has no items, though the API does not say so: {path} was kept" in ctl("items", "p", "-o", path, check=1).err
+        assert path.read_bytes() == before and files(scratch) == [name]
+    ctl("items", "p", "--allow-empty", "-o", path)
+    emptied = path.read_bytes()
+    assert len(emptied) < len(before)
+    ctl("pull", "run", "p", "-o", path)  # there is nothing to lose
+    assert path.read_bytes() == emptied
+
+
+def test_a_run_without_items_makes_a_file_where_none_was(daemon, ctl, answer, scratch):
+    write_recipe(daemon, "p", url=answer(b'{"result":[1]}'), **NAMES_NOTHING)
+    ctl("pull", "run", "p", "-o", scratch / "f")
+    assert (scratch / "f").read_bytes() == b""
+    ctl("pull", "run", "p", "-o", "/dev/null")
+
+
+@pytest.mark.parametrize("keys", [{"page": {"type": "single", "total_items": ".total"}},
+                                  {"page": {"type": "single"}, "since": {"param": "since", "from": ".at", "initial": "2026-01-01T00:00:00Z"}}], ids=["total", "since"])
+def test_a_file_is_emptied_where_there_is_nothing_indeed(daemon, ctl, answer, scratch, keys):
+    (scratch / "f").write_text("before\n")
+    write_recipe(daemon, "p", url=answer(b'{"r":[],"total":0}'), items=".r[]", **keys)
+    ctl("pull", "run", "p", "-o", scratch / "f")
+    assert (scratch / "f").read_bytes() == b""
+
+
+def test_a_file_is_emptied_by_an_expression_that_drops_all_items(ctl, done, scratch):
+    (scratch / "f").write_text("before\n")
+    ctl("items", done, "--jq", "empty", "-o", scratch / "f")
+    assert (scratch / "f").read_bytes() == b""
+
+
+def test_allow_empty_is_for_a_file(daemon, ctl, species):
+    assert "--allow-empty" in ctl("items", "1", "--allow-empty", check=2).err
+    assert "--allow-empty" in ctl("pull", "run", "species", "--allow-empty", check=2).err
+
+
 def test_items_are_one_array_as_json(ctl, done):
     assert [item["id"] for item in ctl("items", done, "-f", "json").json()] == list(range(1, 161))
 
