@@ -180,16 +180,60 @@ static jv get_context(const struct hearing *h, const char *member, jv otherwise)
 	return v;
 }
 
-/* An expression failed: on what. */
+/* What the recipe's error found in the body says enough. */
+static bool tells_error(jv said)
+{
+	jv_kind kind = JV_KIND_NULL;
+	jv error;
+
+	if (jv_get_kind(said) == JV_KIND_OBJECT) {
+		error = jv_object_get(jv_copy(said), jv_string("error"));
+		kind = jv_get_kind(error);
+		jv_free(error);
+	}
+	return kind != JV_KIND_INVALID && kind != JV_KIND_NULL && kind != JV_KIND_FALSE;
+}
+
+#define SAYS_DEPTH 3 /* {"errors":[{"message":"..."}]} */
+
+/* The text by which APIs say what went wrong; invalid where there is none. Consumes `body`. */
+static jv find_saying(jv body, unsigned depth)
+{
+	static const char *const names[] = {"message", "error", "errors", "detail", "error_description", "title"};
+	jv found = jv_invalid();
+
+	if (jv_get_kind(body) == JV_KIND_STRING && depth < SAYS_DEPTH && *jv_string_value(body))
+		return body;
+	if (jv_get_kind(body) == JV_KIND_ARRAY && depth > 0 && depth < SAYS_DEPTH)
+		return find_saying(jv_array_get(body, 0), depth - 1);
+	for (size_t i = 0; jv_get_kind(body) == JV_KIND_OBJECT && depth > 0 && i < sizeof names / sizeof *names; i++) {
+		jv_free(found);
+		found = find_saying(jv_object_get(jv_copy(body), jv_string(names[i])), depth - 1);
+		if (jv_is_valid(found))
+			break;
+	}
+	jv_free(body);
+	return found;
+}
+
+/* An expression failed, or gave what cannot be meant: on what. It may be how the server says that something is wrong.
+ */
 static bool add_body(const struct hearing *h)
 {
 	size_t n = h->c->body_bytes < BODY_SHOWN ? (size_t)h->c->body_bytes : BODY_SHOWN;
 	char why[JUDGE_TEXT_SIZE];
+	jv said;
 
 	if (n == 0)
 		return true;
 	snprintf(why, sizeof why, "%s", h->text);
-	return complain(h->text, "%s; the body begins: %.*s", why, (int)n, (const char *)h->c->body);
+	said = find_saying(envelope_body(h->c->body, h->c->body_bytes), SAYS_DEPTH);
+	if (jv_is_valid(said))
+		complain(h->text, "%s; the server says: %s", why, jv_string_value(said));
+	else
+		complain(h->text, "%s; the body begins: %.*s", why, (int)n, (const char *)h->c->body);
+	jv_free(said);
+	return true;
 }
 
 /* Consumes `envelope`. */
@@ -201,9 +245,9 @@ static bool run_page(const struct hearing *h, jv envelope)
 	envelope = jv_object_set(envelope, jv_string("vars"), get_context(h, "vars", jv_object()));
 	said = run(h->page, envelope);
 	if (jv_is_valid(said)) {
-		bool stuck = jv_get_kind(said) == JV_KIND_OBJECT && jv_object_has(jv_copy(said), jv_string("failed"));
+		bool tells = tells_error(said);
 
-		return verdict_take_body(h->c->page->verdict, said, h->next, h->text) && (!stuck || add_body(h));
+		return verdict_take_body(h->c->page->verdict, said, h->next, h->text) && (tells || add_body(h));
 	}
 	return tell_failure(said, "the recipe", h->text) || complain(h->text, "the recipe gives nothing");
 }

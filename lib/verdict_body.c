@@ -12,8 +12,9 @@
 #include "lib/totals.h"
 #include "lib/units.h"
 
-#define KEY_DEPTH 16 /* of lists and objects in a key, that numbers are looked for in; the list of keys is one */
-#define EXACT_MAX 9007199254740992.0 /* 2^53: beyond, jq's numbers are not what the server wrote */
+#define VALUE_SHOWN 60 /* bytes: the body's beginning is to have room behind it */
+#define KEY_DEPTH   16 /* of lists and objects in a key, that numbers are looked for in; the list of keys is one */
+#define EXACT_MAX   9007199254740992.0 /* 2^53: beyond, jq's numbers are not what the server wrote */
 
 /* What is being read. */
 struct reading {
@@ -27,7 +28,7 @@ static bool refuse(const struct reading *r, const char *where, jv value, const c
 {
 	jv shown = jv_dump_string(value, 0);
 
-	complain(r->text, "%s: %.100s %s", where, jv_string_value(shown), why);
+	complain(r->text, "%s: %.*s %s", where, VALUE_SHOWN, jv_string_value(shown), why);
 	jv_free(shown);
 	return true;
 }

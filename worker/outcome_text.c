@@ -267,7 +267,10 @@ static void say_timeout(struct words *w)
 static void say_too_large(struct words *w)
 {
 	char text[UNITS_TEXT_SIZE];
+	int status = w->e->response->status;
 
+	if (status >= 400)
+		say(w, "%d %s, and ", status, http_status_phrase(status));
 	say(w, "the body is larger than %s; raise max_body (--max-body) to fetch it",
 	    units_format_bytes(text, w->e->max_body_bytes));
 }

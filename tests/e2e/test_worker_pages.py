@@ -135,8 +135,29 @@ def test_a_cursor_is_taken_as_text(page, said, text):
     ],
 )
 def test_what_cannot_be_meant_is_an_error_that_names_its_expression(page, member, said, error):
-    o = page(b'{"it":' + said.encode() + b"}", "{" + member + ": .body.it}")
-    assert (o.cause, o.error, o.page) == ("soft_error", error, None)
+    body = '{"it":' + said + "}"
+    o = page(body.encode(), "{" + member + ": .body.it}")
+    assert (o.cause, o.error, o.page) == ("soft_error", f"{error}; the body begins: {body[:100]}"[:200], None)
+
+
+@pytest.mark.parametrize(
+    "body, said",
+    [
+        (b'{"data":"%s","message":"The quota is used up"}' % (b"x" * 300), "The quota is used up"),
+        (b'{"pad":"%s","next":7,"errors":[{"code":7,"message":"gone\\nfor good"}]}' % (b"x" * 70000), "gone for good"),
+        (b'{"error":{"message":"no such user"},"title":"t"}', "no such user"),
+        (b'{"message":"","detail":"\xc3\xa9teint"}', "éteint"),
+    ],
+    ids=["late", "in-a-file", "nested", "empty"],
+)
+@pytest.mark.parametrize("program, why", [("{next: true}", "page.next: true does not say what is next"), ('{failed: "items", message: "no"}', "items: no")])
+def test_what_the_server_says_of_an_error_is_not_hidden_by_what_an_expression_makes_of_it(page, body, said, program, why):
+    assert page(body, program).error == f"{why}; the server says: {said}"
+
+
+@pytest.mark.parametrize("body", [b'{"message":7}', b'{"errors":[]}', b'["message"]', b'"message"', b"7", b'{"error":{"error":{"error":{"error":"deep"}}}}'])
+def test_a_body_that_says_nothing_of_an_error_is_shown_as_it_begins(page, body):
+    assert page(body, "{next: true}").error == f"page.next: true does not say what is next; the body begins: {body.decode()}"
 
 
 @pytest.mark.parametrize("said, count", [("0", 0), ("16", 16), ('"1600"', 1600), ("null", -1), ("-1", -1), ("9007199254740992", 1 << 53)])
@@ -158,7 +179,7 @@ def test_more_keys_than_are_compared_are_an_error(page):
     most = 131072
     assert page(b"{}", "{keys: [range(%d)]}" % most).page.keys[-8:] == keys(str(most - 1))
     o = page(b"{}", "{keys: [range(%d)]}" % (most + 1))
-    assert (o.cause, o.error) == ("soft_error", "key: the page has 131073 items, and the keys of 131072 at most are compared")
+    assert (o.cause, o.error) == ("soft_error", "key: the page has 131073 items, and the keys of 131072 at most are compared; the body begins: {}")
 
 
 # ---- Errors ----

@@ -287,6 +287,8 @@ static void other_failures_have_their_words(void **arg)
 	e = ending(CURLE_WRITE_ERROR, true);
 	e.stopped = CAUSE_TOO_LARGE;
 	assert_text(&e, "the body is larger than 1.0 MiB; raise max_body (--max-body) to fetch it");
+	e.response = &(const struct response){.at = RESPONSE_IN_BODY, .status = 403};
+	assert_text(&e, "403 Forbidden, and the body is larger than 1.0 MiB; raise max_body (--max-body) to fetch it");
 	e.stopped = CAUSE_STORAGE;
 	e.storage_error = ENOSPC;
 	assert_text(&e, "the body could not be stored: No space left on device");
