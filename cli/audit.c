@@ -19,11 +19,13 @@ struct audit {
 	struct ctl *ctl;
 	struct rows *rows;
 	json_t *broken;    /* the rows of rates that were not kept */
+	json_t *late;      /* those of limits that were set when requests had been sent already */
 	uint64_t attempts; /* of all hosts */
 	const char *host;
 	json_t *rules; /* of that host */
 	json_t *run;   /* NULL: a host is audited */
 	const char *names[RECORD_RULES_MAX];
+	int64_t since_us[RECORD_RULES_MAX];
 	size_t name_count;
 	struct record record;
 	struct windows times;
@@ -120,6 +122,8 @@ static int put(struct audit *a, const struct audited *rate, struct err *e)
 	if (a->ctl->args.format == FORMAT_TABLE)
 		audit_add_share(row);
 	rc = rows_put(a->rows, row, e);
+	if (json_integer_value(json_object_get(row, "before")))
+		json_array_append(a->late, row);
 	if (verdict && strcmp(verdict, "broken") == 0)
 		json_array_append(a->broken, row);
 	json_decref(row);
@@ -176,6 +180,7 @@ static int audit_rates(struct audit *a, struct err *e)
 			struct audited one = {.rate_text = json_string_value(rate),
 					      .limit = a->names[index],
 					      .source = json_string_value(json_object_get(rule, "source")),
+					      .since = json_string_value(json_object_get(rule, "since")),
 					      .rule = index};
 
 			measured++;
@@ -202,8 +207,10 @@ static void find_names(struct audit *a)
 
 	a->name_count = 0;
 	json_array_foreach (a->rules, i, rule) {
-		if (is_measured(rule) && a->name_count < RECORD_RULES_MAX)
-			a->names[a->name_count++] = json_string_value(json_object_get(rule, "name"));
+		if (!is_measured(rule) || a->name_count == RECORD_RULES_MAX)
+			continue;
+		a->since_us[a->name_count] = when_parse_us(json_string_value(json_object_get(rule, "since")));
+		a->names[a->name_count++] = json_string_value(json_object_get(rule, "name"));
 	}
 }
 
@@ -245,7 +252,7 @@ static int audit_host(struct audit *a, const char *key, struct err *e)
 	a->rules = json_object_get(limits, "limits");
 	add_own(a);
 	find_names(a);
-	record_init(&a->record, a->names, a->name_count);
+	record_init(&a->record, a->names, a->since_us, a->name_count);
 	rc = read_record(a, e);
 	if (rc == 0 && a->record.count) {
 		make_times(&a->times, a->record.count);
@@ -297,20 +304,40 @@ static int audit_hosts(struct audit *a, struct err *e)
 	return rc;
 }
 
+/* What went before a limit was set is not held against it. */
+static void tell_late(const struct audit *a)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach (a->late, i, row) {
+		long long before = json_integer_value(json_object_get(row, "before"));
+		char since[WHEN_TEXT_SIZE];
+
+		ctl_note(a->ctl, "%s, %s is judged since it was set, %s; %lld request%s went before",
+			 json_string_value(json_object_get(row, "limit")),
+			 json_string_value(json_object_get(row, "rate")),
+			 when_format(since, when_parse_us(json_string_value(json_object_get(row, "since")))), before,
+			 before == 1 ? "" : "s");
+	}
+}
+
 static void tell_breaks(const struct audit *a)
 {
-	bool ruled = false, given = false;
+	bool unknown = false, given = false;
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach (a->broken, i, row) {
 		audit_tell_break(row);
-		*(json_is_string(json_object_get(row, "limit")) ? &ruled : &given) = true;
+		given = given || !json_is_string(json_object_get(row, "limit"));
+		unknown = unknown || (json_is_string(json_object_get(row, "limit")) &&
+				      !json_is_string(json_object_get(row, "since")));
 	}
-	if (ruled)
+	if (unknown)
 		ctl_note(a->ctl,
-			 "when a limit was set is not recorded, and what went before it counts here too: --since"
-			 " TIME leaves that out");
+			 "since when a limit of fanout.conf or a recipe holds is not recorded, and what went before it"
+			 " counts here too: --since TIME leaves that out");
 	if (given)
 		ctl_note(a->ctl,
 			 "all requests to the host count against a --rate, those of other batches too: --since and"
@@ -360,16 +387,20 @@ int verb_audit(struct ctl *ctl)
 		return ctl_report(&e);
 	}
 	a->broken = json_array();
+	a->late = json_array();
 	a->rows = rows_open(ctl->args.format, &layout_audit, false);
 	rc = a->run ? audit_run(a, &e) : audit_hosts(a, &e);
 	rows_close(a->rows, rc == 0);
 	if (rc == 0 && a->attempts == 0)
 		rc = nothing(a, &e);
-	if (rc == 0 && ctl->args.format == FORMAT_TABLE)
+	if (rc == 0 && ctl->args.format == FORMAT_TABLE) {
+		tell_late(a);
 		tell_breaks(a);
+	}
 	if (rc == 0 && json_array_size(a->broken))
 		status = STATUS_FAILED;
 	json_decref(a->broken);
+	json_decref(a->late);
 	json_decref(a->run);
 	free(a);
 	return rc < 0 ? ctl_report(&e) : status;

@@ -13,7 +13,7 @@ struct audited {
 	const char *host;
 	/* The rate and the limit it belongs to; a rate of the command line has no limit, and a host without limits has
 	 * neither. */
-	const char *rate_text, *limit, *source;
+	const char *rate_text, *limit, *source, *since;
 	struct rate rate;
 	uint32_t rule; /* of the record; RECORD_ALL */
 	uint32_t run;  /* whose requests are counted besides; 0: none's */

@@ -48,6 +48,8 @@ static const struct column audit_csv[] = {
     {"allowed", "allowed", CELL_TEXT, ALWAYS, 0},
     {"verdict", "verdict", CELL_TEXT, ALWAYS, 0},
     {"of_run", "of_run", CELL_TEXT, ALWAYS, 0},
+    {"since", "since", CELL_TEXT, ALWAYS, 0},
+    {"before", "before", CELL_TEXT, ALWAYS, 0},
     {0},
 };
 
@@ -189,7 +191,7 @@ json_t *audit_row(const struct record *r, const struct audited *a)
 	json_t *row = json_pack("{s:s, s:s?, s:s?, s:s?}", "host", a->host, "limit", a->limit, "source", a->source,
 				"rate", a->rate_text);
 	json_t *fullest = json_object();
-	uint64_t over = a->fullest[MEASURE_WORST].window.over;
+	uint64_t over = a->fullest[MEASURE_WORST].window.over, before = record_before(r, a->rule);
 
 	add_counts(row, r, a);
 	if (!a->rate_text) {
@@ -202,7 +204,13 @@ json_t *audit_row(const struct record *r, const struct audited *a)
 	json_object_set_new(row, "over", json_integer((json_int_t)over));
 	json_object_set_new(row, "used", json_integer(a->used));
 	json_object_set_new(row, "allowed", json_integer(a->allowed));
-	json_object_set_new(row, "verdict", json_string(over ? "broken" : "kept"));
+	json_object_set_new(row, "since", a->since ? json_string(a->since) : json_null());
+	json_object_set_new(row, "before", json_integer((json_int_t)before));
+	/* Where all went before it, nothing is proven. */
+	json_object_set_new(row, "verdict",
+			    over                 ? json_string("broken")
+			    : a->used || !before ? json_string("kept")
+						 : json_null());
 	return row;
 }
 

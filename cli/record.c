@@ -14,9 +14,10 @@ struct record_set {
 	uint64_t bits[RECORD_RULES_MAX / 64];
 };
 
-void record_init(struct record *r, const char *const *names, size_t count)
+void record_init(struct record *r, const char *const *names, const int64_t *since_us, size_t count)
 {
-	*r = (struct record){.names = names, .name_count = count < RECORD_RULES_MAX ? count : RECORD_RULES_MAX};
+	*r = (struct record){
+	    .names = names, .since_us = since_us, .name_count = count < RECORD_RULES_MAX ? count : RECORD_RULES_MAX};
 }
 
 void record_clear(struct record *r)
@@ -141,9 +142,23 @@ void record_sort(struct record *r, int64_t now_us)
 		qsort(r->attempts, r->count, sizeof *r->attempts, by_boot_and_time);
 }
 
+static bool matches(const struct record *r, const struct attempt *a, uint32_t rule)
+{
+	return r->sets[a->set].bits[rule / 64] >> rule % 64 & 1;
+}
+
 bool record_counts(const struct record *r, const struct attempt *a, uint32_t rule)
 {
-	return rule == RECORD_ALL || (r->sets[a->set].bits[rule / 64] >> rule % 64 & 1);
+	return rule == RECORD_ALL || (matches(r, a, rule) && a->wall_us >= r->since_us[rule]);
+}
+
+uint64_t record_before(const struct record *r, uint32_t rule)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; rule != RECORD_ALL && i < r->count; i++)
+		count += matches(r, &r->attempts[i], rule) && r->attempts[i].wall_us < r->since_us[rule];
+	return count;
 }
 
 size_t record_boot_end(const struct record *r, size_t from)

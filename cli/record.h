@@ -31,18 +31,21 @@ struct record {
 	size_t count, room;
 	const char *const *names; /* of the limits, by index; those it does not name are passed over */
 	size_t name_count;
+	const int64_t *since_us; /* of the limits: what was sent before does not count against them; 0: not known */
 	struct record_set *sets; /* of limits that came together */
 	size_t set_count;
 };
 
-/* `names` is kept by reference. */
-void record_init(struct record *r, const char *const *names, size_t count);
+/* `names` and `since_us` (wall) are kept by reference. */
+void record_init(struct record *r, const char *const *names, const int64_t *since_us, size_t count);
 void record_clear(struct record *r);
 /* One line of /v1/audit. */
 int record_add(struct record *r, const char *line, size_t len, struct err *e);
 /* When all are in: attempts in order of boot and time of sending; those still open are in flight up to now_us. */
 void record_sort(struct record *r, int64_t now_us);
 
+/* How many that match limit `rule` were sent before it held. */
+uint64_t record_before(const struct record *r, uint32_t rule);
 /* Whether that attempt counts against limit `rule` (RECORD_ALL: any). */
 bool record_counts(const struct record *r, const struct attempt *a, uint32_t rule);
 /* The end (an index) of the boot that begins at `from`. */

@@ -169,6 +169,7 @@ struct engine {
 	struct engine_batch *batches; /* by id */
 	struct engine_lane *lanes;    /* by the store's id */
 	struct rules *rules;
+	bool conf_read;                    /* its rules were set before: what differs now is new */
 	struct engine_host *hosts;         /* that refused or told a limit, by name */
 	struct engine_limit *limits;       /* the state of rules and of batches' own rates, by rule and host */
 	int64_t next_track;                /* ids for the scheduler */

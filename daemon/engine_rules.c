@@ -49,20 +49,56 @@ static void rules_changed(struct engine *en)
 	engine_pump_soon(en);
 }
 
+static bool is_equal(const struct limit_rule *a, const struct limit_rule *b)
+{
+	bool equal = a->rate_count == b->rate_count && a->concurrency == b->concurrency && a->pace == b->pace;
+
+	for (unsigned i = 0; equal && i < a->rate_count; i++)
+		equal = a->rates[i].count == b->rates[i].count && a->rates[i].window_us == b->rates[i].window_us;
+	return equal;
+}
+
+/* A rule that is set again as it was has been in force all the time. */
+static int64_t since_of(const struct engine *en, const struct rule *rule, int64_t otherwise_us)
+{
+	for (unsigned i = 0; i < rules_count(en->rules); i++) {
+		const struct rule *old = rules_get(en->rules, i);
+
+		if (old->source == rule->source && strcmp(old->name, rule->name) == 0)
+			return strcmp(old->match, rule->match) == 0 && is_equal(&old->limit, &rule->limit)
+				   ? old->since_us
+				   : otherwise_us;
+	}
+	return otherwise_us;
+}
+
 int engine_set_conf_rules(struct engine *en, const struct rule *list, unsigned count, struct err *e)
 {
+	/* Those of the start may have been there before it. */
+	int64_t *since = calloc(count + 1, sizeof *since), now_us = en->conf_read ? clock_wall_us() : 0;
 	struct rules *trial = rules_create();
 	int rc = 0;
 
+	if (!since)
+		BUG("out of memory for %u rules", count);
+	for (unsigned i = 0; i < count; i++)
+		since[i] = since_of(en, &list[i], now_us);
 	/* All or nothing. */
 	for (unsigned i = 0; i < count && rc == 0; i++)
 		rc = rules_set(trial, &list[i], e);
 	rules_free(trial);
+	if (rc == 0)
+		rules_clear(en->rules, RULE_CONF);
+	for (unsigned i = 0; i < count && rc == 0; i++) {
+		struct rule one = list[i];
+
+		one.since_us = since[i];
+		rc = rules_set(en->rules, &one, e);
+	}
+	free(since);
 	if (rc < 0)
 		return -1;
-	rules_clear(en->rules, RULE_CONF);
-	for (unsigned i = 0; i < count && rc == 0; i++)
-		rc = rules_set(en->rules, &list[i], e);
+	en->conf_read = true;
 	if (!en->store)
 		return rc;
 	rules_changed(en);
@@ -79,6 +115,7 @@ static int rule_of(struct rule *out, const struct store_limit *row, struct err *
 	    .name = row->name,
 	    .match = row->match,
 	    .source = RULE_RUNTIME,
+	    .since_us = row->since_us,
 	    .limit = {.concurrency = row->concurrency, .pace = row->pace},
 	};
 	if (strlen(row->rates) >= sizeof rates)
@@ -172,13 +209,25 @@ int engine_limit_set(struct engine *en, struct store_limit_set *s, struct err *e
 		abort();
 	snprintf(c->name, sizeof c->name, "%s", rule.name);
 	c->rule = rule;
+	c->rule.since_us = since_of(en, &rule, clock_wall_us());
 	c->rule.name = c->name;
 	c->rule.match = c->match;
 	c->en = en;
 	c->asked = &s->op;
 	c->u.set = (struct store_limit_set){.op.done = on_limit_set, .limit = s->limit};
+	c->u.set.limit.since_us = c->rule.since_us;
 	store_limit_set(en->store, &c->u.set);
 	return 0;
+}
+
+static void set_since_now(struct engine *en, const struct rule *rule)
+{
+	struct rule again = *rule;
+	struct err e;
+
+	again.since_us = clock_wall_us();
+	if (rules_set(en->rules, &again, &e) < 0)
+		BUG("a rule in force is refused: %s", e.what);
 }
 
 static void on_limit_removed(struct store_op *op, const struct err *e)
@@ -188,8 +237,11 @@ static void on_limit_removed(struct store_op *op, const struct err *e)
 
 	if (!e) {
 		rules_remove(c->en->rules, c->name, RULE_RUNTIME);
-		rules_changed(c->en);
 		const struct rule *r = rules_find(c->en->rules, c->name); /* of the configuration, in force again */
+		if (r)
+			set_since_now(c->en, r);
+		rules_changed(c->en);
+		r = rules_find(c->en->rules, c->name);
 		if (r)
 			engine_limits_recall(c->en, engine_rule_window_us(&r->limit), c->name, NULL);
 	}

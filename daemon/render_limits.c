@@ -57,6 +57,7 @@ json_t *render_rule(const struct rule *rule)
 	render_set(o, "concurrency", rule->limit.concurrency ? json_integer(rule->limit.concurrency) : json_null());
 	render_set(o, "pace", json_boolean(rule->limit.pace));
 	render_set(o, "shadowed", json_boolean(rule->shadowed));
+	render_set(o, "since", render_time(rule->since_us));
 	render_set(o, "state", json_array());
 	return o;
 }

@@ -43,6 +43,7 @@ struct rule {
 	const char *match;
 	struct limit_rule limit;
 	enum rule_source source;
+	int64_t since_us; /* wall: so it has been in force from then on; 0: not known */
 	/* set by rules_set */
 	struct rule_match parsed;
 	bool shadowed; /* a runtime rule of the same name stands for it: it matches nothing */

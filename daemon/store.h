@@ -340,6 +340,7 @@ struct store_limit {
 	const char *name, *match, *rates; /* rates: "100/60s 5000/1h", units_parse_rate each; "" none */
 	unsigned concurrency;             /* 0: none */
 	bool pace;
+	int64_t since_us; /* wall: when it was set so; 0: not known */
 };
 struct store_limit_set {
 	struct store_op op;

@@ -233,7 +233,7 @@ int64_t store_counter_get(struct store *st, const char *name)
 	return v;
 }
 
-static int counter_set(struct store *st, const char *name, int64_t value)
+int store_counter_set(struct store *st, const char *name, int64_t value)
 {
 	struct stmt q;
 
@@ -245,9 +245,9 @@ static int counter_set(struct store *st, const char *name, int64_t value)
 
 int store_counters_save(struct store *st)
 {
-	if (counter_set(st, "batch", (int64_t)st->next_batch - 1) < 0 ||
-	    counter_set(st, "lane", st->groups[GROUP_LANE].next_id - 1) < 0 ||
-	    counter_set(st, "chain", st->groups[GROUP_CHAIN].next_id - 1) < 0)
+	if (store_counter_set(st, "batch", (int64_t)st->next_batch - 1) < 0 ||
+	    store_counter_set(st, "lane", st->groups[GROUP_LANE].next_id - 1) < 0 ||
+	    store_counter_set(st, "chain", st->groups[GROUP_CHAIN].next_id - 1) < 0)
 		return -1;
 	return 0;
 }

@@ -2,8 +2,20 @@
  * mean is not the store's business. */
 #include "daemon/store_sqlite.h"
 
+#include <stdio.h>
+
+#define SINCE_NAME_SIZE 160 /* a rule's name has at most 100 bytes */
+
+/* Since when a limit is as it is stands among the counters. One that an older daemon set has no such row. */
+static const char *since_name(char out[SINCE_NAME_SIZE], const char *name)
+{
+	snprintf(out, SINCE_NAME_SIZE, "limit %s", name);
+	return out;
+}
+
 void store_limit_set(struct store *st, struct store_limit_set *s)
 {
+	char since[SINCE_NAME_SIZE];
 	struct stmt q;
 
 	if (!store_tx_join(st, &s->op, 1))
@@ -14,16 +26,21 @@ void store_limit_set(struct store *st, struct store_limit_set *s)
 	stmt_text(&q, s->limit.rates);
 	stmt_int(&q, s->limit.concurrency);
 	stmt_int(&q, s->limit.pace);
-	stmt_run(&q);
+	if (stmt_run(&q) == 0)
+		store_counter_set(st, since_name(since, s->limit.name), s->limit.since_us);
 	store_tx_leave(st);
 }
 
 void store_limit_remove(struct store *st, struct store_limit_remove *r)
 {
+	char since[SINCE_NAME_SIZE];
 	struct stmt q;
 
 	if (!store_tx_join(st, &r->op, 1))
 		return;
+	stmt_begin(&q, st, STMT_COUNTER_DELETE);
+	stmt_text(&q, since_name(since, r->name));
+	stmt_run(&q);
 	stmt_begin(&q, st, STMT_LIMIT_DELETE);
 	stmt_text(&q, r->name);
 	if (stmt_run(&q) == 0 && sqlite3_changes(st->db) == 0)
@@ -35,6 +52,7 @@ void store_limit_remove(struct store *st, struct store_limit_remove *r)
 
 void store_limits(struct store *st, struct store_limits *l)
 {
+	char since[SINCE_NAME_SIZE];
 	struct stmt q;
 	int rc;
 
@@ -47,6 +65,7 @@ void store_limits(struct store *st, struct store_limits *l)
 		    .rates = col_text(&q, 2),
 		    .concurrency = (unsigned)col_int(&q, 3),
 		    .pace = col_int(&q, 4),
+		    .since_us = store_counter_get(st, since_name(since, col_text(&q, 0))),
 		};
 		l->on_row(l, &row);
 	}

@@ -340,6 +340,7 @@ void store_cache_clear(struct store *st);
 int store_cache_reload(struct store *st);
 /* Before rows of the greatest numbers go: numbers are never used again. */
 int store_counters_save(struct store *st);
+int store_counter_set(struct store *st, const char *name, int64_t value);
 int64_t store_counter_get(struct store *st, const char *name);
 
 /* ---- store_chain.c ---- */

@@ -201,6 +201,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_BOOT_NOTE] = "UPDATE boots SET last_us = max(last_us, ?) WHERE id = ?",
     [STMT_BOOTS] = "SELECT id, last_us FROM boots ORDER BY id DESC",
 
+    [STMT_COUNTER_DELETE] = "DELETE FROM counters WHERE name = ?",
     [STMT_LIMIT_SET] = "INSERT INTO limits VALUES (?,?,?,?,?) ON CONFLICT (name) DO UPDATE SET match = excluded.match,"
 		       " rates = excluded.rates, concurrency = excluded.concurrency, pace = excluded.pace",
     [STMT_LIMIT_DELETE] = "DELETE FROM limits WHERE name = ?",

@@ -51,6 +51,7 @@ def test_rules_of_the_configuration_are_listed_by_name_or_match(make_daemon):
                 "concurrency": 7,
                 "pace": True,
                 "shadowed": False,
+                "since": None,
                 "state": [],
             },
             {
@@ -61,6 +62,7 @@ def test_rules_of_the_configuration_are_listed_by_name_or_match(make_daemon):
                 "concurrency": 2,
                 "pace": False,
                 "shadowed": False,
+                "since": None,
                 "state": [],
             },
         ],
@@ -76,8 +78,31 @@ def test_a_host_chooses_the_rules_that_match_it(make_daemon):
         assert "host=" in problem(daemon.api.get(f"/v1/limits?host={wrong}"), 400, "input")
 
 
+def test_a_rule_says_since_when_it_is_as_it_is(make_daemon):
+    daemon = make_daemon(limits=[{"name": "cats", "match": "catfact.ninja", "rate": "5/s"}])
+
+    def since(name="cats"):
+        return [r["since"] for r in limits(daemon)["limits"] if r["name"] == name and not r["shadowed"]][0]
+
+    first = put(daemon, "a.example", rate="10/s")["since"]
+    assert put(daemon, "a.example", rates=["10/1s"])["since"] == first, "it is the same rule"
+    daemon.restart()
+    assert since("a.example") == first and since() is None
+    assert put(daemon, "a.example", rate="10/s")["since"] == first
+    second = put(daemon, "a.example", rate="10/s", pace=True)["since"]
+    assert second > first
+    daemon.api.delete("/v1/limits/a.example")
+    assert put(daemon, "a.example", rate="10/s", pace=True)["since"] > second
+    shadowing = put(daemon, "cats", rate="5/s")["since"]
+    assert since() == shadowing
+    daemon.api.delete("/v1/limits/cats")
+    assert since() > shadowing, "fanout.conf's is in force again from now on"
+
+
 def test_a_rule_can_be_set_replaced_and_removed(daemon):
-    assert put(daemon, "a.example", rate="10/s") == {
+    rule = put(daemon, "a.example", rate="10/s")
+    assert rule.pop("since")
+    assert rule == {
         "name": "a.example",
         "match": "a.example",
         "source": "runtime",

@@ -107,6 +107,32 @@ def test_each_rate_of_each_rule_is_audited_by_what_counts_against_it(audited):
     assert got[1]["fullest"]["sent"]["jobs"] == ["7.1-7.3", "8.1-8.2"]
 
 
+def test_a_limit_is_judged_by_what_was_sent_since_it_was_set(audited):
+    rows = attempts([0, 10, 20, MINUTE, MINUTE + 10])
+    rules = [rule(rates=["2/1min"], since=rfc3339(START + MINUTE))]
+    r = audited(rows, rules=rules)
+    assert "broken" not in r.out and "cats, 2/1min is judged since it was set, " in r.err and "; 3 requests went before" in r.err
+    (row,) = audited(rows, "-f", "json", rules=rules).json()
+    assert (row["verdict"], row["attempts"], row["before"], row["since"]) == ("kept", 2, 3, rules[0]["since"])
+    (row,) = audited(rows, "-f", "json", rules=[rule(rates=["2/1min"], since=rfc3339(START + MINUTE + 1))]).json()
+    assert (row["attempts"], row["before"]) == (1, 4)
+    rows = attempts([0, 10, 20, MINUTE, MINUTE + 1, MINUTE + 2])
+    (row,) = audited(rows, "-f", "json", rules=rules, check=1).json()
+    assert (row["verdict"], row["before"]) == ("broken", 3)
+
+
+def test_where_all_went_before_a_limit_was_set_nothing_is_proven(audited):
+    r = audited(attempts([0, 10, 20]), rules=[rule(rates=["2/1min"], since=rfc3339(START + MINUTE))])
+    assert "kept" not in r.out and "broken" not in r.out and "3 requests went before" in r.err
+    (row,) = audited(attempts([0, 10, 20]), "-f", "json", rules=[rule(rates=["2/1min"], since=rfc3339(START + MINUTE))]).json()
+    assert (row["verdict"], row["attempts"], row["before"]) == (None, 0, 3)
+
+
+def test_a_limit_that_nobody_knows_the_beginning_of_is_judged_by_all(audited):
+    r = audited(attempts([0, 10, 20]), rules=[rule(rates=["2/1min"])], check=1)
+    assert "is broken" in r.out and "is not recorded" in r.err
+
+
 def test_a_rate_of_the_command_line_is_audited_too(audited):
     got = audited(attempts([0, 1, 2]), "--rate", "2/s", "--rate", "3/s", "-f", "ndjson", rules=[], check=1).rows()
     assert [(row["limit"], row["rate"], row["verdict"]) for row in got] == [(None, "2/s", "broken"), (None, "3/s", "kept")]

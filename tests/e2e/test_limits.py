@@ -519,17 +519,28 @@ def test_audit_finds_a_limit_that_was_not_kept(daemon, apisim):
     limit = apisim.limit("any", kind="open")
     submit(daemon, "--concurrency", "30", urls(limit, 30))
     daemon.ctl("audit", limit.key)
-    daemon.ctl("limits", "set", limit.key, "--rate", "10/1m")
-    (told,) = daemon.ctl("audit", limit.key, "-f", "json", check=1).json()
+    (told,) = daemon.ctl("audit", limit.key, "--rate", "10/1m", "-f", "json", check=1).json()
     assert (told["verdict"], told["over"]) == ("broken", 20)
     assert {told["fullest"][by]["requests"] for by in ("sent", "counted", "worst")} == {30}
-    assert "broken: 20 of 30 requests went too early" in daemon.ctl("audit", limit.key, check=1).out
+    assert "broken: 20 of 30 requests went too early" in daemon.ctl("audit", limit.key, "--rate", "10/1m", check=1).out
+
+
+def test_a_limit_that_was_set_behind_the_requests_has_not_been_broken_by_them(daemon, apisim):
+    limit = apisim.limit("any", kind="open")
+    submit(daemon, "--concurrency", "30", urls(limit, 30))
+    daemon.ctl("limits", "set", limit.key, "--rate", "40/1h")
+    submit(daemon, urls(limit, 10))
+    for _ in range(2):
+        told = daemon.ctl("audit", limit.key, "-f", "json").json()[0]
+        assert (told["verdict"], told["attempts"], told["before"]) == ("kept", 10, 30)
+        daemon.restart()
+    assert "; 30 requests went before" in daemon.ctl("audit", limit.key).err
 
 
 def test_audit_counts_refusals(daemon, apisim):
     limit = refusing(apisim, 1, tell=0)
-    submit(daemon, urls(limit, 3))
     daemon.ctl("limits", "set", limit.key, "--rate", "1000/1s")
+    submit(daemon, urls(limit, 3))
     (told,) = daemon.ctl("audit", limit.key, "-f", "json").json()
     assert (told["attempts"], told["refused"]) == (4, 1)
 

@@ -17,6 +17,7 @@
 #define NOW_US 5000
 
 static const char *const names[] = {"a", "b"};
+static const int64_t always[] = {0, 0};
 
 static void add(struct record *r, const char *line)
 {
@@ -28,7 +29,7 @@ static void add(struct record *r, const char *line)
 
 static void some(struct record *r)
 {
-	record_init(r, names, 2);
+	record_init(r, names, always, 2);
 	add(r, "{\"job\":\"7.2\",\"attempt\":1,\"boot\":1,\"sent_us\":300,\"counted_us\":310,"
 	       "\"sent_at\":\"1970-01-01T00:00:01.000300Z\",\"status\":200,\"refused\":false,\"limits\":[\"a\"]}");
 	add(r, "{\"job\":\"7.1\",\"attempt\":1,\"boot\":1,\"sent_us\":100,\"counted_us\":400,"
@@ -91,6 +92,25 @@ static void only_what_counts_against_a_limit_is_selected(void **arg)
 	record_clear(&r);
 }
 
+static void what_was_sent_before_a_limit_held_does_not_count_against_it(void **arg)
+{
+	static const int64_t since[] = {1000300, 9000061};
+	struct record r;
+
+	(void)arg;
+	some(&r);
+	r.since_us = since;
+	assert_int_equal(record_before(&r, 0), 1);
+	assert_int_equal(record_before(&r, 1), 2);
+	assert_int_equal(record_before(&r, RECORD_ALL), 0);
+	for (size_t i = 0; i < r.count; i++) {
+		assert_true(record_counts(&r, &r.attempts[i], 0) == (r.attempts[i].job == jobid_make(7, 2)));
+		assert_false(record_counts(&r, &r.attempts[i], 1));
+		assert_true(record_counts(&r, &r.attempts[i], RECORD_ALL));
+	}
+	record_clear(&r);
+}
+
 static void what_is_no_record_is_refused(void **arg)
 {
 	static const char *const wrong[] = {"",
@@ -104,7 +124,7 @@ static void what_is_no_record_is_refused(void **arg)
 	struct err e;
 
 	(void)arg;
-	record_init(&r, names, 2);
+	record_init(&r, names, always, 2);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		e.code = ERR_NONE;
 		if (record_add(&r, wrong[i], strlen(wrong[i]), &e) == 0)
@@ -122,7 +142,7 @@ static void a_longer_record_than_there_is_room_for_is_refused_with_what_to_do(vo
 	struct err e = {0};
 
 	(void)arg;
-	record_init(&r, names, 2);
+	record_init(&r, names, always, 2);
 	r.count = r.room = RECORD_MAX;
 	assert_int_equal(record_add(&r, line, strlen(line), &e), -1);
 	assert_int_equal(e.code, ERR_TOO_LARGE);
@@ -174,7 +194,7 @@ static void a_broken_rate_names_window_and_jobs(void **arg)
 	    "\"until\":\"1970-01-01T00:00:02.000310Z\"},"
 	    "\"worst\":{\"requests\":2,\"from\":\"1970-01-01T00:00:01.000100Z\","
 	    "\"until\":\"1970-01-01T00:00:02.000100Z\",\"jobs\":[\"7.1-7.2\"]}},"
-	    "\"over\":1,\"used\":2,\"allowed\":1,\"verdict\":\"broken\"}");
+	    "\"over\":1,\"used\":2,\"allowed\":1,\"since\":null,\"before\":0,\"verdict\":\"broken\"}");
 	record_clear(&r);
 }
 
@@ -197,6 +217,7 @@ int main(void)
 	    cmocka_unit_test(attempts_are_in_order_of_boot_and_time),
 	    cmocka_unit_test(open_attempts_are_in_flight_up_to_now_and_none_ends_before_it_began),
 	    cmocka_unit_test(only_what_counts_against_a_limit_is_selected),
+	    cmocka_unit_test(what_was_sent_before_a_limit_held_does_not_count_against_it),
 	    cmocka_unit_test(what_is_no_record_is_refused),
 	    cmocka_unit_test(a_longer_record_than_there_is_room_for_is_refused_with_what_to_do),
 	    cmocka_unit_test(a_broken_rate_names_window_and_jobs),
