@@ -26,16 +26,21 @@ int64_t clock_wall_us(void)
 
 /* The two clocks cannot be read at once, so how far they are apart is known to within the time between the readings:
  * microseconds, or as long as the processor was somebody else's. What was found before is kept while it may be true;
- * adjusting the wall clock a little (adjtime, NTP) changes it in steps of this. */
+ * adjusting the wall clock a little (adjtime, NTP) changes it in steps of this. It is looked for once a tick of the
+ * kernel, 1 to 10 ms, which is told for a fifth of what the other clocks cost: the daemon asks four times a job. */
 #define CLOCK_STEP_US 100
 
 static int64_t apart_us(void)
 {
-	static int64_t kept;
+	static int64_t kept, tick_us;
 	static bool known;
 	int64_t before, wall, after, seen;
+	int64_t now_us = read_us(CLOCK_MONOTONIC_COARSE);
 	int tries = 0;
 
+	if (known && now_us == tick_us)
+		return kept;
+	tick_us = now_us;
 	do {
 		before = clock_boot_us();
 		wall = clock_wall_us();
