@@ -264,14 +264,16 @@ def test_the_audit_of_a_run_has_the_limits_that_its_requests_counted_against_and
     daemon.ctl("audit", 99, check=4)
 
 
-def test_the_audit_of_a_run_finds_what_broke_its_limit(daemon, apisim):
-    """What a rule of today says of a run that it was not yet there for."""
+def test_the_audit_of_a_run_says_that_a_limit_was_set_behind_it(daemon, apisim):
     api = apisim.pages("page", "a", items=60, size=10, totals="items")
     page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
     write_recipe(daemon, "p", url=str(api), page=page, items=".result[]")
     run, _ = pull(daemon, "p")
     assert daemon.api.request("PUT", "/v1/limits/late", {"match": str(api).split("/")[2], "rate": "2/h"}).status == 200
-    assert "late" in daemon.ctl("audit", run.number, check=1).out
+    r = daemon.ctl("audit", run.number, "--rate", "2/h", check=1)
+    assert "2/h for " in r.out and "is broken: 4 of 6 requests" in r.out
+    (measured,) = daemon.ctl("audit", run.number, "--rate", "2/h", "-f", "ndjson", check=1).rows()
+    assert (measured["limit"], measured["verdict"], measured["over"]) == (None, "broken", 4)
 
 
 # ---- what cannot be told ----
@@ -413,7 +415,7 @@ def test_an_outage_amid_a_run_is_told_while_it_lasts_and_in_the_receipt(daemon, 
     server.listener.close()
     server.listener = holder
     holder.listen(512)
-    threading.Thread(target=server.serve, daemon=True).start()
+    server.begin()
     receipt = run.wait()
     assert receipt["complete"] and receipt["unreached"] >= 3 and receipt["refused"] == 0, receipt
     assert receipt["unreached_seconds"] > 0.5, receipt

@@ -8,7 +8,7 @@ import struct
 import threading
 
 from harness.process import BUILD
-from harness.worker import ALIVE, CAPACITY, CAUSES, HELLO, JOB, OUTCOME, SETTINGS, STOP, VERSION, Reader, boot_us, data, frame, text
+from harness.worker import ALIVE, CAPACITY, CAUSES, HELLO, JOB, OUTCOME, SETTINGS, STOP, VERSION, Reader, boot_us, data, end_listening, frame, text
 
 # Stands where fanout-worker is looked for: hands its channel to the test, and ends when the test is done with it.
 STAND_IN = """#!/usr/bin/python3
@@ -64,7 +64,8 @@ class Workers:
         stand_in = directory / "fanout-worker"
         stand_in.write_text(STAND_IN.format(path=self.path))
         stand_in.chmod(0o755)
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.thread = threading.Thread(target=self.accept, daemon=True)
+        self.thread.start()
 
     def accept(self):
         while True:
@@ -109,4 +110,4 @@ class Workers:
             channel.sendall(outcome(job, **self.answer(job)))
 
     def close(self):
-        self.listener.close()
+        end_listening(self.listener, self.thread)

@@ -1,5 +1,6 @@
 """fanout-worker without a daemon: its channel spoken by hand (lib/message.h), and servers that misbehave."""
 
+import contextlib
 import os
 import select
 import signal
@@ -247,6 +248,14 @@ class Worker:
         return files
 
 
+def end_listening(listener, thread):
+    """A thread that is about to accept would else do so at whatever socket has the number next, that of another test's server."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    listener.close()
+
+
 class Hostile:
     """A server on a free port that runs `behave(connection)` in a thread for each connection."""
 
@@ -259,7 +268,11 @@ class Hostile:
         self.url = f"http://{self.address}:{self.port}"
         self.connections = 0
         self.requests = []
-        threading.Thread(target=self.serve, daemon=True).start()
+        self.begin()
+
+    def begin(self):
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
     def serve(self):
         while True:
@@ -279,7 +292,7 @@ class Hostile:
             connection.close()
 
     def close(self):
-        self.listener.close()
+        end_listening(self.listener, self.thread)
 
 
 class Connection:
