@@ -7,14 +7,14 @@
 LIB_MODULES = closest syncer jq address err base64 log clock units jobid reason url wire message heap paths since hostglob \
 	recipe recipe_keys recipe_read recipe_scan recipe_json recipe_check recipe_places recipe_faults recipe_place recipe_value recipe_fill recipe_body recipe_request \
 	recipe_program recipe_load printable reals head header_name link totals verdict verdict_body judge programs envelope complaint
-DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_own engine_rules engine_refuse engine_host engine_explain engine_failing engine_start engine_end \
+DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_own engine_rules engine_refuse engine_host engine_explain engine_failing engine_start engine_standby engine_end \
 	plan plan_index plan_end plan_guard plan_conclude plan_doubt secrets secrets_hide unique tally \
 	engine_page engine_run engine_run_read engine_run_begin engine_run_end engine_run_recover engine_run_live run_ask run_pages receipt api_pulls api_pull_run api_runs api_run_show \
 	pool peer spawn watch store_sqlite store_schema store_stmt store_tx store_cache store_open store_ahead store_group store_submit store_chain store_run store_mark \
 	store_end store_pull store_pull_page store_pull_state store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_query http_answer api \
 	api_submit api_check api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
-WORKER_MODULES = main channel multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
+WORKER_MODULES = main channel standby multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit decode
 CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch full get glob headers help hosts http \
 	input items items_columns items_form items_json items_name items_numbers items_place items_read items_sink items_view last layouts limits limits_show lines local options \

@@ -66,6 +66,12 @@ static void rewind_lanes(struct engine *en)
 		engine_lane_rewind(lane);
 }
 
+static void recall_lanes(struct engine *en)
+{
+	for (struct engine_lane *lane = en->lanes; lane; lane = lane->hh.next)
+		engine_lane_recall(lane);
+}
+
 static void on_trouble(void *arg, const struct err *e)
 {
 	struct engine *en = arg;
@@ -81,6 +87,7 @@ static void on_trouble(void *arg, const struct err *e)
 	en->trouble = e != NULL;
 	en->stats.storage_trouble = en->trouble;
 	if (e) {
+		recall_lanes(en);
 		rewind_lanes(en);
 	} else {
 		engine_settle_unsettled(en);
@@ -259,6 +266,7 @@ static int parts_create(struct engine *en, struct err *e)
 	    .arg = en,
 	    .on_outcome = engine_on_outcome,
 	    .on_lost = engine_on_lost,
+	    .on_returned = engine_on_returned,
 	    .on_credit = on_credit,
 	};
 
@@ -293,6 +301,7 @@ struct engine *engine_create(struct event_base *base, const struct engine_settin
 	en->stats.started_wall_us = clock_wall_us();
 	TAILQ_INIT(&en->to_stage);
 	TAILQ_INIT(&en->unsettled);
+	TAILQ_INIT(&en->lively);
 	TAILQ_INIT(&en->marks_again);
 	TAILQ_INIT(&en->plans_wait);
 	TAILQ_INIT(&en->plans_read);
@@ -389,6 +398,7 @@ struct store *engine_store(struct engine *en)
 void engine_set_defaults(struct engine *en, const struct spec_defaults *d, unsigned key_concurrency)
 {
 	en->set.defaults = *d;
+	recall_lanes(en);
 	sched_set_host_concurrency(en->sched, key_concurrency);
 	engine_pump_soon(en);
 }

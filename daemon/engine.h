@@ -104,7 +104,9 @@ struct engine_stats {
 	uint64_t attempts, outcomes, lost_workers, retries;
 	uint64_t by_state[JOB_STATES]; /* final states since the start */
 	unsigned credit;
-	unsigned staged; /* attempts that were opened ahead of their turn */
+	unsigned staged;   /* attempts that were opened ahead of their turn */
+	unsigned standing; /* of these, that lie with a worker */
+	uint64_t followed; /* that began there, in the place of another */
 	struct sched_totals sched;
 	bool storage_trouble;
 	bool draining;

@@ -49,8 +49,8 @@ void engine_job_phase(struct engine_job *j, enum engine_phase phase)
 	j->lane->batch->busy -= phase_busy(j->phase);
 	j->lane->batch->staged += engine_phase_staged(phase);
 	j->lane->batch->staged -= engine_phase_staged(j->phase);
-	j->en->staged += phase == PHASE_STAGED;
-	j->en->staged -= j->phase == PHASE_STAGED;
+	j->en->staged += phase == PHASE_STAGED || phase == PHASE_STANDBY;
+	j->en->staged -= j->phase == PHASE_STAGED || j->phase == PHASE_STANDBY;
 	j->phase = phase;
 }
 
@@ -170,6 +170,7 @@ static void lane_free(struct engine_lane *lane)
 		free(t);
 	}
 	event_del(&lane->due);
+	engine_lane_unlively(lane);
 	LIST_REMOVE(lane, of_batch);
 	HASH_DEL(lane->en->lanes, lane);
 	engine_failing_clear(&lane->failing);

@@ -300,13 +300,18 @@ static int64_t counted_us(const struct engine_job *j, const struct message_outco
 	return o->first_byte_us;
 }
 
+static bool with_worker(const struct engine_job *j)
+{
+	return j->phase == PHASE_RUNNING || j->phase == PHASE_STANDBY;
+}
+
 void engine_on_outcome(void *arg, const struct message_outcome *o)
 {
 	struct engine *en = arg;
 	struct engine_job *j = engine_job_find(en, o->job);
 	int64_t now = clock_boot_us();
 
-	if (!j || j->phase != PHASE_RUNNING || j->n != o->n) {
+	if (!j || !with_worker(j) || j->n != o->n) {
 		log_error("outcome of no open attempt", "job=%u.%u attempt=%u", jobid_batch(o->job), jobid_seq(o->job),
 			  o->n);
 		return;
@@ -316,11 +321,10 @@ void engine_on_outcome(void *arg, const struct message_outcome *o)
 	int64_t counted = counted_us(j, o, now);
 	struct engine_page_hidden hidden = {0};
 	en->running--;
-	j->picked = false;
 	/* First what the answer tells: a rate that is new counts the request that taught it. */
 	if (!engine_refused(o))
 		engine_host_answered(j, o);
-	sched_ended(en->sched, &j->sched, now, counted);
+	engine_place_ended(j, o, now, counted);
 	if (b->run)
 		o = engine_page_hide(b->run, o, &hidden);
 	job_end(j, o, &v, counted);
@@ -378,12 +382,11 @@ void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed)
 	int64_t now = clock_boot_us();
 
 	en->stats.lost_workers++;
-	if (!j || j->phase != PHASE_RUNNING || j->n != n)
+	if (!j || !with_worker(j) || j->n != n)
 		return;
 	en->running--;
-	j->deaths += blamed;
-	j->picked = false;
-	sched_ended(en->sched, &j->sched, now, sent ? now + LIMIT_SAFETY_US : now);
+	j->deaths += blamed && j->phase == PHASE_RUNNING;
+	engine_place_lost(j, now, sent ? now + LIMIT_SAFETY_US : now);
 	engine_settle(j, CAUSE_WORKER_LOST, sent);
 	engine_pump_soon(en);
 }

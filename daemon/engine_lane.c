@@ -145,7 +145,8 @@ struct engine_lane *engine_lane_find(const struct engine *en, int64_t id)
 
 static struct engine_lane *lane_create(struct engine_batch *b, const struct store_lane *row)
 {
-	struct engine_lane *lane = calloc(1, sizeof *lane);
+	unsigned workers = b->en->set.workers;
+	struct engine_lane *lane = calloc(1, sizeof *lane + workers * sizeof *lane->places);
 
 	if (!lane || !(lane->host = strdup(row->key)))
 		abort();
@@ -155,6 +156,8 @@ static struct engine_lane *lane_create(struct engine_batch *b, const struct stor
 	lane->cursor = lane->head = row->head;
 	lane->next_due_us = INT64_MAX;
 	lane->depth = ENGINE_DEPTH_START;
+	for (unsigned i = 0; i < workers; i++)
+		TAILQ_INIT(&lane->places[i].standby);
 	lane->tracks = track_create(lane, "");
 	LIST_INSERT_HEAD(&b->lanes, lane, of_batch);
 	HASH_ADD(hh, b->en->lanes, id, sizeof lane->id, lane);
@@ -178,6 +181,7 @@ static void lane_news(struct engine_batch *b, const struct store_lane *row)
 
 void engine_lane_reload(struct engine_lane *lane)
 {
+	engine_lane_recall(lane);
 	for (struct engine_track *t = lane->tracks; t; t = t->next) {
 		struct engine_job *j, *next;
 		HASH_ITER (hh, lane->en->jobs, j, next) {

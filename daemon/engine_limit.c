@@ -145,6 +145,7 @@ void engine_track_limits(struct engine_track *t)
 	struct limit_set set = {.count = 0};
 	char key[ENGINE_KEY_SIZE];
 
+	engine_lane_recall(lane);
 	set_add_rules(&set, en, t);
 	if (lane->batch->policy.rate.count > 0)
 		set_add(&set, engine_own_limit(lane->batch, lane->host));

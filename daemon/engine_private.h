@@ -1,7 +1,7 @@
 /* What the engine's rooms share: engine.c (life, marks), engine_limit.c (rules and their state), engine_refuse.c (what
  * servers say of limits), engine_host.c (what is kept of it), engine_explain.c (why something waits), engine_lane.c
- * (batches, lanes, loading), engine_start.c (attempts, staging, the pump), engine_end.c (outcomes, lost workers,
- * settling).
+ * (batches, lanes, loading), engine_start.c (attempts, staging, the pump), engine_standby.c (requests that lie with a
+ * worker before their turn), engine_end.c (outcomes, lost workers, settling).
  *
  * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
  * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
@@ -37,6 +37,7 @@ enum engine_phase {
 	PHASE_STAGED,    /* sched has it; its attempt is on disk, its request encoded */
 	PHASE_LOADED,    /* sched has it */
 	PHASE_OPENING,   /* picked; its attempt is being committed */
+	PHASE_STANDBY,   /* a worker has it, and begins it when another of its lane has ended there */
 	PHASE_RUNNING,   /* a worker has it */
 	PHASE_ENDING,    /* its attempt's end, or its taking back, is being committed */
 	PHASE_UNSETTLED, /* its attempt's end could not be committed: the disk is full */
@@ -44,7 +45,7 @@ enum engine_phase {
 
 static inline bool engine_phase_staged(enum engine_phase phase)
 {
-	return phase == PHASE_STAGING || phase == PHASE_STAGED;
+	return phase == PHASE_STAGING || phase == PHASE_STAGED || phase == PHASE_STANDBY;
 }
 
 struct engine_lane;
@@ -65,10 +66,12 @@ struct engine_job {
 	bool stripped;    /* an earlier redirect led to another origin */
 	bool from_public; /* one was given by a server at a public address */
 	unsigned tries, deaths, max_attempts;
-	bool fresh; /* loaded by the lane's cursor, not by its due time */
+	unsigned worker; /* that has it, STANDBY or RUNNING */
+	bool fresh;      /* loaded by the lane's cursor, not by its due time */
 	bool repeatable;
 	bool cancel;   /* the owner's word came while it was opening or running */
 	bool picked;   /* sched counts it as in flight */
+	bool recalled; /* counted in its place */
 	bool undo;     /* unsettled: its attempt is to be taken back, it was not sent */
 	bool unopened; /* counted in its lane */
 	char method[ENGINE_METHOD_SIZE];
@@ -87,7 +90,7 @@ struct engine_job {
 		struct store_page_end page; /* begins with an end */
 		struct store_attempt_undo undo;
 	} op;
-	TAILQ_ENTRY(engine_job) link; /* `to_stage` or `unsettled` */
+	TAILQ_ENTRY(engine_job) link; /* `to_stage`, `unsettled`, or those that stand by in a place */
 	UT_hash_handle hh;
 };
 
@@ -98,6 +101,16 @@ struct engine_track {
 	struct sched_lane *sched;
 	struct engine_track *next;
 	char paths[]; /* names of the rules with a path that its jobs match, each followed by a newline */
+};
+
+TAILQ_HEAD(engine_job_list, engine_job);
+
+/* A lane's requests with one worker. */
+struct engine_place {
+	unsigned running, standing;
+	unsigned recalled;              /* of those that run: they stood by, were called back, and may not have begun */
+	int64_t ended_us;               /* boot: the last that did */
+	struct engine_job_list standby; /* as they will begin */
 };
 
 #define ENGINE_FAILING_SIZE 160
@@ -131,7 +144,15 @@ struct engine_lane {
 	int64_t next_due_us; /* wall */
 	struct engine_failing failing;
 	struct event due; /* armed for next_due_us */
+	/* engine_standby.c: */
+	unsigned standing, ahead; /* requests that stand by, and how many are to */
+	unsigned ends;            /* since: */
+	int64_t ends_from_us;
+	int64_t none_until_us; /* boot: no more stand by before then */
+	bool lively;           /* in engine.lively */
+	TAILQ_ENTRY(engine_lane) of_lively;
 	UT_hash_handle hh;
+	struct engine_place places[]; /* by worker */
 };
 
 struct engine_batch {
@@ -169,14 +190,15 @@ struct engine {
 	struct engine_batch *batches; /* by id */
 	struct engine_lane *lanes;    /* by the store's id */
 	struct rules *rules;
-	bool conf_read;                    /* its rules were set before: what differs now is new */
-	struct engine_host *hosts;         /* that refused or told a limit, by name */
-	struct engine_limit *limits;       /* the state of rules and of batches' own rates, by rule and host */
-	int64_t next_track;                /* ids for the scheduler */
-	int64_t next_sweep_us;             /* boot: when idle limits are looked for again */
-	struct engine_job *jobs;           /* by id; loaded, running, ending */
-	TAILQ_HEAD(, engine_job) to_stage; /* loaded, to be opened ahead of their turn */
-	TAILQ_HEAD(, engine_job) unsettled;
+	bool conf_read;                  /* its rules were set before: what differs now is new */
+	struct engine_host *hosts;       /* that refused or told a limit, by name */
+	struct engine_limit *limits;     /* the state of rules and of batches' own rates, by rule and host */
+	int64_t next_track;              /* ids for the scheduler */
+	int64_t next_sweep_us;           /* boot: when idle limits are looked for again */
+	struct engine_job *jobs;         /* by id; loaded, running, ending */
+	struct engine_job_list to_stage; /* loaded, to be opened ahead of their turn */
+	struct engine_job_list unsettled;
+	TAILQ_HEAD(, engine_lane) lively;          /* where something ended since the last look */
 	struct batch_mark_list marks_again;        /* the engine's own, that a full disk did not take */
 	struct wire_out scratch;                   /* where a request is encoded */
 	size_t frame_bytes;                        /* of all jobs */
@@ -184,7 +206,7 @@ struct engine {
 	struct engine_runs plans_wait, plans_read; /* runs whose plan waits for memory, or is being read */
 	bool plans_full;                           /* the first that waits has no room */
 	char *pulls_dir, *secrets_dir;
-	unsigned staging, staged, opening, running, ending;
+	unsigned staging, staged, opening, running, ending; /* staged, running: with those that stand by */
 	unsigned staging_open; /* of those being staged, what the store has been asked to open */
 	struct event *pump, *wake, *stage, *step, *read;
 	uint64_t random; /* state of the jitter's generator */
@@ -346,6 +368,20 @@ void engine_job_opened(struct engine_job *j); /* or gone: not among the unopened
 void engine_pump(struct engine *en);
 /* The next slice of what is to be staged. */
 void engine_stage_some(struct engine *en);
+
+/* engine_standby.c */
+/* A request left for a worker, other than to stand by. */
+void engine_place_add(struct engine_job *j, unsigned worker);
+/* A request is with no worker any more: it ended (counted_us as for sched_ended), or its worker died, or it was given
+ * back. Nothing of it is counted in the scheduler after that. */
+void engine_place_ended(struct engine_job *j, const struct message_outcome *o, int64_t now_us, int64_t counted_us);
+void engine_place_lost(struct engine_job *j, int64_t now_us, int64_t counted_us);
+void engine_on_returned(void *arg, uint64_t job, uint32_t n);
+/* When nothing may go in its turn: what is to stand by leaves. */
+void engine_standby_fill(struct engine *en);
+/* What has not begun is to come back, and counts as in flight until it has. */
+void engine_lane_recall(struct engine_lane *lane);
+void engine_lane_unlively(struct engine_lane *lane);
 
 /* engine_page.c */
 /* What is filled in for one request, and must not outlive it. */

@@ -54,7 +54,10 @@ void engine_job_unstage(struct engine_job *j)
 void engine_batch_unstage(struct engine_batch *b)
 {
 	struct engine_job *j, *next;
+	struct engine_lane *lane;
 
+	LIST_FOREACH (lane, &b->lanes, of_batch)
+		engine_lane_recall(lane);
 	HASH_ITER (hh, b->en->jobs, j, next) {
 		if (j->lane->batch == b && j->phase == PHASE_STAGED)
 			engine_job_unstage(j);
@@ -64,16 +67,19 @@ void engine_batch_unstage(struct engine_batch *b)
 static void job_send(struct engine_job *j)
 {
 	struct engine *en = j->en;
+	int worker;
 
 	/* At the very end there is nobody left to send it to: the next daemon settles it. */
 	if (!en->pool)
 		return;
-	if (!pool_assign(en->pool, j->lane->host, j->sched.id, j->n, j->timeout_ms, j->frame, j->frame_bytes)) {
+	worker = pool_assign(en->pool, j->lane->host, j->sched.id, j->n, j->timeout_ms, j->frame, j->frame_bytes);
+	if (worker < 0) {
 		engine_job_undo(j);
 		return;
 	}
 	engine_job_drop_frame(j);
 	engine_job_phase(j, PHASE_RUNNING);
+	engine_place_add(j, (unsigned)worker);
 	en->running++;
 	en->stats.attempts++;
 }
@@ -158,8 +164,11 @@ static void request_encode(struct engine_job *j, const struct spec_request *r)
 {
 	struct engine *en = j->en;
 
+	struct message_job job = r->job;
+
+	job.lane = (uint64_t)j->lane->id;
 	en->scratch.len = 0;
-	message_put_job(&en->scratch, &r->job);
+	message_put_job(&en->scratch, &job);
 	j->frame = malloc(en->scratch.len);
 	if (!j->frame)
 		abort();
@@ -411,6 +420,7 @@ void engine_pump(struct engine *en)
 			return;
 		struct sched_job *picked = sched_pick(en->sched, now);
 		if (!picked) {
+			engine_standby_fill(en);
 			arm_wake(en, now);
 			return;
 		}

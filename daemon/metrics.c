@@ -33,6 +33,8 @@ static const struct number numbers[] = {
     {"engine", "retries_total", COUNTER, U64, AT(engine.retries), "attempts put off for another try", 0},
     {"engine", "lost_workers_total", COUNTER, U64, AT(engine.lost_workers), "workers that ended unasked", 0},
     {"engine", "staged", GAUGE, UINT, AT(engine.staged), "attempts opened ahead of their turn", 0},
+    {"engine", "standing_by", GAUGE, UINT, AT(engine.standing), "of these, requests that lie with a worker", 0},
+    {"engine", "followed_total", COUNTER, U64, AT(engine.followed), "requests that began there in another's place", 0},
     {"engine", "credit", GAUGE, UINT, AT(engine.credit), "requests that the workers would take now", 0},
     {"sched", "keys", GAUGE, UINT, AT(engine.sched.keys), "hosts with jobs in memory", 0},
     {"sched", "lanes", GAUGE, UINT, AT(engine.sched.lanes), "batches' lanes in memory", 0},

@@ -110,6 +110,23 @@ static int on_outcome(struct peer *w, struct wire_in *in)
 	return 0;
 }
 
+static int on_returned(struct peer *w, struct wire_in *in)
+{
+	struct message_returned m;
+	struct peer_attempt *a;
+
+	if (message_get_returned(in, &m) < 0)
+		return -1;
+	HASH_FIND(hh, w->attempts, &m.job, sizeof m.job, a);
+	if (!a || a->n != m.n || !a->stood_by)
+		return -1;
+	HASH_DEL(w->attempts, a);
+	pool_attempt_put(w->pool, a);
+	w->in_flight--;
+	pool_on_returned(w->pool, m.job, m.n);
+	return 0;
+}
+
 static int on_judging(struct peer *w, struct wire_in *in)
 {
 	struct message_judging m;
@@ -135,7 +152,7 @@ static const struct {
 	int (*take)(struct peer *w, struct wire_in *in);
 } frames[] = {
     {MESSAGE_OUTCOME, on_outcome}, {MESSAGE_CAPACITY, on_capacity}, {MESSAGE_ALIVE, on_alive},
-    {MESSAGE_HELLO, on_hello},     {MESSAGE_JUDGING, on_judging},
+    {MESSAGE_HELLO, on_hello},     {MESSAGE_JUDGING, on_judging},   {MESSAGE_RETURNED, on_returned},
 };
 
 static int take_frame(struct peer *w, uint8_t type, struct wire_in *in)
@@ -291,10 +308,20 @@ void peer_assign(struct peer *w, struct peer_attempt *a, const void *frame, size
 	out_append(w, frame, bytes);
 }
 
-static void out_message(struct peer *w, struct wire_out *frame)
+void peer_say(struct peer *w, struct wire_out *frame)
 {
-	out_append(w, frame->data, frame->len);
+	if (w->fd >= 0)
+		out_append(w, frame->data, frame->len);
 	wire_out_clear(frame);
+}
+
+void peer_begun(struct peer *w, uint64_t job, int64_t until_us)
+{
+	struct peer_attempt *a;
+
+	HASH_FIND(hh, w->attempts, &job, sizeof job, a);
+	if (a)
+		a->until_us = until_us;
 }
 
 bool peer_cancel(struct peer *w, uint64_t job, uint32_t n)
@@ -306,10 +333,8 @@ bool peer_cancel(struct peer *w, uint64_t job, uint32_t n)
 	HASH_FIND(hh, w->attempts, &job, sizeof job, a);
 	if (!a || a->n != n)
 		return false;
-	if (w->fd >= 0) {
-		message_put_cancel(&frame, &m);
-		out_message(w, &frame);
-	}
+	message_put_cancel(&frame, &m);
+	peer_say(w, &frame);
 	return true;
 }
 
@@ -318,10 +343,8 @@ void peer_stop(struct peer *w)
 	struct wire_out frame = {0};
 
 	event_del(w->restart);
-	if (w->fd < 0)
-		return;
 	message_put_stop(&frame);
-	out_message(w, &frame);
+	peer_say(w, &frame);
 }
 
 /* ---- life and death ---- */
@@ -361,7 +384,7 @@ void peer_start(struct peer *w)
 	event_priority_set(w->writable, 1);
 	event_add(w->readable, NULL);
 	message_put_settings(&frame, pool_worker_settings(w->pool));
-	out_message(w, &frame);
+	peer_say(w, &frame);
 	log_info("worker started", "worker=%u pid=%d", w->index, (int)w->pid);
 }
 

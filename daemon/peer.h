@@ -23,7 +23,8 @@ struct pool;
 struct peer_attempt {
 	uint64_t job; /* the hash's key: a job has at most one open attempt */
 	uint32_t n;
-	int64_t until_us;  /* when its answer is overdue */
+	bool stood_by;     /* it may be returned */
+	int64_t until_us;  /* when its answer is overdue; INT64_MAX while it stands by */
 	uint64_t frame_at; /* where its frame begins in the stream of all that was ever queued for this worker */
 	struct peer_attempt *next;
 	UT_hash_handle hh;
@@ -63,6 +64,7 @@ struct peer {
 /* What the pool is told of a peer. */
 void pool_on_outcome(struct pool *p, struct peer *w, const struct message_outcome *o);
 void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent, bool blamed);
+void pool_on_returned(struct pool *p, uint64_t job, uint32_t n);
 void pool_on_up(struct pool *p);   /* credit may have appeared */
 void pool_on_gone(struct pool *p); /* a process has been reaped */
 bool pool_stopping(const struct pool *p);
@@ -74,6 +76,9 @@ void peer_clear(struct peer *w); /* kills and reaps */
 void peer_start(struct peer *w);
 unsigned peer_credit(const struct peer *w);
 void peer_assign(struct peer *w, struct peer_attempt *a, const void *frame, size_t bytes);
+void peer_begun(struct peer *w, uint64_t job, int64_t until_us);
+/* Sends a message, if the worker still listens, and clears it. */
+void peer_say(struct peer *w, struct wire_out *frame);
 /* False when it has no such attempt. */
 bool peer_cancel(struct peer *w, uint64_t job, uint32_t n);
 void peer_stop(struct peer *w);

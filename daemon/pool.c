@@ -83,6 +83,12 @@ void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent, bool blam
 	p->listener.on_lost(p->listener.arg, job, n, sent, blamed);
 }
 
+void pool_on_returned(struct pool *p, uint64_t job, uint32_t n)
+{
+	pool_on_up(p);
+	p->listener.on_returned(p->listener.arg, job, n);
+}
+
 static bool anybody_left(const struct pool *p)
 {
 	for (unsigned i = 0; i < p->set.workers; i++)
@@ -226,18 +232,63 @@ static struct peer *peer_for(struct pool *p, const char *key)
 	return peer_credit(best) > 0 ? best : NULL;
 }
 
-bool pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, int64_t timeout_ms, const void *frame,
-		 size_t frame_bytes)
+static int64_t overdue_at(int64_t timeout_ms)
+{
+	return clock_boot_us() + timeout_ms * 1000 + POOL_ANSWER_SLACK_US;
+}
+
+static void assign(struct peer *w, uint64_t job, uint32_t n, int64_t until_us, const void *frame, size_t frame_bytes)
+{
+	struct peer_attempt *a = pool_attempt_get(w->pool);
+
+	*a = (struct peer_attempt){.job = job, .n = n, .until_us = until_us, .stood_by = until_us == INT64_MAX};
+	peer_assign(w, a, frame, frame_bytes);
+}
+
+int pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, int64_t timeout_ms, const void *frame,
+		size_t frame_bytes)
 {
 	struct peer *w = p->stopping ? NULL : peer_for(p, key);
 
 	if (!w)
-		return false;
-	struct peer_attempt *a = pool_attempt_get(p);
-	*a = (struct peer_attempt){
-	    .job = job, .n = n, .until_us = clock_boot_us() + timeout_ms * 1000 + POOL_ANSWER_SLACK_US};
-	peer_assign(w, a, frame, frame_bytes);
-	return true;
+		return -1;
+	assign(w, job, n, overdue_at(timeout_ms), frame, frame_bytes);
+	return (int)w->index;
+}
+
+bool pool_may_stand_by(const struct pool *p, unsigned worker)
+{
+	const struct peer *w = &p->peers[worker];
+
+	return !p->stopping && peer_credit(w) > w->capacity / 2;
+}
+
+void pool_stand_by(struct pool *p, unsigned worker, uint64_t job, uint32_t n, const void *frame, size_t frame_bytes)
+{
+	assign(&p->peers[worker], job, n, INT64_MAX, frame, frame_bytes);
+}
+
+void pool_begun(struct pool *p, unsigned worker, uint64_t job, int64_t timeout_ms)
+{
+	peer_begun(&p->peers[worker], job, overdue_at(timeout_ms));
+}
+
+void pool_slots(struct pool *p, unsigned worker, uint64_t lane, unsigned slots)
+{
+	const struct message_slots m = {.lane = lane, .slots = slots};
+	struct wire_out frame = {0};
+
+	message_put_slots(&frame, &m);
+	peer_say(&p->peers[worker], &frame);
+}
+
+void pool_recall(struct pool *p, unsigned worker, uint64_t lane, bool answers)
+{
+	const struct message_recall m = {.lane = lane, .answers = answers};
+	struct wire_out frame = {0};
+
+	message_put_recall(&frame, &m);
+	peer_say(&p->peers[worker], &frame);
 }
 
 void pool_cancel(struct pool *p, uint64_t job, uint32_t n)

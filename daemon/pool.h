@@ -29,6 +29,8 @@ struct pool_listener {
 	void (*on_outcome)(void *arg, const struct message_outcome *o);
 	/* sent: the worker may have sent it. blamed: it may be what the worker died of (docs/ARCHITECTURE.md). */
 	void (*on_lost)(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
+	/* An attempt that stood by has not begun, and will not: nothing of it was sent. Instead of an outcome. */
+	void (*on_returned)(void *arg, uint64_t job, uint32_t n);
 	void (*on_credit)(void *arg); /* there is credit where there was none */
 };
 
@@ -37,10 +39,18 @@ struct pool *pool_create(struct event_base *base, const struct pool_settings *se
 /* Requests that the workers would take now. */
 unsigned pool_credit(const struct pool *p);
 /* Queues one request for a worker: `frame` is one encoded MESSAGE_JOB for attempt n of `job`, copied. Frames of one
- * turn go out together. `key` decides the affinity. A worker that has not answered long after `timeout_ms` hangs. False
- * when no worker has credit: nothing happened. */
-bool pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, int64_t timeout_ms, const void *frame,
-		 size_t frame_bytes);
+ * turn go out together. `key` decides the affinity. A worker that has not answered long after `timeout_ms` hangs.
+ * Returns the worker's index; -1 when none has credit: nothing happened. */
+int pool_assign(struct pool *p, const char *key, uint64_t job, uint32_t n, int64_t timeout_ms, const void *frame,
+		size_t frame_bytes);
+/* The same for a request that stands by with this worker, while it has more than half of its credit left. */
+bool pool_may_stand_by(const struct pool *p, unsigned worker);
+void pool_stand_by(struct pool *p, unsigned worker, uint64_t job, uint32_t n, const void *frame, size_t frame_bytes);
+/* It has begun: its time is counted from now on. */
+void pool_begun(struct pool *p, unsigned worker, uint64_t job, int64_t timeout_ms);
+/* As in lib/message.h. */
+void pool_slots(struct pool *p, unsigned worker, uint64_t lane, unsigned slots);
+void pool_recall(struct pool *p, unsigned worker, uint64_t lane, bool answers);
 /* Asks for the end of an open attempt; its outcome still comes. */
 void pool_cancel(struct pool *p, uint64_t job, uint32_t n);
 /* No more assignments; workers end when they have nothing in flight. on_idle is called once when all have gone. */

@@ -165,6 +165,20 @@ int64_t sched_wake_us(const struct sched *s, int64_t now_us);
 void sched_ended(struct sched *s, struct sched_job *j, int64_t now_us, int64_t counted_us);
 void sched_refund(struct sched *s, struct sched_job *j, int64_t now_us);
 
+/* ---- standing by ----
+ *
+ * The next job of a lane may be handed out before its turn, to whoever begins it at the end of another of the same
+ * lane. It counts nowhere until sched_begin, and what ended is told (sched_ended) right after that: so at no time more
+ * are in flight than may be. */
+
+/* The lane's first loaded job; NULL: none. */
+struct sched_job *sched_lane_first(const struct sched_lane *l);
+/* Takes it out, for the caller to begin in the place of another. NULL where that might be another's turn: a limit holds
+ * for its key, nothing of it is in flight, or it is not alone in waiting for its concurrency to have room. */
+struct sched_job *sched_stand_by(struct sched *s, struct sched_lane *l, int64_t now_us);
+/* It has begun, or may have: from now on it is in flight as if picked, also in limits that its key has got since. */
+void sched_begin(struct sched *s, struct sched_job *j, int64_t now_us);
+
 /* Why a lane's first job does not go (for explain and tests). */
 enum sched_wait {
 	SCHED_READY,     /* its turn will come */

@@ -238,6 +238,49 @@ struct sched_job *sched_pick(struct sched *s, int64_t now_us)
 	}
 }
 
+/* ---- standing by ---- */
+
+struct sched_job *sched_lane_first(const struct sched_lane *l)
+{
+	return l->first;
+}
+
+/* Alone among those that its batch's, or else its host's concurrency holds up; which is reached, and not exceeded: a
+ * lower one may have been set. */
+static bool waits_alone(const struct sched *s, const struct sched_lane *l)
+{
+	const struct sched_batch *b = l->batch;
+	const struct sched_key *k = l->key;
+
+	if (batch_queue(b) == QUEUE_OWN)
+		return b->in_flight == b->opt.concurrency && TAILQ_FIRST(&b->parked) == l && !TAILQ_NEXT(l, parked);
+	return k->host->default_in_flight == s->set.host_concurrency && k->queues[QUEUE_DEFAULT].count == 1 &&
+	       host_first_in_line(k->host) == k && k->host->line.keys.count == 1;
+}
+
+struct sched_job *sched_stand_by(struct sched *s, struct sched_lane *l, int64_t now_us)
+{
+	struct sched_job *j;
+
+	if (l->loaded == 0 || l->in_flight == 0 || l->batch->opt.paused || l->key->grants || !waits_alone(s, l))
+		return NULL;
+	j = lane_shift(s, l);
+	j->limited_us += key_limited_us(l->key, now_us);
+	lane_pay(l);
+	if (l->loaded == 0)
+		lane_leave(s, l);
+	else if (l->place == LANE_QUEUED)
+		heap_moved(&l->key->queues[QUEUE_DEFAULT], &l->node);
+	return j;
+}
+
+void sched_begin(struct sched *s, struct sched_job *j, int64_t now_us)
+{
+	j->granted_us = now_us;
+	grants_take(j, j->lane->key, now_us);
+	count_in_flight(s, j->lane, 1);
+}
+
 int64_t sched_wake_us(const struct sched *s, int64_t now_us)
 {
 	const struct heap_node *n = heap_top(&s->waiting);

@@ -43,10 +43,11 @@
 #define STORE_SWEEP_ROWS    500
 #define STORE_REST_ROWS     256
 #define STORE_STEP_US       3000
-#define STORE_WAL_PAGES_MAX 256  /* 2 MiB: then a checkpoint is made under load too, 3 ms; with 4 MiB it was 6, with 16 MiB 15 */
-#define STORE_EXAMINED_MAX  4000 /* rows that one load looks at */
-#define STORE_AHEAD_PLACES  (1u << 11)
-#define STORE_SPAN_GAP      8 /* a lane's span goes on over this many jobs of other lanes */
+#define STORE_WAL_PAGES_MAX \
+	256 /* 2 MiB: then a checkpoint is made under load too, 3 ms; with 4 MiB it was 6, with 16 MiB 15 */
+#define STORE_EXAMINED_MAX 4000 /* rows that one load looks at */
+#define STORE_AHEAD_PLACES (1u << 11)
+#define STORE_SPAN_GAP     8 /* a lane's span goes on over this many jobs of other lanes */
 
 struct batch_entry {
 	uint32_t id, uid;

@@ -10,9 +10,10 @@ static const struct {
 	uint8_t type;
 	const char *name;
 } type_names[] = {
-    {MESSAGE_SETTINGS, "settings"}, {MESSAGE_JOB, "job"},     {MESSAGE_CANCEL, "cancel"},
-    {MESSAGE_STOP, "stop"},         {MESSAGE_HELLO, "hello"}, {MESSAGE_CAPACITY, "capacity"},
-    {MESSAGE_OUTCOME, "outcome"},   {MESSAGE_ALIVE, "alive"}, {MESSAGE_JUDGING, "judging"},
+    {MESSAGE_SETTINGS, "settings"}, {MESSAGE_JOB, "job"},           {MESSAGE_CANCEL, "cancel"},
+    {MESSAGE_STOP, "stop"},         {MESSAGE_SLOTS, "slots"},       {MESSAGE_RECALL, "recall"},
+    {MESSAGE_HELLO, "hello"},       {MESSAGE_CAPACITY, "capacity"}, {MESSAGE_OUTCOME, "outcome"},
+    {MESSAGE_ALIVE, "alive"},       {MESSAGE_JUDGING, "judging"},   {MESSAGE_RETURNED, "returned"},
 };
 
 const char *message_type_name(uint8_t type)
@@ -72,6 +73,8 @@ int message_get_settings(struct wire_in *in, struct message_settings *m)
 void message_put_job(struct wire_out *o, const struct message_job *m)
 {
 	wire_begin(o, MESSAGE_JOB);
+	wire_put_u32(o, m->slots); /* first: message_set_slots() */
+	wire_put_u64(o, m->lane);
 	wire_put_u64(o, m->job);
 	wire_put_u32(o, m->n);
 	wire_put_i64(o, m->timeout_ms);
@@ -93,7 +96,9 @@ void message_put_job(struct wire_out *o, const struct message_job *m)
 
 int message_get_job(struct wire_in *in, struct message_job *m)
 {
-	*m = (struct message_job){.job = wire_get_u64(in)};
+	*m = (struct message_job){.slots = wire_get_u32(in)};
+	m->lane = wire_get_u64(in);
+	m->job = wire_get_u64(in);
 	m->n = wire_get_u32(in);
 	m->timeout_ms = wire_get_i64(in);
 	m->connect_timeout_ms = wire_get_i64(in);
@@ -111,6 +116,56 @@ int message_get_job(struct wire_in *in, struct message_job *m)
 	m->page_param = wire_get_str(in);
 	return ended(in, m->n > 0 && m->method[0] && m->timeout_ms > 0 && m->connect_timeout_ms > 0 &&
 			     m->max_body_bytes >= 0 && (m->has_body || m->body_bytes == 0));
+}
+
+void message_set_slots(void *frame, uint32_t slots)
+{
+	memcpy((uint8_t *)frame + WIRE_HEADER_BYTES, &slots, sizeof slots);
+}
+
+void message_put_slots(struct wire_out *o, const struct message_slots *m)
+{
+	wire_begin(o, MESSAGE_SLOTS);
+	wire_put_u64(o, m->lane);
+	wire_put_u32(o, m->slots);
+	wire_end(o);
+}
+
+int message_get_slots(struct wire_in *in, struct message_slots *m)
+{
+	*m = (struct message_slots){.lane = wire_get_u64(in)};
+	m->slots = wire_get_u32(in);
+	return ended(in, true);
+}
+
+void message_put_recall(struct wire_out *o, const struct message_recall *m)
+{
+	wire_begin(o, MESSAGE_RECALL);
+	wire_put_u64(o, m->lane);
+	wire_put_u8(o, m->answers);
+	wire_end(o);
+}
+
+int message_get_recall(struct wire_in *in, struct message_recall *m)
+{
+	*m = (struct message_recall){.lane = wire_get_u64(in)};
+	m->answers = get_bool(in);
+	return ended(in, true);
+}
+
+void message_put_returned(struct wire_out *o, const struct message_returned *m)
+{
+	wire_begin(o, MESSAGE_RETURNED);
+	wire_put_u64(o, m->job);
+	wire_put_u32(o, m->n);
+	wire_end(o);
+}
+
+int message_get_returned(struct wire_in *in, struct message_returned *m)
+{
+	*m = (struct message_returned){.job = wire_get_u64(in)};
+	m->n = wire_get_u32(in);
+	return ended(in, true);
 }
 
 void message_put_cancel(struct wire_out *o, const struct message_cancel *m)

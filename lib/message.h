@@ -2,11 +2,18 @@
  *
  * The worker is started with its end of a stream socketpair as fd 3 and the bodies directory as fd 4; stderr is the
  * daemon's. The daemon speaks first (SETTINGS), the worker answers HELLO and CAPACITY and may then be given JOBs, never
- * more at once than its last CAPACITY. Every JOB is answered by exactly one OUTCOME, also after a CANCEL. The worker
- * says ALIVE at least every heartbeat_ms. Before it judges a job's body (fail_if, or a page) it says JUDGING, which
- * has left it when the program starts; that job's OUTCOME is the next one. So where a worker falls silent or dies, the
- * job that it has said JUDGING of and not yet told the OUTCOME of is the one to blame. It ends (exit 0) when it has
- * been told to STOP and has nothing in flight, or at end of file on fd 3 (the daemon is gone).
+ * more at once than its last CAPACITY. Every JOB is answered by exactly one OUTCOME, also after a CANCEL; one that
+ * stood by and will not begin is answered by RETURNED instead. The worker says ALIVE at least every heartbeat_ms.
+ * Before it judges a job's body (fail_if, or a page) it says JUDGING, which has left it when the program starts; that
+ * job's OUTCOME is the next one. So where a worker falls silent or dies, the job that it has said JUDGING of and not
+ * yet told the OUTCOME of is the one to blame. It ends (exit 0) when it has been told to STOP and has nothing in
+ * flight, or at end of file on fd 3 (the daemon is gone).
+ *
+ * A JOB with `slots` stands by: it begins when fewer than so many of its lane are in flight in this worker, those of a
+ * lane in the order in which they came. So the next one does not wait for the daemon. The daemon counts the same way:
+ * with the OUTCOME of one of a lane, the first that stands by there has begun. SLOTS raises the number where an end
+ * elsewhere made room; RECALL has all of a lane that have not begun RETURNED, and so has an OUTCOME that tells of
+ * limits (message_tells_limits). daemon/engine_standby.c has the proof.
  *
  * All times are CLOCK_BOOTTIME microseconds. Encoders append one frame to `o`. Decoders return 0, or -1 for a frame
  * that does not fit; what they fill in borrows from the frame. */
@@ -21,7 +28,7 @@
 #include "lib/units.h"
 #include "lib/wire.h"
 
-#define MESSAGE_VERSION         3u
+#define MESSAGE_VERSION         4u
 #define MESSAGE_CHANNEL_FD      3
 #define MESSAGE_BODIES_FD       4
 #define MESSAGE_BODY_INLINE_MAX 65536u     /* larger bodies go to a file (jobid_body_path) */
@@ -38,12 +45,15 @@ enum message_type {
 	MESSAGE_JOB,
 	MESSAGE_CANCEL,
 	MESSAGE_STOP,
+	MESSAGE_SLOTS,
+	MESSAGE_RECALL,
 	/* worker to daemon */
 	MESSAGE_HELLO = 65,
 	MESSAGE_CAPACITY,
 	MESSAGE_OUTCOME,
 	MESSAGE_ALIVE,
 	MESSAGE_JUDGING,
+	MESSAGE_RETURNED,
 };
 const char *message_type_name(uint8_t type);
 
@@ -60,6 +70,8 @@ struct message_settings {
 
 /* One wire request. */
 struct message_job {
+	uint32_t slots; /* 0: it begins at once. Else it stands by */
+	uint64_t lane;  /* that it stands by in, or makes way in */
 	uint64_t job;
 	uint32_t n; /* the attempt's number, from 1 */
 	int64_t timeout_ms, connect_timeout_ms;
@@ -108,6 +120,23 @@ struct message_judging {
 	uint32_t n;
 };
 
+/* It stood by and has not begun, and will not. */
+struct message_returned {
+	uint64_t job;
+	uint32_t n;
+};
+
+/* So many jobs of the lane may be in flight in this worker. */
+struct message_slots {
+	uint64_t lane;
+	uint32_t slots;
+};
+
+struct message_recall {
+	uint64_t lane;
+	bool answers; /* an OUTCOME that told of limits: one each */
+};
+
 struct message_hello {
 	uint32_t version;
 	uint32_t pid;
@@ -147,6 +176,12 @@ struct message_outcome {
 	bool has_page;
 	struct message_page page;
 };
+/* The server takes no more for now, or tells how many it takes: what stands by in the lane is asked for anew. */
+static inline bool message_tells_limits(const struct message_outcome *m)
+{
+	return m->status == 429 || m->status == 503 || m->retry_after_us >= 0 || m->limit_remaining >= 0 ||
+	       m->limit_reset_us >= 0 || m->limit_rate.count > 0;
+}
 /* For outcomes that no server had a word in. */
 #define MESSAGE_LIMITS_UNTOLD .retry_after_us = -1, .limit_remaining = -1, .limit_reset_us = -1
 
@@ -154,8 +189,14 @@ void message_put_settings(struct wire_out *o, const struct message_settings *m);
 int message_get_settings(struct wire_in *in, struct message_settings *m);
 void message_put_job(struct wire_out *o, const struct message_job *m);
 int message_get_job(struct wire_in *in, struct message_job *m);
+/* In an encoded frame of a job: it is to stand by. */
+void message_set_slots(void *frame, uint32_t slots);
 void message_put_cancel(struct wire_out *o, const struct message_cancel *m);
 int message_get_cancel(struct wire_in *in, struct message_cancel *m);
+void message_put_slots(struct wire_out *o, const struct message_slots *m);
+int message_get_slots(struct wire_in *in, struct message_slots *m);
+void message_put_recall(struct wire_out *o, const struct message_recall *m);
+int message_get_recall(struct wire_in *in, struct message_recall *m);
 void message_put_stop(struct wire_out *o);
 void message_put_hello(struct wire_out *o, const struct message_hello *m);
 int message_get_hello(struct wire_in *in, struct message_hello *m);
@@ -164,6 +205,8 @@ int message_get_capacity(struct wire_in *in, uint32_t *capacity);
 void message_put_alive(struct wire_out *o);
 void message_put_judging(struct wire_out *o, const struct message_judging *m);
 int message_get_judging(struct wire_in *in, struct message_judging *m);
+void message_put_returned(struct wire_out *o, const struct message_returned *m);
+int message_get_returned(struct wire_in *in, struct message_returned *m);
 void message_put_outcome(struct wire_out *o, const struct message_outcome *m);
 int message_get_outcome(struct wire_in *in, struct message_outcome *m);
 

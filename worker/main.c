@@ -27,6 +27,7 @@
 #include "worker/capacity.h"
 #include "worker/channel.h"
 #include "worker/policy.h"
+#include "worker/standby.h"
 #include "worker/xfer.h"
 
 /* Connections that are kept open, where no more transfers than this are offered. Of kept ones libcurl looks once a
@@ -42,6 +43,7 @@ struct worker {
 	struct channel *channel;
 	struct event *heartbeat, *terminate, *judge;
 	struct xfers *xfers; /* NULL until the settings came */
+	struct standby *standby;
 	struct policy policy;
 	struct capacity capacity;
 	char *user_agent, *ca_file;
@@ -112,11 +114,21 @@ static void on_judge(evutil_socket_t fd, short what, void *arg)
 
 /* ---- Messages ---- */
 
-static void on_outcome(const struct message_outcome *m, void *arg)
+static void on_outcome(const struct message_outcome *m, uint64_t lane, void *arg)
 {
 	struct worker *w = arg;
 
 	message_put_outcome(channel_out(w->channel), m);
+	if (message_tells_limits(m))
+		standby_told(w->standby, lane);
+	standby_ended(w->standby, lane);
+}
+
+static void on_returned(const struct message_returned *m, void *arg)
+{
+	struct worker *w = arg;
+
+	message_put_returned(channel_out(w->channel), m);
 }
 
 /* It must have left when the program starts, which may be the last that this process does. Where the daemon does not
@@ -208,18 +220,27 @@ static int take_settings(struct worker *w, struct wire_in *in)
 	return 0;
 }
 
-static int take_job(struct worker *w, struct wire_in *in)
+static int on_begin(const struct message_job *m, void *arg)
 {
-	struct message_job m;
+	struct worker *w = arg;
 
-	if (message_get_job(in, &m))
-		return -1;
-	if (xfers_start(w->xfers, &m)) {
-		log_error("job is in flight already", "job=%u.%u n=%u", (unsigned)(m.job >> 32), (unsigned)m.job, m.n);
+	if (xfers_start(w->xfers, m)) {
+		log_error("job is in flight already", "job=%u.%u n=%u", (unsigned)(m->job >> 32), (unsigned)m->job,
+			  m->n);
 		return -1;
 	}
 	capacity_note(&w->capacity, (uint32_t)xfers_count(w->xfers));
 	return 0;
+}
+
+static int take_job(struct worker *w, struct wire_in *in)
+{
+	const struct wire_in frame = *in;
+	struct message_job m;
+
+	if (message_get_job(in, &m))
+		return -1;
+	return standby_take(w->standby, &m, &frame);
 }
 
 static int take_cancel(struct worker *w, struct wire_in *in)
@@ -228,7 +249,28 @@ static int take_cancel(struct worker *w, struct wire_in *in)
 
 	if (message_get_cancel(in, &m))
 		return -1;
-	xfers_cancel(w->xfers, &m);
+	if (!standby_cancel(w->standby, &m))
+		xfers_cancel(w->xfers, &m);
+	return 0;
+}
+
+static int take_slots(struct worker *w, struct wire_in *in)
+{
+	struct message_slots m;
+
+	if (message_get_slots(in, &m))
+		return -1;
+	standby_slots(w->standby, &m);
+	return 0;
+}
+
+static int take_recall(struct worker *w, struct wire_in *in)
+{
+	struct message_recall m;
+
+	if (message_get_recall(in, &m))
+		return -1;
+	standby_recall(w->standby, &m);
 	return 0;
 }
 
@@ -245,10 +287,8 @@ static const struct {
 	bool first; /* before the settings came, and only then */
 	int (*take)(struct worker *w, struct wire_in *in);
 } messages[] = {
-    {MESSAGE_SETTINGS, true, take_settings},
-    {MESSAGE_JOB, false, take_job},
-    {MESSAGE_CANCEL, false, take_cancel},
-    {MESSAGE_STOP, false, take_stop},
+    {MESSAGE_SETTINGS, true, take_settings}, {MESSAGE_JOB, false, take_job},       {MESSAGE_CANCEL, false, take_cancel},
+    {MESSAGE_SLOTS, false, take_slots},      {MESSAGE_RECALL, false, take_recall}, {MESSAGE_STOP, false, take_stop},
 };
 
 static int on_frame(uint8_t type, struct wire_in *in, void *arg)
@@ -286,6 +326,7 @@ static void on_terminate(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	w->stopping = true;
+	standby_recall_all(w->standby);
 	if (w->xfers)
 		message_put_capacity(channel_out(w->channel), 0);
 }
@@ -294,11 +335,14 @@ static void end_turn(struct worker *w)
 {
 	if (w->xfers) {
 		xfers_end_turn(w->xfers);
+		if (standby_begin(w->standby))
+			on_end(CHANNEL_MISSPOKE, w);
 		judge_capacity(w);
 		xfers_hold(w->xfers, channel_pending(w->channel) > PENDING_MAX);
 	}
 	channel_flush(w->channel);
-	if (w->stopping && channel_pending(w->channel) == 0 && (!w->xfers || xfers_count(w->xfers) == 0))
+	if (w->stopping && channel_pending(w->channel) == 0 && (!w->xfers || xfers_count(w->xfers) == 0) &&
+	    standby_count(w->standby) == 0)
 		w->ended = true;
 }
 
@@ -379,7 +423,10 @@ static void worker_open(struct worker *w)
 {
 	const struct channel_events events = {.on_frame = on_frame, .on_end = on_end, .arg = w};
 
+	const struct standby_events standby = {.on_begin = on_begin, .on_returned = on_returned, .arg = w};
+
 	w->descriptors = raise_descriptors();
+	w->standby = standby_create(&standby);
 	w->schedstat = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
 	w->base = make_base();
 	w->channel = channel_create(w->base, MESSAGE_CHANNEL_FD, &events);
@@ -394,6 +441,7 @@ static void worker_open(struct worker *w)
 static void worker_close(struct worker *w)
 {
 	xfers_free(w->xfers);
+	standby_free(w->standby);
 	event_free(w->judge);
 	event_free(w->terminate);
 	event_free(w->heartbeat);

@@ -32,6 +32,7 @@ struct key {
 struct xfer {
 	struct attempt attempt;
 	struct key key;
+	uint64_t lane; /* the job's */
 	UT_hash_handle hh;
 	bool flying;              /* in the multi handle */
 	STAILQ_ENTRY(xfer) entry; /* in the pool, or where its body has it wait */
@@ -101,7 +102,7 @@ static void tell(struct xfers *all, struct xfer *x, struct attempt_texts *texts)
 	struct message_outcome m;
 
 	attempt_tell(&x->attempt, &m, texts);
-	all->settings.on_outcome(&m, all->settings.arg);
+	all->settings.on_outcome(&m, x->lane, all->settings.arg);
 	attempt_rest(&x->attempt);
 	HASH_DEL(all->open, x);
 	STAILQ_INSERT_HEAD(&all->pool, x, entry);
@@ -267,6 +268,7 @@ int xfers_start(struct xfers *all, const struct message_job *job)
 		return -1;
 	x = take(all);
 	x->key = key;
+	x->lane = job->lane;
 	HASH_ADD(hh, all->open, key, sizeof key, x);
 	if (attempt_begin(&x->attempt, job))
 		ended(all, x);

@@ -21,9 +21,9 @@ struct xfer_settings {
 	const char *ca_file;         /* borrowed; "": the system's */
 	int bodies_fd;               /* borrowed */
 	uint32_t connections;        /* most kept open */
-	/* Borrows the message. Never called from a callback of libcurl's; a job may end before xfers_start() returns.
-	 */
-	void (*on_outcome)(const struct message_outcome *m, void *arg);
+	/* Borrows the message; `lane` is the job's. Never called from a callback of libcurl's, and not to be
+	 * answered by a start; a job may end before xfers_start() returns. */
+	void (*on_outcome)(const struct message_outcome *m, uint64_t lane, void *arg);
 	/* This job's body is about to be judged. Sends it on at once; false while that is not possible: it will be
 	 * asked again at the end of another turn. */
 	bool (*on_judging)(const struct message_judging *m, void *arg);

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from harness.process import BUILD, alive, environment, wait_until
-from harness.worker import ALIVE, CANCEL, CAPACITY, DEADLINE_S, HELLO, JOB, OK, STOP, Worker, echo, frame
+from harness.worker import ALIVE, CANCEL, CAPACITY, DEADLINE_S, HELLO, JOB, OK, RECALL, SLOTS, STOP, Worker, echo, frame
 
 STUCK_RESOLVER = """
 #include <netdb.h>
@@ -254,6 +254,8 @@ def test_the_end_of_the_channel_does_not_wait_for_a_resolver(make_worker, preloa
         struct.pack("=I", 0),
         struct.pack("=I", 1 << 30),
         Worker.settings(),
+        frame(SLOTS, b"\0" * 8),
+        frame(RECALL),
     ],
 )
 def test_a_frame_that_does_not_decode_ends_the_worker(make_worker, bytes_):
@@ -342,3 +344,75 @@ def test_the_worker_dies_with_a_daemon_that_is_killed(scratch):
 def test_started_by_hand_it_says_who_starts_it(scratch):
     p = subprocess.run([BUILD / "fanout-worker"], capture_output=True, env=environment(), stdin=subprocess.DEVNULL)
     assert p.returncode == 2 and b"started by fanoutd" in p.stderr
+
+
+# ---- Standing by ----
+
+
+def targets(gate):
+    return [int(t.strip("/")) for t in gate.seen]
+
+
+def test_what_stands_by_begins_when_another_of_its_lane_has_ended(worker, gate):
+    url = f"http://127.0.0.1:{gate.port}/"
+    worker.job(f"{url}1", lane=7)
+    worker.job(f"{url}2", lane=8)
+    for i in (3, 4):
+        worker.job(f"{url}{i}", lane=7, slots=1)
+    wait_until(lambda: sorted(gate.held) == ["/1", "/2"], what="both that may run do")
+    gate.let("/2")
+    assert worker.outcome().job & 0xFFFF == 2
+    worker.job(f"{url}5", lane=8)
+    wait_until(lambda: sorted(gate.held) == ["/1", "/5"], what="one of another lane runs")
+    assert 3 not in targets(gate)
+    gate.let("/1")
+    assert worker.outcome().job & 0xFFFF == 1
+    wait_until(lambda: "/3" in gate.held, what="the first that stood by runs")
+    assert 4 not in targets(gate)
+    gate.open()
+    assert sorted(worker.outcome().job & 0xFFFF for _ in range(3)) == [3, 4, 5]
+
+
+def test_never_more_of_a_lane_run_than_it_has_slots(worker, gate):
+    url = f"http://127.0.0.1:{gate.port}/"
+    jobs = [worker.job_frame(f"{url}{i}", slots=0 if i < 3 else 3) for i in range(300)]
+    worker.send(b"".join(jobs))
+    wait_until(lambda: len(gate.held) == 3, what="three run")
+    gate.open()
+    assert [worker.outcome().status for _ in jobs] == [200] * 300
+    assert gate.peak == 3
+    assert sorted(targets(gate)) == list(range(300))
+
+
+def test_slots_that_are_raised_let_more_begin_and_recalled_ones_are_returned(worker, gate):
+    url = f"http://127.0.0.1:{gate.port}/"
+    first = worker.job(f"{url}0", lane=3)
+    standing = [worker.job(f"{url}{i}", lane=3, slots=1) for i in range(1, 6)]
+    worker.slots(3, 2)
+    wait_until(lambda: sorted(gate.held) == ["/0", "/1"], what="two run")
+    worker.cancel(standing[2])
+    worker.recall(4)
+    worker.recall(3)
+    while len(worker.returned) < 4:
+        worker.read()
+    assert worker.returned == [standing[2], standing[1], standing[3], standing[4]]
+    gate.open()
+    assert sorted(worker.outcome().job for _ in range(2)) == [first, standing[0]]
+    worker.send(frame(STOP))
+    assert worker.exit_status() == 0
+    assert sorted(targets(gate)) == [0, 1]
+
+
+def test_what_stands_by_is_returned_by_a_worker_that_is_to_end(make_worker, gate):
+    worker = make_worker()
+    worker.job(f"http://127.0.0.1:{gate.port}/0")
+    standing = worker.job(f"http://127.0.0.1:{gate.port}/1", slots=1)
+    wait_until(lambda: gate.held == ["/0"], what="one runs")
+    os.kill(worker.pid, signal.SIGTERM)
+    while not worker.returned:
+        worker.read()
+    assert worker.returned == [standing]
+    gate.open()
+    assert worker.outcome().status == 200
+    assert worker.exit_status() == 0
+    assert gate.seen == ["/0"]

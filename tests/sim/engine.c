@@ -258,10 +258,28 @@ void engine_refund(struct world *w, struct flight *f)
 	lane_drop(w, f->lane);
 }
 
+/* What stood by with the worker that had this one; or NULL. */
+static struct sched_job *begin_next(struct world *w, struct flight *f)
+{
+	struct sched_job *next = NULL;
+
+	if (chance(w, 50) && !f->ended_in_sched)
+		next = sched_stand_by(w->sched, f->lane->handle, clock_now(w));
+	if (next)
+		sched_begin(w->sched, next, clock_now(w));
+	return next;
+}
+
 void engine_report(struct world *w, struct flight *f)
 {
+	struct sched_job *next = begin_next(w, f);
+
 	close_flight(w, f);
 	tell_sched(w, f);
+	if (next) {
+		w->result->followed++;
+		start(w, next);
+	}
 	trace(w, "end job %u: %s %d", f->job ? f->job->index : JOBS_MAX, cause_name(f->cause), f->status);
 	limits_answered(w, f);
 	if (f->job) {

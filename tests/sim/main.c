@@ -69,6 +69,7 @@ static void sum(struct sim_result *total, const struct sim_result *r)
 	total->arrivals += r->arrivals;
 	total->deaths += r->deaths;
 	total->refunds += r->refunds;
+	total->followed += r->followed;
 	total->full_windows += r->full_windows;
 	total->crashes += r->crashes;
 	total->reboots += r->reboots;
@@ -90,10 +91,10 @@ static int run(const struct arguments *a)
 		sum(&total, &r);
 	}
 	printf("%llu seeds from %llu: %u jobs, %u attempts, %u arrivals, %u full windows, %u refusals, %u probes, "
-	       "%u dead workers, %u dead daemons, %u reboots, %u refunds; nothing broke\n",
+	       "%u dead workers, %u dead daemons, %u reboots, %u refunds, %u that stood by; nothing broke\n",
 	       (unsigned long long)a->seeds, (unsigned long long)a->from, total.jobs, total.attempts, total.arrivals,
 	       total.full_windows, total.refusals, total.probes, total.deaths, total.crashes, total.reboots,
-	       total.refunds);
+	       total.refunds, total.followed);
 	return 0;
 }
 

@@ -37,7 +37,7 @@ const char *sim_mutation_name(enum sim_mutation m);
 struct sim_result {
 	bool failed;
 	char what[400];
-	unsigned jobs, attempts, arrivals, deaths, refunds, crashes, reboots, refusals, probes;
+	unsigned jobs, attempts, arrivals, deaths, refunds, followed, crashes, reboots, refusals, probes;
 	unsigned full_windows; /* arrivals that made a window as full as its rule allows */
 	int64_t simulated_us;
 };

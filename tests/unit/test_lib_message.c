@@ -126,6 +126,7 @@ static const struct message_settings settings = {
 };
 
 static const struct message_job job = {
+    .lane = (UINT64_C(3) << 33) | 9,
     .job = (UINT64_C(7) << 32) | 42,
     .n = 3,
     .timeout_ms = 30000,
@@ -217,6 +218,7 @@ static void a_job_comes_through(void **arg)
 	in = only_frame(&o, MESSAGE_JOB);
 	assert_int_equal(message_get_job(&in, &m), 0);
 	assert_true(m.job == job.job && m.n == 3 && m.has_body && m.from_public);
+	assert_true(m.lane == job.lane && m.slots == job.slots);
 	assert_int_equal(m.timeout_ms, 30000);
 	assert_int_equal(m.connect_timeout_ms, 10000);
 	assert_int_equal(m.max_body_bytes, 1 << 26);
@@ -229,6 +231,48 @@ static void a_job_comes_through(void **arg)
 	assert_string_equal(m.page_program, "{items:1}");
 	assert_string_equal(m.page_context, "{\"page\":3}");
 	assert_string_equal(m.page_param, "page");
+	wire_out_clear(&o);
+}
+
+static void a_job_that_is_encoded_is_told_to_stand_by(void **arg)
+{
+	struct wire_out o = {0};
+	struct message_job m;
+	struct wire_in in;
+
+	(void)arg;
+	message_put_job(&o, &job);
+	message_set_slots(o.data, 0x01020304);
+	in = only_frame(&o, MESSAGE_JOB);
+	assert_int_equal(message_get_job(&in, &m), 0);
+	assert_int_equal(m.slots, 0x01020304);
+	assert_true(m.lane == job.lane && m.job == job.job);
+	wire_out_clear(&o);
+}
+
+static void what_is_said_of_standing_by_comes_through(void **arg)
+{
+	struct message_returned returned;
+	struct message_recall recall;
+	struct message_slots slots;
+	struct wire_out o = {0};
+	struct wire_in in;
+
+	(void)arg;
+	message_put_slots(&o, &(struct message_slots){.lane = UINT64_C(1) << 40, .slots = 7});
+	in = only_frame(&o, MESSAGE_SLOTS);
+	assert_int_equal(message_get_slots(&in, &slots), 0);
+	assert_true(slots.lane == UINT64_C(1) << 40 && slots.slots == 7);
+	o.len = 0;
+	message_put_recall(&o, &(struct message_recall){.lane = UINT64_C(1) << 41, .answers = true});
+	in = only_frame(&o, MESSAGE_RECALL);
+	assert_int_equal(message_get_recall(&in, &recall), 0);
+	assert_true(recall.lane == UINT64_C(1) << 41 && recall.answers);
+	o.len = 0;
+	message_put_returned(&o, &(struct message_returned){.job = UINT64_C(5) << 32 | 6, .n = 2});
+	in = only_frame(&o, MESSAGE_RETURNED);
+	assert_int_equal(message_get_returned(&in, &returned), 0);
+	assert_true(returned.job == (UINT64_C(5) << 32 | 6) && returned.n == 2);
 	wire_out_clear(&o);
 }
 
@@ -505,6 +549,8 @@ int main(void)
 	    cmocka_unit_test(strings_with_a_nul_inside_or_none_at_the_end_are_bad),
 	    cmocka_unit_test(settings_come_through),
 	    cmocka_unit_test(a_job_comes_through),
+	    cmocka_unit_test(a_job_that_is_encoded_is_told_to_stand_by),
+	    cmocka_unit_test(what_is_said_of_standing_by_comes_through),
 	    cmocka_unit_test(an_empty_body_is_told_from_none),
 	    cmocka_unit_test(an_outcome_comes_through),
 	    cmocka_unit_test(an_outcome_without_a_word_on_limits_comes_through),

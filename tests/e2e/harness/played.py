@@ -25,7 +25,7 @@ class Job:
 
     def __init__(self, payload):
         r = Reader(payload)
-        self.job, self.n = r.take("Q"), r.take("I")
+        self.slots, self.lane, self.job, self.n = r.take("I"), r.take("Q"), r.take("Q"), r.take("I")
         self.timeout_ms, self.connect_timeout_ms, self.max_body_bytes = r.take("q"), r.take("q"), r.take("q")
         self.method, self.url, self.headers, self.user, self.body = r.text(), r.text(), r.text(), r.text(), r.data()
         self.has_body, self.from_public = r.take("?"), r.take("?")

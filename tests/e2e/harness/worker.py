@@ -12,9 +12,9 @@ import time
 from harness.daemon import Scratch
 from harness.process import BUILD, SANITIZER, environment, wait_until
 
-VERSION = 3
-SETTINGS, JOB, CANCEL, STOP = 1, 2, 3, 4
-HELLO, CAPACITY, OUTCOME, ALIVE, JUDGING = 65, 66, 67, 68, 69
+VERSION = 4
+SETTINGS, JOB, CANCEL, STOP, SLOTS, RECALL = 1, 2, 3, 4, 5, 6
+HELLO, CAPACITY, OUTCOME, ALIVE, JUDGING, RETURNED = 65, 66, 67, 68, 69, 70
 
 # lib/reason.h, in its order.
 CAUSES = (
@@ -105,7 +105,10 @@ class Outcome:
 
 
 class Worker:
-    """A worker that has its settings. `capacity` is the last it told, `judging` the jobs it said JUDGING of."""
+    """A worker that has its settings.
+
+    `capacity` is the last it told, `judging` the jobs it said JUDGING of, `returned` those that did not begin.
+    """
 
     def __init__(self, deny=(), heartbeat_ms=10000, capacity_max=1024, ca_file="", greet=True, env=None):
         self.scratch = Scratch()
@@ -113,7 +116,7 @@ class Worker:
         self.bodies = self.dir / "bodies"
         self.bodies.mkdir()
         self.log_path = self.dir / "log"
-        self.seq, self.buffer, self.capacity, self.alive, self.outcomes, self.judging = 0, b"", None, 0, [], []
+        self.seq, self.buffer, self.capacity, self.alive, self.outcomes, self.judging, self.returned = 0, b"", None, 0, [], [], []
         self.socket, theirs = socket.socketpair()
         self.socket.settimeout(DEADLINE_S)
         self.pid, self.status = self.start(theirs, env), None
@@ -149,12 +152,13 @@ class Worker:
 
     def job_frame(
         self, url, job=None, n=1, method="GET", headers="", body=None, user="", timeout_ms=120000, connect_ms=60000, max_body=1 << 30, fail_if="",
-        page_program="", page_context="", page_param="", from_public=False
+        page_program="", page_context="", page_param="", from_public=False,
+        lane=1, slots=0
     ):
         if job is None:
             self.seq += 1
             job = 1 << 32 | self.seq
-        payload = struct.pack("=QIqqq", job, n, timeout_ms, connect_ms, max_body)
+        payload = struct.pack("=IQ", slots, lane) + struct.pack("=QIqqq", job, n, timeout_ms, connect_ms, max_body)
         payload += text(method) + text(url) + text(headers) + text(user) + data(body or b"") + struct.pack("=??", body is not None, from_public)
         payload += text(fail_if) + text(page_program) + text(page_context) + text(page_param)
         return frame(JOB, payload)
@@ -166,6 +170,12 @@ class Worker:
 
     def cancel(self, job, n=1):
         self.send(frame(CANCEL, struct.pack("=QI", job, n)))
+
+    def slots(self, lane, slots):
+        self.send(frame(SLOTS, struct.pack("=QI", lane, slots)))
+
+    def recall(self, lane, answers=False):
+        self.send(frame(RECALL, struct.pack("=Q?", lane, answers)))
 
     def read(self):
         """Takes one frame and returns its type; what it says is noted."""
@@ -187,6 +197,10 @@ class Worker:
             job, n = struct.unpack("=QI", payload)
             assert n > 0
             self.judging.append(job)
+        elif kind == RETURNED:
+            job, n = struct.unpack("=QI", payload)
+            assert n > 0
+            self.returned.append(job)
         elif kind == HELLO:
             assert struct.unpack("=II", payload) == (VERSION, self.pid)
         else:
