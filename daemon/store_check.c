@@ -45,7 +45,8 @@ static const struct {
      "SELECT r.job FROM " STMT_RUNNING " r LEFT JOIN jobs j ON j.id = r.job LEFT JOIN progress p ON p.job = r.job"
      " WHERE j.id IS NULL OR coalesce(p.state, 1) <> 1 OR p.due_us IS NOT NULL"},
     {"a job that has ended has no outcome that says so",
-     "SELECT p.job FROM progress p LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | p.outcome"
+     "SELECT p.job FROM progress p JOIN batches b ON b.id = p.job >> 32 AND b.sweep <> 3"
+     " LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | p.outcome"
      " WHERE p.state >= 3 AND (o.state IS NOT p.state OR o.seq IS NOT p.job & 4294967295)"},
     {"a queued job that is neither fresh, nor due, nor running",
      "SELECT p.job FROM progress p WHERE p.state = 1 AND p.due_us IS NULL"
