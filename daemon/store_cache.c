@@ -289,7 +289,7 @@ int store_cache_reload(struct store *st)
 int store_cache_flush(struct store *st, struct store_tx *tx)
 {
 	if (store_groups_flush(st, tx) < 0 || batches_flush(st, tx) < 0 || store_openings_flush(st) < 0 ||
-	    store_boot_flush(st) < 0)
+	    store_plain_flush(st) < 0 || store_boot_flush(st) < 0)
 		return -1;
 	return 0;
 }
@@ -310,6 +310,7 @@ void store_cache_clear(struct store *st)
 	}
 	st->dirty_batches = NULL;
 	store_openings_clear(st);
+	store_plain_clear(st);
 	store_ahead_clear(st);
 	store_groups_clear(st);
 }

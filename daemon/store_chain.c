@@ -13,6 +13,17 @@
 
 /* ---- a job's progress ---- */
 
+/* What has no row is fresh, or is done: that is in its block or will be (store_plain.c). */
+static void brief_plain(struct job_brief *out, const struct store *st)
+{
+	if (!out->outcome)
+		out->outcome = store_plain_held(st, out->job);
+	if (!out->outcome)
+		return;
+	out->state = JOB_DONE;
+	out->attempts = 1;
+}
+
 void store_brief_read(struct job_brief *out, const struct stmt *q)
 {
 	*out = (struct job_brief){
@@ -24,14 +35,16 @@ void store_brief_read(struct job_brief *out, const struct stmt *q)
 	    .state = JOB_QUEUED,
 	    .own_lane = col_int(q, 13),
 	};
-	if (!out->progress)
+	out->outcome = (uint32_t)col_int(q, 9);
+	if (!out->progress) {
+		brief_plain(out, q->st);
 		return;
+	}
 	out->state = (enum job_state)col_int(q, 4);
 	out->reason = (enum job_reason)col_int(q, 5);
 	out->tries = (unsigned)col_int(q, 6);
 	out->deaths = (unsigned)col_int(q, 7);
 	out->attempts = (unsigned)col_int(q, 8);
-	out->outcome = (uint32_t)col_int(q, 9);
 	out->started_us = col_int(q, 10);
 	out->due_us = col_int(q, 11);
 	out->hops = (unsigned)col_int(q, 12);

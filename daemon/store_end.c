@@ -1,6 +1,6 @@
 /* The end of an attempt: its row, what becomes of its job, the body that stays, the chain behind it. What it has to
- * know of the job is kept with the open attempt, so that the plain path (a fresh job, one attempt) reads nothing. It
- * must not know what a page is: only that a body may be that of another job. */
+ * know of the job is kept with the open attempt, so that the plain path (a fresh job, one attempt) reads nothing, and
+ * writes one row. It must not know what a page is: only that a body may be that of another job. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +20,7 @@ struct ending {
 	enum job_reason reason;
 	unsigned actions;
 	bool keep_body;
+	bool plain;       /* nothing is to be said of the job but which outcome is its last */
 	const char *url;  /* what was asked for, where a redirect had led there; NULL: the job's own */
 	struct group *to; /* the lane that a redirect leads to; NULL: it stays where it is */
 	struct body_kept body;
@@ -57,16 +58,19 @@ static void put_sent(struct stmt *q, struct store *st, const struct store_attemp
 	}
 }
 
-static void put_texts(struct stmt *q, const struct store_attempt_end *a, const struct ending *end)
+static void put_texts(struct stmt *q, const struct store_attempt_end *a, const struct ending *end, bool usual)
 {
 	const struct message_outcome *m = a->outcome;
 
-	put_text(q, end->url);
+	if (!usual)
+		put_text(q, end->url);
 	put_text(q, a->method);
 	put_text(q, *m->content_type ? m->content_type : end->body.content_type);
 	put_text(q, m->remote_ip);
-	put_text(q, m->error);
-	put_text(q, a->error);
+	if (!usual) {
+		put_text(q, m->error);
+		put_text(q, a->error);
+	}
 	put_text(q, m->headers);
 	if (end->keep_body && end->body.data)
 		stmt_blob(q, end->body.data, end->body.data_bytes);
@@ -74,20 +78,31 @@ static void put_texts(struct stmt *q, const struct store_attempt_end *a, const s
 		stmt_null(q);
 }
 
+/* Most are told by the same values, which are in the statement then: STMT_OUTCOME_INSERT_PLAIN. */
+static bool outcome_usual(const struct store_attempt_end *a, const struct ending *end)
+{
+	const struct message_outcome *m = a->outcome;
+
+	return end->plain && m->cause == CAUSE_RESPONSE && !*m->error && !(a->error && *a->error);
+}
+
 static int outcome_insert(struct store *st, const struct batch_entry *b, const struct open_attempt *o,
 			  const struct store_attempt_end *a, const struct ending *end)
 {
 	const struct message_outcome *m = a->outcome;
+	bool usual = outcome_usual(a, end);
 	struct stmt q;
 
-	stmt_begin(&q, st, STMT_OUTCOME_INSERT);
+	stmt_begin(&q, st, usual ? STMT_OUTCOME_INSERT_PLAIN : STMT_OUTCOME_INSERT);
 	stmt_int(&q, (int64_t)((uint64_t)b->id << 32 | b->next_event));
 	stmt_int(&q, jobid_seq(o->job));
-	stmt_int(&q, o->n);
-	stmt_int(&q, o->outcome);
-	stmt_int(&q, end->next);
-	stmt_int(&q, end->reason);
-	stmt_int(&q, m->cause);
+	if (!usual) {
+		stmt_int(&q, o->n);
+		stmt_int(&q, o->outcome);
+		stmt_int(&q, end->next);
+		stmt_int(&q, end->reason);
+		stmt_int(&q, m->cause);
+	}
 	stmt_int(&q, m->status);
 	stmt_int(&q, m->http_version);
 	stmt_int(&q, o->lane);
@@ -101,7 +116,7 @@ static int outcome_insert(struct store *st, const struct batch_entry *b, const s
 	stmt_int(&q, m->wire_bytes);
 	stmt_int(&q, end->keep_body && end->body.in_file);
 	put_sent(&q, st, a);
-	put_texts(&q, a, end);
+	put_texts(&q, a, end, usual);
 	return stmt_run(&q);
 }
 
@@ -124,6 +139,10 @@ static int progress_end(struct store *st, const struct open_attempt *o, const st
 	};
 	struct stmt q;
 
+	if (end->plain) {
+		store_plain_note(st, o->job, event);
+		return 0;
+	}
 	/* Never none: a queued job with progress and no due time would be found by nobody. */
 	if (end->next == JOB_QUEUED)
 		j.due_us = a->due_us > 0 ? a->due_us : 1;
@@ -143,7 +162,8 @@ static int progress_end(struct store *st, const struct open_attempt *o, const st
 }
 
 /* Its batch is being cancelled, and the sweep may have passed it: it is not put off any more. */
-static void ending_decide(struct ending *end, const struct batch_entry *b, const struct store_attempt_end *a)
+static void ending_decide(struct ending *end, const struct batch_entry *b, const struct open_attempt *o,
+			  const struct store_attempt_end *a)
 {
 	end->next = a->next;
 	end->reason = a->reason;
@@ -156,6 +176,8 @@ static void ending_decide(struct ending *end, const struct batch_entry *b, const
 		end->actions = step.actions;
 	}
 	end->keep_body = job_state_final(end->next);
+	/* Without a row there was no attempt before, no redirect, no other lane, and it waited for nobody. */
+	end->plain = end->next == JOB_DONE && end->reason == REASON_NONE && !o->progress;
 }
 
 /* The file of an attempt: kept with a final one, else gone after the commit. */
@@ -265,7 +287,7 @@ int store_attempt_write(struct store *st, struct store_attempt_end *a, struct ba
 	struct ending end = {.url = url, .body = body ? *body : body_own(a->outcome)};
 	int rc;
 
-	ending_decide(&end, b, a);
+	ending_decide(&end, b, o, a);
 	rc = attempt_write(st, a, b, o, &end);
 	free(url);
 	return rc;

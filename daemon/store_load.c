@@ -79,7 +79,7 @@ static int load_fresh(struct store *st, struct store_lane_load *l, struct group 
 	while (l->count < l->room && (rc = stmt_step(&q)) == 1) {
 		examined++;
 		l->last = (uint64_t)col_int(&q, 0);
-		if (!col_null(&q, 1) || store_open_find(st, l->last))
+		if (!col_null(&q, 1) || store_open_find(st, l->last) || store_plain_held(st, l->last))
 			continue;
 		l->ids[l->count++] = l->last;
 		store_ahead_note(st, l->last, l->lane, col_int(&q, 2), &q, 3);

@@ -1,5 +1,6 @@
-/* Attempts: opening and taking back; their ends are store_end. The plain path (a fresh job, one attempt, an end) is two
- * INSERTs: what its opening has to know was read when it was loaded, and its opening is a row with many others. */
+/* Attempts: opening and taking back; their ends are store_end. The plain path (a fresh job, one attempt, an end) is one
+ * INSERT: what its opening has to know was read when it was loaded, and its opening and its end are rows with others.
+ */
 #include "daemon/store_sqlite.h"
 
 /* ---- opening ---- */

@@ -368,8 +368,9 @@ int store_open(struct store **out, const struct store_settings *set, const struc
 	st->delivered_end = &st->delivered;
 	store_set_retention(st, set->retention_age_us, set->retention_bytes);
 	if (directory_open(st, e) < 0 || lock_take(st, e) < 0 || database_create(st, e) < 0 ||
-	    database_open(st, e) < 0 || store_schema_open(st, e) < 0 || store_stmts_prepare(st, e) < 0 ||
-	    database_settle(st, e) < 0 || store_bodies_open(st, e) < 0 || events_open(st, e) < 0) {
+	    database_open(st, e) < 0 || store_schema_open(st, e) < 0 || store_plain_open(st, e) < 0 ||
+	    store_stmts_prepare(st, e) < 0 || database_settle(st, e) < 0 || store_bodies_open(st, e) < 0 ||
+	    events_open(st, e) < 0) {
 		store_free(st);
 		return -1;
 	}

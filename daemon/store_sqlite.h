@@ -12,6 +12,7 @@
  *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
  *   store_load     lanes and recovery            store_read   the answers
  *   store_open     which attempts are open       store_ahead  jobs that were loaded
+ *   store_plain    plain ends
  *   store_sweep    work in steps                 store_keep   retention, checkpoint, vacuum
  *   store_bodies   files                         store_check  does it all add up
  *
@@ -188,6 +189,7 @@ struct store {
 		struct stmt_bound *bound;
 		int count; /* of parameters */
 		bool busy;
+		bool reads_plain; /* what is held of plain ends is to be in their table */
 	} stmts[STMT_COUNT];
 	struct store_listener listener;
 	struct event_base *base;
@@ -222,6 +224,7 @@ struct store {
 	} groups[GROUP_KINDS];
 	struct group *tell_lanes;
 	struct open_attempt *open, *open_spare;
+	struct plain_block *plain; /* ends of this transaction that are not in the table yet */
 	struct opening_list openings;
 	struct opening *opened, *dirty_openings; /* opened: of this transaction */
 	int64_t next_opening;
@@ -349,7 +352,7 @@ int64_t store_counter_get(struct store *st, const char *name);
 struct job_brief {
 	uint64_t job;
 	int64_t lane, chain, submitted_us;
-	bool progress;
+	bool progress; /* a row; what is done without one has its state, its outcome and attempts here */
 	enum job_state state;
 	enum job_reason reason;
 	unsigned tries, deaths, attempts;
@@ -382,6 +385,15 @@ void store_open_remove(struct store *st, struct open_attempt *o, bool taken_back
 int store_openings_flush(struct store *st);
 int store_openings_reload(struct store *st);
 void store_openings_clear(struct store *st);
+
+/* ---- store_plain.c ---- */
+int store_plain_open(struct store *st, struct err *e);
+/* The job is done, by this event; of this transaction. */
+void store_plain_note(struct store *st, uint64_t job, uint32_t event);
+/* The event of a job whose end is not in the table yet; 0: none. */
+uint32_t store_plain_held(const struct store *st, uint64_t job);
+int store_plain_flush(struct store *st);
+void store_plain_clear(struct store *st);
 
 /* ---- store_ahead.c ---- */
 void store_ahead_note(struct store *st, uint64_t job, int64_t lane, int64_t submitted_us, const struct stmt *q,

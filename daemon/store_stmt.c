@@ -8,18 +8,20 @@
 
 #include "daemon/store_sqlite.h"
 
-/* Out of (batch << 32 | seq) of j and the event of p: the row of its last outcome. */
-#define LAST_OUTCOME "(j.id & -4294967296) | p.outcome"
+/* The row of its last outcome: its number is (batch << 32 | event). */
+#define LAST_OUTCOME "(j.id & -4294967296) | " STMT_EVENT
 
-#define RESULT_COLUMNS                                                                                 \
-	"j.id, p.state, p.reason, c.name, j.tag, j.method, j.url, p.attempts, j.submitted_us,"         \
-	" p.started_us, p.due_us, o.status, o.size_bytes, o.content_type, o.remote_ip,"                \
-	" coalesce(o.final_error, o.error), o.http_version, o.ended_us, o.queued_us, o.limited_us,"    \
-	" o.dns_us, o.connect_us, o.tls_us, o.send_us, o.wait_us, o.receive_us, o.total_us, o.method," \
-	" o.body_in_file, CASE WHEN ?1 THEN o.body END"
-#define RESULT_JOINS                                                                             \
-	" FROM jobs j LEFT JOIN progress p ON p.job = j.id LEFT JOIN chains c ON c.id = j.chain" \
-	" LEFT JOIN outcomes o ON o.id = " LAST_OUTCOME
+/* Of a plain end, the outcome's row says what a row of progress would. (Where o is not the last outcome but that of an
+ * event, too: a job with a plain end has no other.) */
+#define RESULT_COLUMNS                                                                                              \
+	"j.id, coalesce(p.state, o.state), coalesce(p.reason, o.reason), c.name, j.tag, j.method, j.url,"           \
+	" coalesce(p.attempts, o.n), j.submitted_us, coalesce(p.started_us, o.started_us), p.due_us, o.status,"     \
+	" o.size_bytes, o.content_type, o.remote_ip, coalesce(o.final_error, o.error), o.http_version, o.ended_us," \
+	" o.queued_us, o.limited_us, o.dns_us, o.connect_us, o.tls_us, o.send_us, o.wait_us, o.receive_us,"         \
+	" o.total_us, o.method, o.body_in_file, CASE WHEN ?1 THEN o.body END"
+#define RESULT_JOINS                 \
+	" FROM jobs j" STMT_PROGRESS \
+	" LEFT JOIN chains c ON c.id = j.chain LEFT JOIN outcomes o ON o.id = " LAST_OUTCOME
 
 #define BATCH_COLUMNS                                                                                         \
 	"b.id, b.uid, b.name, b.key, t.options, b.priority, b.concurrency, b.held, b.closed, b.paused,"       \
@@ -28,7 +30,7 @@
 
 #define BRIEF_COLUMNS                                                                                    \
 	"j.id, coalesce(p.lane, j.lane), j.chain, j.submitted_us, p.state, p.reason, p.tries, p.deaths," \
-	" p.attempts, p.outcome, p.started_us, p.due_us, p.hops, j.lane"
+	" p.attempts, " STMT_EVENT ", p.started_us, p.due_us, p.hops, j.lane"
 
 /* A waiting run waits for the newest before it of the same pull. */
 #define RUN_COLUMNS                                                                                            \
@@ -131,23 +133,22 @@ static const char *const texts[STMT_COUNT] = {
 
     [STMT_JOB_INSERT] = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [STMT_JOB_INSERT_PLAIN] = "INSERT INTO jobs VALUES (?,?,NULL,?,?,NULL,NULL,NULL,NULL,NULL,NULL)",
-    [STMT_JOB_REQUEST] =
-	"SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
-	" j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j LEFT JOIN progress p ON p.job = j.id"
-	" LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
-    [STMT_JOB_BRIEF] = "SELECT " BRIEF_COLUMNS " FROM jobs j LEFT JOIN progress p ON p.job = j.id WHERE j.id = ?",
+    [STMT_JOB_REQUEST] = "SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
+			 " j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j" STMT_PROGRESS
+			 " LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
+    [STMT_JOB_BRIEF] = "SELECT " BRIEF_COLUMNS " FROM jobs j" STMT_PROGRESS " WHERE j.id = ?",
     /* From the span that holds the last one on. The URL only of those that ask for nothing else. */
     [STMT_JOBS_FRESH] =
-	"SELECT j.id, p.job, j.submitted_us, CASE WHEN coalesce(j.chain, j.method, j.tag, j.user, j.options, j.headers,"
-	" j.body) IS NULL THEN j.url END FROM spans s CROSS JOIN jobs j ON j.id > max(s.first - 1, ?2) AND j.id <= "
-	"s.last"
-	" LEFT JOIN progress p ON p.job = j.id WHERE s.lane = ?1 AND j.lane = ?1 AND s.first >="
+	"SELECT j.id, " STMT_EVENT ", j.submitted_us, CASE WHEN coalesce(j.chain, j.method, j.tag, j.user, j.options,"
+	" j.headers, j.body) IS NULL THEN j.url END"
+	" FROM spans s CROSS JOIN jobs j ON j.id > max(s.first - 1, ?2) AND j.id <= s.last" STMT_PROGRESS
+	" WHERE s.lane = ?1 AND j.lane = ?1 AND s.first >="
 	" coalesce((SELECT max(first) FROM spans WHERE lane = ?1 AND first <= ?2), 0) ORDER BY s.first, j.id LIMIT ?3",
     [STMT_JOB_URL] = "SELECT coalesce(t.url, j.url) FROM jobs j LEFT JOIN targets t ON t.job = j.id WHERE j.id = ?",
     [STMT_JOBS_DUE] = "SELECT job, due_us FROM progress WHERE lane = ? AND due_us IS NOT NULL"
 		      " ORDER BY due_us, job LIMIT ?",
-    [STMT_JOBS_SWEEP] = "SELECT " BRIEF_COLUMNS " FROM jobs j LEFT JOIN progress p ON p.job = j.id"
-			" WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
+    [STMT_JOBS_SWEEP] =
+	"SELECT " BRIEF_COLUMNS " FROM jobs j" STMT_PROGRESS " WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
     [STMT_JOBS_DELETE] = "DELETE FROM jobs WHERE id BETWEEN ? AND ?",
     [STMT_PROGRESS_INSERT] = "INSERT INTO progress VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     /* An ended attempt: the job does not wait, and its due time is gone already. So neither index is touched. */
@@ -159,6 +160,10 @@ static const char *const texts[STMT_COUNT] = {
 	" started_us = ?, due_us = ?, waits = ?, lane = ?, hops = ? WHERE job = ?",
     [STMT_PROGRESS_OPENED] = "UPDATE progress SET due_us = NULL WHERE job = ?",
     [STMT_PROGRESS_DELETE] = "DELETE FROM progress WHERE job BETWEEN ? AND ?",
+    [STMT_PLAIN_ADD] = "INSERT INTO plain_ends VALUES (?,?) ON CONFLICT (block) DO UPDATE SET"
+		       " events = plain_merge(events, excluded.events)",
+    [STMT_PLAIN_DELETE] = "DELETE FROM plain_ends WHERE block IN (SELECT block FROM plain_ends"
+			  " WHERE block >= ?1 << 26 AND block <= ?1 << 26 | 67108863 LIMIT 500)",
     [STMT_TARGET_SET] = "INSERT INTO targets VALUES (?,?,?,?,?) ON CONFLICT (job) DO UPDATE SET url = excluded.url,"
 			" as_get = as_get OR excluded.as_get, stripped = stripped OR excluded.stripped,"
 			" from_public = from_public OR excluded.from_public",
@@ -174,6 +179,10 @@ static const char *const texts[STMT_COUNT] = {
 
     [STMT_OUTCOME_INSERT] = "INSERT INTO outcomes VALUES"
 			    " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    /* The first attempt, and an answer: n 1, prev 0, state 3, reason 0, cause 0; no url, error, final_error. */
+    [STMT_OUTCOME_INSERT_PLAIN] =
+	"INSERT INTO outcomes VALUES (?,?,1,0,3,0,0,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+	"NULL,?,?,?,NULL,NULL,?,?)",
     [STMT_OUTCOME_BODY] = "SELECT n, body_in_file, size_bytes FROM outcomes WHERE id = ?",
     [STMT_OUTCOME_ATTEMPT] =
 	"SELECT n, prev, cause, status, http_version, started_us, first_byte_us, ended_us, queued_us,"
@@ -214,10 +223,11 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_RESULTS] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id > ? AND j.id <= ? ORDER BY j.id LIMIT ?",
     [STMT_RESULT] = "SELECT " RESULT_COLUMNS RESULT_JOINS " WHERE j.id = ?",
     /* CROSS JOIN: the order of the loops is the order of the events. */
-    [STMT_EVENTS] = "SELECT " RESULT_COLUMNS ", o.id, o.state, o.reason, o.n, p.outcome = o.id & 4294967295"
-		    " FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
-		    " LEFT JOIN progress p ON p.job = j.id LEFT JOIN chains c ON c.id = j.chain"
-		    " WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",
+    [STMT_EVENTS] =
+	"SELECT " RESULT_COLUMNS ", o.id, o.state, o.reason, o.n, coalesce(p.outcome = o.id & 4294967295, 1)"
+	" FROM outcomes o CROSS JOIN jobs j ON j.id = (o.id & -4294967296) | o.seq"
+	" LEFT JOIN progress p ON p.job = j.id LEFT JOIN chains c ON c.id = j.chain"
+	" WHERE o.id > ? AND o.id <= ? ORDER BY o.id LIMIT ?",
 
     [STMT_RUN_INSERT] = "INSERT INTO runs VALUES (?,?,0,0,?,?,0,0,?,0,0,?,?,?,NULL,NULL,NULL,?)",
     [STMT_RUN_BRIEF] = "SELECT uid, pull, scope, state, verdict, apart, guard FROM runs WHERE batch = ?",
@@ -258,12 +268,11 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_PAGE_OWN] = "SELECT p.token, p.from_public, j.url FROM pages p JOIN jobs j ON j.id = p.job WHERE p.job = ?",
     /* The body is read only where it is asked for. */
     [STMT_PAGE_BASE] =
-	"SELECT p.job, p.etag, p.last_modified, o.n, o.body_in_file, o.size_bytes, o.content_type,"
-	" o.body, p.items, p.next, p.next_is_url, p.has_more, p.stop, p.total_pages, p.total_items, p.since,"
-	" p.etag, p.last_modified, p.hash_1, p.hash_2, NULL FROM pages p CROSS JOIN jobs j ON j.id = p.job CROSS JOIN "
-	"progress g ON g.job = p.job"
-	" CROSS JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
-	" WHERE p.job >> 32 = ? AND p.token = ? AND j.url = ? AND p.said AND g.state = 3"
+	"SELECT g.job, g.etag, g.last_modified, o.n, o.body_in_file, o.size_bytes, o.content_type,"
+	" o.body, g.items, g.next, g.next_is_url, g.has_more, g.stop, g.total_pages, g.total_items, g.since,"
+	" g.etag, g.last_modified, g.hash_1, g.hash_2, NULL FROM pages g"
+	" CROSS JOIN jobs j ON j.id = g.job" STMT_PROGRESS " CROSS JOIN outcomes o ON o.id = " LAST_OUTCOME
+	" WHERE g.job >> 32 = ? AND g.token = ? AND j.url = ? AND g.said AND coalesce(p.state, 3) = 3"
 	" AND (o.body_in_file OR o.body IS NOT NULL OR o.size_bytes = 0)",
     [STMT_PAGE_SAID] = "UPDATE pages SET past_end = ?, said = ?, reused_from = 0, (" SAID_COLUMNS ") ="
 		       " (?,?,?,?,?,?,?,?,?,?,?,?,?) WHERE job = ?",
@@ -271,12 +280,12 @@ static const char *const texts[STMT_COUNT] = {
 			" (SELECT " SAID_COLUMNS " FROM pages WHERE job = ?1) WHERE job = ?",
     [STMT_PAGE_AGAIN] = "UPDATE pages SET past_end = 0, said = 0, reused_from = 0 WHERE job = ?",
     [STMT_PAGE_LIST] =
-	"SELECT j.id, p.token, j.url, g.state, g.reason, o.status, coalesce(o.final_error, o.error), p.past_end,"
-	" p.from_public, p.reused_from, o.ended_us, o.size_bytes, g.attempts, p.said, p.items, p.next, p.next_is_url,"
-	" p.has_more, p.stop, p.total_pages, p.total_items, p.since, p.etag, p.last_modified, p.hash_1, p.hash_2,"
-	" CASE WHEN ?1 THEN p.keys END, o.remote_ip FROM pages p CROSS JOIN jobs j ON j.id = p.job"
-	" LEFT JOIN progress g ON g.job = p.job LEFT JOIN outcomes o ON o.id = (p.job & -4294967296) | g.outcome"
-	" WHERE p.job > ? AND p.job <= ? ORDER BY p.job LIMIT ?",
+	"SELECT j.id, g.token, j.url, coalesce(p.state, o.state), coalesce(p.reason, o.reason), o.status,"
+	" coalesce(o.final_error, o.error), g.past_end, g.from_public, g.reused_from, o.ended_us, o.size_bytes,"
+	" coalesce(p.attempts, o.n), g.said, g.items, g.next, g.next_is_url,"
+	" g.has_more, g.stop, g.total_pages, g.total_items, g.since, g.etag, g.last_modified, g.hash_1, g.hash_2,"
+	" CASE WHEN ?1 THEN g.keys END, o.remote_ip FROM pages g CROSS JOIN jobs j ON j.id = g.job" STMT_PROGRESS
+	" LEFT JOIN outcomes o ON o.id = " LAST_OUTCOME " WHERE g.job > ? AND g.job <= ? ORDER BY g.job LIMIT ?",
     [STMT_PAGES_CUT] = "SELECT max(job) FROM (SELECT job FROM pages WHERE job BETWEEN ? AND ? ORDER BY job LIMIT ?)",
     [STMT_PAGES_DELETE] = "DELETE FROM pages WHERE job BETWEEN ? AND ?",
     /* How many items is what the receipt says. An older run that was retried does not turn back what a later one
@@ -301,6 +310,13 @@ static int prepare(struct store *st, enum stmt_id id, sqlite3_stmt **out)
 	return sqlite3_prepare_v3(st->db, texts[id], -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
 }
 
+/* It writes what is held of plain ends, or its users ask store_plain_held: they come for each job. */
+static bool looks_itself(enum stmt_id id)
+{
+	return id == STMT_PLAIN_ADD || id == STMT_JOB_REQUEST || id == STMT_JOB_BRIEF || id == STMT_JOBS_SWEEP ||
+	       id == STMT_JOBS_FRESH;
+}
+
 int store_stmts_prepare(struct store *st, struct err *e)
 {
 	for (enum stmt_id id = 0; id < STMT_COUNT; id++) {
@@ -311,6 +327,7 @@ int store_stmts_prepare(struct store *st, struct err *e)
 			store_sql_error(st, rc, e);
 			return -1;
 		}
+		st->stmts[id].reads_plain = strstr(texts[id], "plain_ends") && !looks_itself(id);
 		st->stmts[id].count = sqlite3_bind_parameter_count(st->stmts[id].s);
 		st->stmts[id].bound = calloc((size_t)st->stmts[id].count + 1, sizeof *st->stmts[id].bound);
 		if (!st->stmts[id].bound)
@@ -330,6 +347,7 @@ void store_stmts_finalize(struct store *st)
 void stmt_begin(struct stmt *q, struct store *st, enum stmt_id id)
 {
 	*q = (struct stmt){.st = st, .s = st->stmts[id].s, .id = id, .count = st->stmts[id].count};
+	q->broken = st->stmts[id].reads_plain && store_plain_flush(st) < 0;
 	if (!st->stmts[id].busy) {
 		st->stmts[id].busy = true;
 		q->bound = st->stmts[id].bound;
@@ -382,8 +400,11 @@ void stmt_blob(struct stmt *q, const void *p, size_t n)
 
 int stmt_step(struct stmt *q)
 {
-	int rc = sqlite3_step(q->s);
+	int rc;
 
+	if (q->broken)
+		return -1;
+	rc = sqlite3_step(q->s);
 	if (rc == SQLITE_ROW)
 		return 1;
 	if (rc == SQLITE_DONE)

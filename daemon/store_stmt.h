@@ -72,6 +72,8 @@ enum stmt_id {
 	STMT_PROGRESS_FULL,
 	STMT_PROGRESS_OPENED,
 	STMT_PROGRESS_DELETE,
+	STMT_PLAIN_ADD,
+	STMT_PLAIN_DELETE,
 	STMT_TARGET_SET,
 	STMT_TARGET_DELETE,
 	STMT_CHAIN_WAITING,
@@ -81,6 +83,7 @@ enum stmt_id {
 	STMT_RUNNING_ALL,
 
 	STMT_OUTCOME_INSERT,
+	STMT_OUTCOME_INSERT_PLAIN,
 	STMT_OUTCOME_BODY,
 	STMT_OUTCOME_ATTEMPT,
 	STMT_OUTCOMES_CUT,
@@ -145,12 +148,18 @@ enum stmt_id {
 	STMT_COUNT
 };
 
+/* What became of a job is said by its row in progress, p, or is a plain end in e; STMT_EVENT is that of its last
+ * outcome, NULL for a job that has neither. All of a job j. */
+#define STMT_PROGRESS " LEFT JOIN progress p ON p.job = j.id LEFT JOIN plain_ends e ON e.block = j.id >> 6"
+#define STMT_EVENT    "coalesce(p.outcome, plain_end(e.events, j.id))"
+#define STMT_STATE    "coalesce(p.state, iif(plain_end(e.events, j.id) IS NULL, 1, 3))"
+
 /* The attempts that are open, as a table. (Not a view: SQLite 3.40 takes json_extract for unsafe in one.) */
 #define STMT_RUNNING                                                                                                  \
 	"(SELECT j.id AS job, a.value ->> 1 AS n, a.value ->> 2 AS granted_us, a.value ->> 3 AS ready_us, o.boot AS"  \
 	" boot, a.value ->> 4 AS granted_boot_us, o.id AS opening FROM openings o CROSS JOIN json_each(o.attempts) a" \
-	" CROSS JOIN jobs j ON j.id = a.value ->> 0 CROSS JOIN batches b ON b.id = j.id >> 32"                        \
-	" LEFT JOIN progress p ON p.job = j.id WHERE b.ended_us IS NULL AND coalesce(p.attempts, 0) < a.value ->> 1)"
+	" CROSS JOIN jobs j ON j.id = a.value ->> 0 CROSS JOIN batches b ON b.id = j.id >> 32" STMT_PROGRESS          \
+	" WHERE b.ended_us IS NULL AND coalesce(p.attempts, plain_end(e.events, j.id) IS NOT NULL) < a.value ->> 1)"
 
 struct store;
 
@@ -167,6 +176,7 @@ struct stmt {
 	struct stmt_bound *bound; /* NULL: not kept */
 	enum stmt_id id;
 	int at, count; /* parameters put so far, and in all */
+	bool broken;   /* what it is to read could not be written */
 };
 
 int store_stmts_prepare(struct store *st, struct err *e);

@@ -182,8 +182,9 @@ static int cut_of_batch(struct store *st, enum stmt_id remove, uint32_t batch)
 /* Its rows are gone: the batch itself, and then, when that is committed, its files. */
 static int cut_batch(struct store *st, struct batch_entry *b)
 {
-	static const enum stmt_id last[] = {STMT_COUNTED_DELETE, STMT_SPANS_DELETE,    STMT_LANES_DELETE,
-					    STMT_CHAINS_DELETE,  STMT_TEMPLATE_DELETE, STMT_BATCH_DELETE};
+	static const enum stmt_id last[] = {STMT_PLAIN_DELETE, STMT_COUNTED_DELETE, STMT_SPANS_DELETE,
+					    STMT_LANES_DELETE, STMT_CHAINS_DELETE,  STMT_TEMPLATE_DELETE,
+					    STMT_BATCH_DELETE};
 	uint32_t id = b->id;
 
 	if (store_counters_save(st) < 0 || (b->run && cut_of_batch(st, STMT_RUN_DELETE, id) < 0))
