@@ -13,6 +13,7 @@
 struct spec_jobs {
 	struct arena arena;
 	struct spec_authority authorities[SPEC_AUTHORITIES];
+	struct spec_authority last; /* of the plain line before */
 	struct store_job_new *jobs;
 	size_t count, cap;
 };
@@ -41,6 +42,42 @@ static struct store_job_new *next_job(struct spec_jobs *j)
 	return &j->jobs[j->count++];
 }
 
+/* Of 16 bytes at a time compilers make few instructions. */
+#define AT_ONCE 16
+
+/* Is there anything but printable ASCII, without spaces and what JSON escapes? */
+static unsigned any_odd(const char *p, size_t n)
+{
+	unsigned char odd = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)p[i];
+
+		odd |= (c <= ' ') | (c >= 0x7f) | (c == '"') | (c == '\\');
+	}
+	return odd;
+}
+
+static bool is_plain(const char *p, size_t n)
+{
+	unsigned odd = 0;
+
+	if (n < AT_ONCE)
+		return !any_odd(p, n);
+	for (size_t i = 0; i + AT_ONCE < n; i += AT_ONCE)
+		odd |= any_odd(p + i, AT_ONCE);
+	return !(odd | any_odd(p + n - AT_ONCE, AT_ONCE));
+}
+
+/* Begins with the authority of the plain one before. */
+static bool is_same_host(const struct spec_jobs *j, const char *url, size_t n)
+{
+	size_t len = j->last.len;
+
+	return len && n > len && memcmp(url, j->last.prefix, len) == 0 &&
+	       (url[len] == '/' || url[len] == '?' || url[len] == '#');
+}
+
 /* The commonest line by far, {"url":"..."} in printable ASCII without escapes, is JSON that can be read as it stands:
  * jansson costs more than all else that is done with it. What is refused here is looked at the long way, which says
  * why. */
@@ -48,24 +85,26 @@ static bool take_plain(struct spec_jobs *j, struct slice text)
 {
 	static const char open[] = "{\"url\":\"", shut[] = "\"}";
 	const size_t head = sizeof open - 1, tail = sizeof shut - 1;
-	struct spec_draft d = spec_draft(&j->arena, j->authorities, text);
-	char url[PLAIN_URL_MAX + 1];
+	const char *url = text.p + head;
+	char whole[PLAIN_URL_MAX + 1];
 	size_t n = text.n - head - tail;
+	struct spec_draft d;
 	struct err why;
 
 	if (text.n < head + tail || n > PLAIN_URL_MAX || memcmp(text.p, open, head) != 0 ||
-	    memcmp(text.p + head + n, shut, tail) != 0)
+	    memcmp(url + n, shut, tail) != 0 || !is_plain(url, n))
 		return false;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text.p[head + i];
-
-		if (c < ' ' || c >= 0x7f || c == '"' || c == '\\')
-			return false;
-		url[i] = (char)c;
+	if (is_same_host(j, url, n)) {
+		*next_job(j) = (struct store_job_new){.url = arena_copy(&j->arena, url, n), .limit_key = j->last.key};
+		return true;
 	}
-	url[n] = '\0';
-	if (spec_take_url(&d, url, n, &why))
+	memcpy(whole, url, n);
+	whole[n] = '\0';
+	d = spec_draft(&j->arena, j->authorities, text);
+	if (spec_take_url(&d, whole, n, &why))
 		return false;
+	if (d.authority)
+		j->last = *d.authority;
 	*next_job(j) = d.job;
 	return true;
 }

@@ -20,7 +20,7 @@ struct slice {
 #define SPEC_AUTHORITIES 64
 struct spec_authority {
 	const char *prefix; /* "https://host:port" as written */
-	size_t len;
+	size_t len;         /* 0: none */
 	const char *key;
 };
 
@@ -37,7 +37,8 @@ struct spec_lines {
 struct spec_draft {
 	struct arena *arena;
 	struct spec_authority *authorities;
-	struct slice raw; /* the object's text */
+	const struct spec_authority *authority; /* the URL's, where it is among them */
+	struct slice raw;                       /* the object's text */
 	struct store_job_new job;
 	struct spec_lines lines;
 	bool json;                                              /* the body is JSON */

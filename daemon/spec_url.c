@@ -62,6 +62,7 @@ int spec_take_url(struct spec_draft *d, const char *s, size_t n, struct err *e)
 	char key[URL_KEY_SIZE];
 
 	d->job.url = arena_copy(d->arena, s, n);
+	d->authority = len ? known : NULL;
 	if (len && known->len == len && memcmp(known->prefix, s, len) == 0 && n <= URL_MAX_BYTES &&
 	    rest_is_plain(s + len)) {
 		d->job.limit_key = known->key;
