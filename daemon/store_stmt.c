@@ -58,6 +58,12 @@
 	"SELECT " RUN_COLUMNS " FROM runs r " index " CROSS JOIN batches b ON b.id = r.batch WHERE " where \
 	" r.batch < ? AND b.sweep <> 3 ORDER BY r.batch "
 
+/* Of jobs of a URL and nothing else, numbered on from ?2; ?1: when. Then a lane and a URL for each. */
+#define PLAIN(n)            ",(?2+" #n ",?,?1,?)"
+#define PLAIN_4(a, b, c, d) PLAIN(a) PLAIN(b) PLAIN(c) PLAIN(d)
+#define PLAIN_15            PLAIN(1) PLAIN(2) PLAIN(3) PLAIN_4(4, 5, 6, 7) PLAIN_4(8, 9, 10, 11) PLAIN_4(12, 13, 14, 15)
+#define PLAIN_16_ON         PLAIN_4(16, 17, 18, 19) PLAIN_4(20, 21, 22, 23) PLAIN_4(24, 25, 26, 27) PLAIN_4(28, 29, 30, 31)
+
 /* What a page said; a struct message_page with its keys. */
 #define SAID_COLUMNS                                                                                              \
 	"items, next, next_is_url, has_more, stop, total_pages, total_items, since, etag, last_modified, hash_1," \
@@ -133,6 +139,7 @@ static const char *const texts[STMT_COUNT] = {
 
     [STMT_JOB_INSERT] = "INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     [STMT_JOB_INSERT_PLAIN] = "INSERT INTO jobs VALUES (?,?,NULL,?,?,NULL,NULL,NULL,NULL,NULL,NULL)",
+    [STMT_JOB_INSERT_MANY] = "INSERT INTO jobs (id, lane, submitted_us, url) VALUES (?2,?,?1,?)" PLAIN_15 PLAIN_16_ON,
     [STMT_JOB_REQUEST] = "SELECT " BRIEF_COLUMNS ", coalesce(t.url, j.url), j.method, j.tag, j.user, j.options,"
 			 " j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j" STMT_PROGRESS
 			 " LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",

@@ -11,6 +11,8 @@
 
 #include "lib/err.h"
 
+#define STMT_JOBS_MANY 32 /* rows of STMT_JOB_INSERT_MANY */
+
 enum stmt_id {
 	STMT_BEGIN,
 	STMT_COMMIT,
@@ -60,6 +62,7 @@ enum stmt_id {
 
 	STMT_JOB_INSERT,
 	STMT_JOB_INSERT_PLAIN,
+	STMT_JOB_INSERT_MANY,
 	STMT_JOB_REQUEST,
 	STMT_JOB_BRIEF,
 	STMT_JOB_URL,

@@ -78,6 +78,11 @@ struct batch_entry *store_batch_add(struct store *st, struct store_op *op, struc
 /* ---- jobs ---- */
 
 /* Of a URL and nothing else. */
+static bool is_plain(const struct store_job_new *j)
+{
+	return !j->chain && !j->method && !j->tag && !j->user && !j->options && !j->headers && !j->has_body;
+}
+
 static int job_insert_plain(struct store *st, uint64_t id, const struct group *lane, const char *url, int64_t now_us)
 {
 	struct stmt q;
@@ -95,7 +100,7 @@ static int job_insert(struct store *st, uint64_t id, const struct group *lane, c
 {
 	struct stmt q;
 
-	if (!chain && !j->method && !j->tag && !j->user && !j->options && !j->headers && !j->has_body)
+	if (is_plain(j))
 		return job_insert_plain(st, id, lane, j->url, now_us);
 	stmt_begin(&q, st, STMT_JOB_INSERT);
 	stmt_int(&q, (int64_t)id);
@@ -186,12 +191,61 @@ static bool names_fit(struct store *st, struct store_op *op, const struct store_
 	return true;
 }
 
+/* What SQLite does around a statement costs as much as the row: the commonest jobs go many to one. */
+static int add_many(struct store *st, struct batch_entry *b, const struct store_job_new *jobs, int64_t now_us)
+{
+	uint64_t first = jobid_make(b->id, (uint32_t)b->next_seq);
+	struct group *lanes[STMT_JOBS_MANY];
+	struct stmt q;
+
+	for (size_t i = 0; i < STMT_JOBS_MANY; i++)
+		if (!(lanes[i] = store_group_get(st, GROUP_LANE, b, jobs[i].limit_key)))
+			return -1;
+	stmt_begin(&q, st, STMT_JOB_INSERT_MANY);
+	stmt_int(&q, now_us);
+	stmt_int(&q, (int64_t)first);
+	for (size_t i = 0; i < STMT_JOBS_MANY; i++) {
+		stmt_int(&q, lanes[i]->id);
+		stmt_text(&q, jobs[i].url);
+	}
+	if (stmt_run(&q) < 0)
+		return -1;
+	b->next_seq += STMT_JOBS_MANY;
+	store_count(st, b, JOB_QUEUED, STMT_JOBS_MANY);
+	for (size_t i = 0; i < STMT_JOBS_MANY; i++) {
+		if (store_lane_extend(st, lanes[i], first + i) < 0)
+			return -1;
+		if (!b->held)
+			store_lane_tell(st, lanes[i]);
+	}
+	return 0;
+}
+
+static size_t plain_ones(const struct store_job_new *jobs, size_t count)
+{
+	size_t n = 0;
+
+	while (n < count && is_plain(&jobs[n]))
+		n++;
+	return n;
+}
+
 static int insert_all(struct store *st, struct batch_entry *b, const struct store_job_new *jobs, size_t count,
 		      int64_t now_us)
 {
-	for (size_t i = 0; i < count; i++)
-		if (store_job_add(st, b, &jobs[i], now_us) < 0)
-			return -1;
+	size_t at = 0;
+
+	while (at < count) {
+		size_t plain = plain_ones(jobs + at, count - at),
+		       one_by_one = plain % STMT_JOBS_MANY + (at + plain < count);
+
+		for (; plain >= STMT_JOBS_MANY; plain -= STMT_JOBS_MANY, at += STMT_JOBS_MANY)
+			if (add_many(st, b, jobs + at, now_us) < 0)
+				return -1;
+		for (; one_by_one > 0; one_by_one--, at++)
+			if (store_job_add(st, b, &jobs[at], now_us) < 0)
+				return -1;
+	}
 	return 0;
 }
 

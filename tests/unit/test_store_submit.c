@@ -142,6 +142,37 @@ static void a_closed_batch_takes_no_jobs(void **state)
 	assert_int_equal(r->last.code, ERR_NOT_FOUND);
 }
 
+/* Plain ones go many to a statement, and what is in between by itself. */
+static void jobs_of_all_kinds_keep_their_order(void **state)
+{
+	enum { COUNT = 5 * STMT_JOBS_MANY };
+	struct room *r = *state;
+	struct store_job_new jobs[COUNT];
+	char urls[COUNT][32], keys[3][8];
+	uint32_t batch = batch_new(r, false);
+	struct store_jobs_add a = {.op = op_of(r), .batch = batch, .jobs = jobs, .count = COUNT};
+
+	for (int i = 0; i < 3; i++)
+		snprintf(keys[i], sizeof keys[i], "h%d:80", i);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(urls[i], sizeof urls[i], "http://h%d/%d", i % 3, i + 1);
+		jobs[i] = (struct store_job_new){.url = urls[i], .limit_key = keys[i % 3]};
+		if (i == 0 || i == 40 || i == 3 * STMT_JOBS_MANY + 9)
+			jobs[i].method = "PUT";
+	}
+	store_jobs_add(r->st, &a);
+	wait_done(r);
+	assert_fine(r);
+	room_reopen(r);
+	assert_int_equal(batch_of(r, a.batch).row.counts[JOB_QUEUED], COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		struct job_copy one = job_of(r, jobid_make(a.batch, (uint32_t)i + 1));
+
+		assert_string_equal(one.url, urls[i]);
+		assert_string_equal(one.method, jobs[i].method ? "PUT" : "");
+	}
+}
+
 static void an_empty_batch_that_is_closed_has_ended(void **state)
 {
 	struct room *r = *state;
@@ -302,6 +333,7 @@ int main(void)
 	    TEST(a_batch_is_read_as_it_was_made),
 	    TEST(jobs_have_consecutive_numbers_also_after_a_restart),
 	    TEST(a_closed_batch_takes_no_jobs),
+	    TEST(jobs_of_all_kinds_keep_their_order),
 	    TEST(an_empty_batch_that_is_closed_has_ended),
 	    TEST(a_name_that_is_too_long_takes_nothing_of_its_request),
 	    TEST(each_limit_key_of_a_batch_is_a_lane),
