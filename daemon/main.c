@@ -20,6 +20,7 @@
 #include "daemon/http.h"
 #include "daemon/notify.h"
 #include "daemon/private.h"
+#include "daemon/timeslice.h"
 #include "daemon/watch.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -201,6 +202,8 @@ static void prepare_process(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	/* What it does in a turn is little, and its workers and clients wait for it. */
+	timeslice_ask(TIMESLICE_SHORT_US, 0);
 }
 
 /* The changelist of epoll is not asked for: descriptors are closed here by several hands (evhttp, the pool), and the

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/timeslice.h"
 #include "lib/message.h"
 
 #define WORKER_NICE 5
@@ -18,7 +19,6 @@ static _Noreturn void child_exec(const char *program, int channel, int bodies_fd
 {
 	char *const argv[] = {(char[]){"fanout-worker"}, NULL};
 	sigset_t none;
-	int niceness;
 
 	/* The daemon may have died before prctl was called: then no signal comes. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != daemon)
@@ -37,9 +37,8 @@ static _Noreturn void child_exec(const char *program, int channel, int bodies_fd
 	    dup2(bodies_fd, MESSAGE_BODIES_FD) < 0)
 		_exit(126);
 	close_range(MESSAGE_BODIES_FD + 1, ~0u, 0);
-	/* All workers wait for the daemon's turn. Where it may not be had, it goes without. */
-	niceness = nice(WORKER_NICE);
-	(void)niceness;
+	/* All workers wait for the daemon's turn. */
+	timeslice_ask(0, WORKER_NICE);
 	execv(program, argv);
 	_exit(127);
 }

@@ -142,3 +142,23 @@ def test_what_was_put_off_does_not_wait_for_a_wall_clock_that_was_set_back(make_
     back.touch()
     daemon.ctl("wait", batch, timeout=120)
     assert {row["attempts"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()} == {5}
+
+
+def niceness(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[16])
+
+
+def slice_ns(pid):
+    """The turn that it asked for or has; None where this kernel does not tell."""
+    for line in pathlib.Path(f"/proc/{pid}/sched").read_text().splitlines():
+        if line.startswith("se.slice"):
+            return int(line.rpartition(":")[2])
+    return None
+
+
+def test_workers_stand_behind_the_daemon_whose_turns_are_short(daemon):
+    workers = daemon.workers()
+    assert [niceness(w) for w in workers] == [min(niceness(daemon.pid) + 5, 19)] * len(workers)
+    if slice_ns(daemon.pid) is not None:
+        assert slice_ns(daemon.pid) <= 100_000
+        assert all(slice_ns(w) > 100_000 for w in workers)
