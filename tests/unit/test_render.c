@@ -221,6 +221,7 @@ static void a_rule_is_shown_with_what_it_counts(void **state)
 	struct rule rule = {.name = "cats",
 			    .match = "catfact.ninja",
 			    .source = RULE_RUNTIME,
+			    .since_us = 900 * SECOND,
 			    .limit = {.rates = {{2, 60 * SECOND}}, .rate_count = 1, .pace = false}};
 	struct limit *l = limit_create(&rule.limit);
 	json_t *o = render_rule(&rule);
@@ -234,7 +235,8 @@ static void a_rule_is_shown_with_what_it_counts(void **state)
 	text = written(o);
 	assert_string_equal(
 	    text, "{\"name\":\"cats\",\"match\":\"catfact.ninja\",\"source\":\"runtime\",\"rates\":[\"2/1min\"],"
-		  "\"concurrency\":null,\"pace\":false,\"shadowed\":false,\"state\":[{\"host\":\"catfact.ninja:443\","
+		  "\"concurrency\":null,\"pace\":false,\"shadowed\":false,"
+		  "\"since\":\"1970-01-01T00:15:00.000000Z\",\"state\":[{\"host\":\"catfact.ninja:443\","
 		  "\"in_flight\":1,\"windows\":[{\"rate\":\"2/1min\",\"used\":2,"
 		  "\"free_at\":\"1970-01-01T00:17:31.000000Z\"}],\"waiting\":5}]}\n");
 	free(text);
