@@ -355,6 +355,17 @@ static void note_duplicates(const struct writing *w)
 			 (long long)again, again == 1 ? "was" : "were", w->number);
 }
 
+/* That is what was asked for; it is also what a slip in the expression does. */
+static void warn_none_left(const struct writing *w)
+{
+	json_int_t items = pull_number(w->run, "items");
+
+	if (w->form.count == 0 && items > 0 && !w->ctl->args.allow_empty)
+		ctl_warn("of %lld item%s of run %" PRIu32 " --jq left none: %s is empty (where that may be so: "
+			 "--allow-empty)",
+			 (long long)items, items == 1 ? "" : "s", w->number, w->path.data);
+}
+
 static bool is_none(const json_t *expected)
 {
 	return json_is_integer(expected) && json_integer_value(expected) == 0;
@@ -398,6 +409,7 @@ static int finish(struct writing *w)
 		ctl_note(w->ctl, "%" PRIu64 " item%s written to %s", w->form.count, w->form.count == 1 ? "" : "s",
 			 w->path.data);
 		note_duplicates(w);
+		warn_none_left(w);
 	}
 	return status;
 }

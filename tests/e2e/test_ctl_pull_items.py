@@ -58,8 +58,10 @@ def test_a_file_is_emptied_where_there_is_nothing_indeed(daemon, ctl, answer, sc
 
 def test_a_file_is_emptied_by_an_expression_that_drops_all_items(ctl, done, scratch):
     (scratch / "f").write_text("before\n")
-    ctl("items", done, "--jq", "empty", "-o", scratch / "f")
+    r = ctl("items", done, "-q", "--jq", "empty", "-o", scratch / "f")
     assert (scratch / "f").read_bytes() == b""
+    assert f"warning: of 160 items of run 1 --jq left none: {scratch / 'f'} is empty" in r.err
+    assert ctl("items", done, "-q", "--jq", "empty", "--allow-empty", "-o", scratch / "f").err == ""
 
 
 def test_allow_empty_is_for_a_file(daemon, ctl, species):
