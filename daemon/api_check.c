@@ -14,8 +14,10 @@ static json_t *refusal(unsigned line, const struct err *e)
 	json_t *o = json_object();
 
 	render_set(o, "line", json_integer(line));
-	render_set(o, "detail", render_text(e ? e->what : NULL));
-	render_set(o, "hint", render_text(e ? e->hint : NULL));
+	if (e) {
+		render_set(o, "detail", render_text(e->what));
+		render_set(o, "hint", render_text(e->hint));
+	}
 	return o;
 }
 
@@ -29,15 +31,32 @@ static const char *behind_line(const char *p, const char *end, unsigned lines)
 	return p;
 }
 
+/* The loop stands still meanwhile: no more than are taken in at once. */
+static bool too_many(const char *p, const char *end)
+{
+	size_t lines = 0;
+
+	for (; p < end && lines <= SPEC_JOBS_MAX; lines++)
+		p = behind_line(p, end, 1);
+	return lines > SPEC_JOBS_MAX;
+}
+
 /* Behind each line that is refused, reading begins anew. */
 void api_jobs_check(struct http_request *r)
 {
-	json_t *refusals = json_array();
+	json_t *refusals;
 	size_t len, refused = 0;
 	const char *p = http_body(r, &len), *end = p + len;
 	unsigned line = 0;
 	struct err e;
 
+	if (too_many(p, end)) {
+		err_set(&e, ERR_TOO_LARGE, "have them looked at in several requests",
+			"there are more than %d lines in one request", SPEC_JOBS_MAX);
+		http_problem(r, &e);
+		return;
+	}
+	refusals = json_array();
 	while (p < end) {
 		struct spec_jobs *jobs = spec_parse_jobs(p, (size_t)(end - p), &e);
 

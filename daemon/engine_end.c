@@ -385,7 +385,7 @@ void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed)
 	if (!j || !with_worker(j) || j->n != n)
 		return;
 	en->running--;
-	j->deaths += blamed && j->phase == PHASE_RUNNING;
+	j->deaths += blamed && j->phase == PHASE_RUNNING && !j->recalled;
 	engine_place_lost(j, now, sent ? now + LIMIT_SAFETY_US : now);
 	engine_settle(j, CAUSE_WORKER_LOST, sent);
 	engine_pump_soon(en);

@@ -67,13 +67,6 @@ static void place_leave(struct engine_job *j)
 	j->recalled = j->picked = false;
 }
 
-/* How many of the lane run there for certain. What was called back is left out: the worker may have room for as many
- * more, which nobody picked. */
-static unsigned place_slots(const struct engine_place *p)
-{
-	return p->running - p->recalled;
-}
-
 /* ---- calling back ---- */
 
 static void place_recall(struct engine_lane *lane, unsigned worker, int64_t now_us)
@@ -178,7 +171,7 @@ void engine_place_ended(struct engine_job *j, const struct message_outcome *o, i
 		begin(next, now_us);
 	} else if ((next = elsewhere(lane))) {
 		begin(next, now_us);
-		pool_slots(j->en->pool, next->worker, (uint64_t)lane->id, place_slots(place_of(next)));
+		pool_slots(j->en->pool, next->worker, (uint64_t)lane->id, place_of(next)->running);
 	}
 	j->en->stats.followed += next != NULL;
 	sched_ended(j->en->sched, &j->sched, now_us, counted_us);
@@ -196,6 +189,18 @@ void engine_place_lost(struct engine_job *j, int64_t now_us, int64_t counted_us)
 	sched_ended(j->en->sched, &j->sched, now_us, counted_us);
 }
 
+/* It was taken to have begun, and has not. Unless all were called back, the worker has begun the next in its place. */
+static void give_way(struct engine_job *j)
+{
+	struct engine_job *next = j->recalled ? NULL : TAILQ_FIRST(&place_of(j)->standby);
+	int64_t now_us = clock_boot_us();
+
+	place_leave(j);
+	if (next)
+		begin(next, now_us);
+	sched_refund(j->en->sched, &j->sched, now_us);
+}
+
 void engine_on_returned(void *arg, uint64_t job, uint32_t n)
 {
 	struct engine *en = arg;
@@ -204,12 +209,10 @@ void engine_on_returned(void *arg, uint64_t job, uint32_t n)
 	if (!j || j->n != n || (j->phase != PHASE_STANDBY && j->phase != PHASE_RUNNING))
 		return;
 	en->running--;
-	if (j->phase == PHASE_STANDBY) {
+	if (j->phase == PHASE_STANDBY)
 		stand_down(j);
-	} else {
-		place_leave(j);
-		sched_refund(en->sched, &j->sched, clock_boot_us());
-	}
+	else
+		give_way(j);
 	if (j->cancel)
 		engine_settle(j, CAUSE_CANCELLED, false);
 	else
@@ -226,8 +229,9 @@ static int best_place(const struct engine_lane *lane, int64_t now_us)
 
 	for (unsigned i = 0; i < lane->en->set.workers; i++) {
 		const struct engine_place *p = &lane->places[i];
-		if (place_slots(p) > 0 && !place_stalls(p, now_us) && pool_may_stand_by(lane->en->pool, i) &&
-		    (!best || (uint64_t)p->standing * place_slots(best) < (uint64_t)best->standing * place_slots(p)))
+		if (p->running > 0 && p->recalled == 0 && !place_stalls(p, now_us) &&
+		    pool_may_stand_by(lane->en->pool, i) &&
+		    (!best || (uint64_t)p->standing * best->running < (uint64_t)best->standing * p->running))
 			best = p;
 	}
 	return best ? (int)(best - lane->places) : -1;
@@ -238,7 +242,7 @@ static void hand_out(struct engine_job *j, unsigned worker)
 	struct engine_lane *lane = j->lane;
 	struct engine_place *p = &lane->places[worker];
 
-	message_set_slots(j->frame, place_slots(p));
+	message_set_slots(j->frame, p->running);
 	pool_stand_by(j->en->pool, worker, j->sched.id, j->n, j->frame, j->frame_bytes);
 	engine_job_drop_frame(j);
 	engine_job_phase(j, PHASE_STANDBY);

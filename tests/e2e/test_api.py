@@ -78,7 +78,9 @@ def test_lines_are_looked_at_and_not_taken(daemon):
     lines[99] = "{"
     rows = daemon.api.post("/v1/check", "\n\n" + "\n".join(lines)).json()["refusals"]
     assert [row["line"] for row in rows] == [3, 10, *range(53, 93), 102]
-    assert all("url" in row["detail"] for row in rows[:20]) and rows[20] == {"line": 71, "detail": None, "hint": None}
+    assert all("url" in row["detail"] for row in rows[:20]) and rows[20] == {"line": 71}
+    assert len(daemon.api.post("/v1/check", b"x\n" * 30000).json()["refusals"]) == 30000
+    problem(daemon.api.post("/v1/check", b"x\n" * 30001), 413, "too_large")
     assert daemon.api.post("/v1/check", b"").json() == {"refusals": []}
     assert daemon.api.get("/v1/batches").json()["batches"] == []
 

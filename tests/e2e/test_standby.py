@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from harness.http import UnixConnection
 from harness.process import wait_until
 
 MANY = 6000
@@ -132,20 +133,24 @@ def test_none_stand_by_where_each_has_to_be_asked_for(daemon, quick, args):
 # ---- A server that falls silent while some stand by ----
 
 
-@pytest.fixture
-def stalled(daemon, gate):
-    """A batch of which some are done, four run without end, and others stand by."""
+def stall(daemon, gate):
+    """A batch of which some are done, four run without end, and several others stand by."""
     for _ in range(20):
         gate.open()
         batch = submit(daemon, f"{gate.url}/[1-COUNT]", "--concurrency", "4")
         wait_done(daemon, batch, 500)
         gate.shut()
         wait_until(lambda: len(gate.held) == 4, what="four run")
-        if metric(daemon, "standing_by") > 0:
+        if metric(daemon, "standing_by") > 3:
             return batch
         daemon.ctl("cancel", batch)
         daemon.ctl("wait", batch, check=None)
     raise AssertionError("none ever stood by")
+
+
+@pytest.fixture
+def stalled(daemon, gate):
+    return stall(daemon, gate)
 
 
 def test_they_are_shown_as_queued(daemon, gate, stalled):
@@ -176,6 +181,38 @@ def test_one_that_is_cancelled_is_never_sent(daemon, gate, stalled):
     ended = counts(daemon, stalled)
     assert (ended["done"], ended["cancelled"]) == (MANY - 1, 1)
     assert f"/{first}" not in gate.seen
+
+
+@pytest.fixture
+def one_worker(make_daemon):
+    return make_daemon(workers=1)
+
+
+def test_a_cancellation_that_crosses_an_end_does_not_make_room_for_two(one_worker, gate):
+    """The worker reads both at once: what it lets go, and that the first that stands by is not to be."""
+    daemon = one_worker
+    batch = stall(daemon, gate)
+    worker = daemon.workers()[0]
+    for _ in range(3):
+        first = max(int(t.strip("/")) for t in gate.seen) + 1
+        ending = gate.held[0]
+        os.kill(worker, signal.SIGSTOP)
+        gate.let(ending)
+        wait_until(lambda: ending not in gate.held, what="one is answered")
+        cancel = UnixConnection(daemon.socket, 60)
+        cancel.request("POST", f"/v1/jobs/{batch}.{first}/cancel")
+        for _ in range(3):  # whoever answers these has read that one, and what follows has left
+            counts(daemon, batch)
+        os.kill(worker, signal.SIGCONT)
+        assert cancel.getresponse().status == 200
+        cancel.close()
+        wait_until(lambda: len(gate.held) == 4, what="four run again")
+    assert counts(daemon, batch)["running"] == 4
+    gate.open()
+    daemon.ctl("wait", batch, check=None)
+    ended = counts(daemon, batch)
+    assert ended["done"] + ended["cancelled"] == MANY
+    assert gate.peak == 4
 
 
 def test_those_of_a_worker_that_dies_go_elsewhere(daemon, gate, stalled):
