@@ -300,18 +300,13 @@ static int64_t counted_us(const struct engine_job *j, const struct message_outco
 	return o->first_byte_us;
 }
 
-static bool with_worker(const struct engine_job *j)
-{
-	return j->phase == PHASE_RUNNING || j->phase == PHASE_STANDBY;
-}
-
 void engine_on_outcome(void *arg, const struct message_outcome *o)
 {
 	struct engine *en = arg;
 	struct engine_job *j = engine_job_find(en, o->job);
 	int64_t now = clock_boot_us();
 
-	if (!j || !with_worker(j) || j->n != o->n) {
+	if (!j || !engine_phase_with_worker(j->phase) || j->n != o->n) {
 		log_error("outcome of no open attempt", "job=%u.%u attempt=%u", jobid_batch(o->job), jobid_seq(o->job),
 			  o->n);
 		return;
@@ -382,7 +377,7 @@ void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed)
 	int64_t now = clock_boot_us();
 
 	en->stats.lost_workers++;
-	if (!j || !with_worker(j) || j->n != n)
+	if (!j || !engine_phase_with_worker(j->phase) || j->n != n)
 		return;
 	en->running--;
 	j->deaths += blamed && j->phase == PHASE_RUNNING && !j->recalled;

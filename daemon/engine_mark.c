@@ -19,7 +19,7 @@ struct batch_mark {
 static void job_cancel(struct engine_job *j)
 {
 	j->cancel = true;
-	if (j->phase == PHASE_RUNNING || j->phase == PHASE_STANDBY)
+	if (engine_phase_with_worker(j->phase))
 		pool_cancel(j->en->pool, j->sched.id, j->n);
 	else if (j->phase == PHASE_STAGED)
 		engine_job_unstage(j);
@@ -34,8 +34,7 @@ static void batch_cancel_running(struct engine_batch *b, enum job_reason failing
 	engine_run_cancelled(b);
 	engine_batch_refresh(b);
 	HASH_ITER (hh, b->en->jobs, j, next) {
-		if (j->lane->batch == b &&
-		    (j->phase == PHASE_OPENING || j->phase == PHASE_STANDBY || j->phase == PHASE_RUNNING))
+		if (j->lane->batch == b && (j->phase == PHASE_OPENING || engine_phase_with_worker(j->phase)))
 			job_cancel(j);
 	}
 	engine_batch_unstage(b);

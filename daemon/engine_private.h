@@ -48,6 +48,11 @@ static inline bool engine_phase_staged(enum engine_phase phase)
 	return phase == PHASE_STAGING || phase == PHASE_STAGED || phase == PHASE_STANDBY;
 }
 
+static inline bool engine_phase_with_worker(enum engine_phase phase)
+{
+	return phase == PHASE_STANDBY || phase == PHASE_RUNNING;
+}
+
 struct engine_lane;
 struct engine_page;
 struct engine_run;

@@ -206,7 +206,7 @@ void engine_on_returned(void *arg, uint64_t job, uint32_t n)
 	struct engine *en = arg;
 	struct engine_job *j = engine_job_find(en, job);
 
-	if (!j || j->n != n || (j->phase != PHASE_STANDBY && j->phase != PHASE_RUNNING))
+	if (!j || j->n != n || !engine_phase_with_worker(j->phase))
 		return;
 	en->running--;
 	if (j->phase == PHASE_STANDBY)

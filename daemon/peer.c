@@ -65,6 +65,23 @@ void peer_beat(struct peer *w)
 		peer_kill(w, "it was silent for too long");
 }
 
+/* ---- its attempts ---- */
+
+static struct peer_attempt *attempt_find(const struct peer *w, uint64_t job, uint32_t n)
+{
+	struct peer_attempt *a;
+
+	HASH_FIND(hh, w->attempts, &job, sizeof job, a);
+	return a && a->n == n ? a : NULL;
+}
+
+static void attempt_over(struct peer *w, struct peer_attempt *a)
+{
+	HASH_DEL(w->attempts, a);
+	pool_attempt_put(w->pool, a);
+	w->in_flight--;
+}
+
 /* ---- frames in ---- */
 
 static int on_hello(struct peer *w, struct wire_in *in)
@@ -96,12 +113,10 @@ static int on_outcome(struct peer *w, struct wire_in *in)
 
 	if (message_get_outcome(in, &o) < 0)
 		return -1;
-	HASH_FIND(hh, w->attempts, &o.job, sizeof o.job, a);
-	if (!a || a->n != o.n)
+	a = attempt_find(w, o.job, o.n);
+	if (!a)
 		return -1;
-	HASH_DEL(w->attempts, a);
-	pool_attempt_put(w->pool, a);
-	w->in_flight--;
+	attempt_over(w, a);
 	w->outcomes++;
 	w->young = 0;
 	if (w->judging == o.job)
@@ -117,12 +132,10 @@ static int on_returned(struct peer *w, struct wire_in *in)
 
 	if (message_get_returned(in, &m) < 0)
 		return -1;
-	HASH_FIND(hh, w->attempts, &m.job, sizeof m.job, a);
-	if (!a || a->n != m.n || !a->stood_by)
+	a = attempt_find(w, m.job, m.n);
+	if (!a || !a->stood_by)
 		return -1;
-	HASH_DEL(w->attempts, a);
-	pool_attempt_put(w->pool, a);
-	w->in_flight--;
+	attempt_over(w, a);
 	pool_on_returned(w->pool, m.job, m.n);
 	return 0;
 }
@@ -130,12 +143,8 @@ static int on_returned(struct peer *w, struct wire_in *in)
 static int on_judging(struct peer *w, struct wire_in *in)
 {
 	struct message_judging m;
-	struct peer_attempt *a;
 
-	if (message_get_judging(in, &m) < 0)
-		return -1;
-	HASH_FIND(hh, w->attempts, &m.job, sizeof m.job, a);
-	if (!a || a->n != m.n)
+	if (message_get_judging(in, &m) < 0 || !attempt_find(w, m.job, m.n))
 		return -1;
 	w->judging = m.job;
 	return 0;
@@ -328,10 +337,8 @@ bool peer_cancel(struct peer *w, uint64_t job, uint32_t n)
 {
 	struct message_cancel m = {.job = job, .n = n};
 	struct wire_out frame = {0};
-	struct peer_attempt *a;
 
-	HASH_FIND(hh, w->attempts, &job, sizeof job, a);
-	if (!a || a->n != n)
+	if (!attempt_find(w, job, n))
 		return false;
 	message_put_cancel(&frame, &m);
 	peer_say(w, &frame);

@@ -30,6 +30,15 @@ static int ended(struct wire_in *in, bool possible)
 	return wire_in_end(in) && possible ? 0 : -1;
 }
 
+/* What is said of one attempt and nothing else. */
+static void put_attempt(struct wire_out *o, uint8_t type, uint64_t job, uint32_t n)
+{
+	wire_begin(o, type);
+	wire_put_u64(o, job);
+	wire_put_u32(o, n);
+	wire_end(o);
+}
+
 static bool get_bool(struct wire_in *in)
 {
 	uint8_t v = wire_get_u8(in);
@@ -155,10 +164,7 @@ int message_get_recall(struct wire_in *in, struct message_recall *m)
 
 void message_put_returned(struct wire_out *o, const struct message_returned *m)
 {
-	wire_begin(o, MESSAGE_RETURNED);
-	wire_put_u64(o, m->job);
-	wire_put_u32(o, m->n);
-	wire_end(o);
+	put_attempt(o, MESSAGE_RETURNED, m->job, m->n);
 }
 
 int message_get_returned(struct wire_in *in, struct message_returned *m)
@@ -170,10 +176,7 @@ int message_get_returned(struct wire_in *in, struct message_returned *m)
 
 void message_put_cancel(struct wire_out *o, const struct message_cancel *m)
 {
-	wire_begin(o, MESSAGE_CANCEL);
-	wire_put_u64(o, m->job);
-	wire_put_u32(o, m->n);
-	wire_end(o);
+	put_attempt(o, MESSAGE_CANCEL, m->job, m->n);
 }
 
 int message_get_cancel(struct wire_in *in, struct message_cancel *m)
@@ -225,10 +228,7 @@ void message_put_alive(struct wire_out *o)
 
 void message_put_judging(struct wire_out *o, const struct message_judging *m)
 {
-	wire_begin(o, MESSAGE_JUDGING);
-	wire_put_u64(o, m->job);
-	wire_put_u32(o, m->n);
-	wire_end(o);
+	put_attempt(o, MESSAGE_JUDGING, m->job, m->n);
 }
 
 int message_get_judging(struct wire_in *in, struct message_judging *m)

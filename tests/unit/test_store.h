@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -541,6 +543,17 @@ static inline void step_until_quiet(struct room *r)
 			usleep((useconds_t)in_us);
 	}
 	fail_msg("the store never rests");
+}
+
+/* A full disk: no file grows beyond this. */
+static inline void limit_files(rlim_t bytes)
+{
+	struct rlimit l;
+
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 #endif

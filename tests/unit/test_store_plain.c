@@ -80,16 +80,6 @@ static void assert_checked(struct room *r)
 		fail_msg("%s", e.what);
 }
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit l;
-
-	getrlimit(RLIMIT_FSIZE, &l);
-	l.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
-	signal(SIGXFSZ, SIG_IGN);
-}
-
 /* ---- what is kept ---- */
 
 static void assert_done(struct room *r, uint32_t batch, uint32_t seq)

@@ -248,16 +248,6 @@ static void closing_commits_what_is_pending(void **state)
 
 /* ---- a full disk ---- */
 
-static void limit_files(rlim_t bytes)
-{
-	struct rlimit l;
-
-	getrlimit(RLIMIT_FSIZE, &l);
-	l.rlim_cur = bytes;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
-	signal(SIGXFSZ, SIG_IGN);
-}
-
 static void a_full_disk_takes_nothing_of_the_turn_and_is_told_once(void **state)
 {
 	struct room *r = *state;
