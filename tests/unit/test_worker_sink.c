@@ -1,6 +1,7 @@
 /* Bodies in memory and in files: where they go, what stays of them, and what does not. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -237,6 +240,48 @@ static void a_sync_that_fails_is_told_and_removes_the_file(void **arg)
 	sink_clear(&bad);
 }
 
+/* Bytes of the file that lie in the page cache. */
+static size_t cached_bytes(uint64_t job, uint32_t n, size_t size)
+{
+	char path[JOBID_PATH_SIZE];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (size + page - 1) / page, count = 0;
+	unsigned char *there = malloc(pages);
+	int fd = openat(bodies_fd, jobid_body_path(path, job, n), O_RDONLY);
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+
+	assert_true(fd >= 0 && map != MAP_FAILED && mincore(map, size, there) == 0);
+	for (size_t i = 0; i < pages; i++)
+		count += there[i] & 1;
+	munmap(map, size);
+	close(fd);
+	free(there);
+	return count * page;
+}
+
+static void a_large_body_on_the_disk_leaves_the_page_cache_but_for_its_end(void **arg)
+{
+	enum { MIB = 1 << 20, SIZE = 80 * MIB };
+	struct sink s, *sinks[] = {&s};
+	struct statfs fs;
+	size_t cached;
+
+	(void)arg;
+	sink_init(&s, bodies_fd);
+	sink_begin(&s, JOB, 30, SIZE);
+	for (size_t n = 0; n < SIZE; n += sizeof bytes)
+		assert_int_equal(sink_write(&s, bytes, n + sizeof bytes < SIZE ? sizeof bytes : SIZE - n), 0);
+	sink_sync(sinks, 1);
+	assert_int_equal(s.stopped, CAUSE_RESPONSE);
+	assert_int_equal(file_size(JOB, 30), SIZE);
+	cached = cached_bytes(JOB, 30, SIZE);
+	assert_int_equal(fstatfs(bodies_fd, &fs), 0);
+	if (fs.f_type == TMPFS_MAGIC)
+		assert_int_equal(cached, SIZE); /* has no other place */
+	else
+		assert_in_range(cached, 0, 66 * MIB);
+	sink_end(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +293,7 @@ int main(void)
 	    cmocka_unit_test(what_lies_at_the_place_is_replaced_and_not_followed),
 	    cmocka_unit_test(a_place_that_cannot_be_made_is_a_storage_failure),
 	    cmocka_unit_test(many_bodies_are_synced_together),
+	    cmocka_unit_test(a_large_body_on_the_disk_leaves_the_page_cache_but_for_its_end),
 	    cmocka_unit_test(a_sync_that_fails_is_told_and_removes_the_file),
 	};
 
