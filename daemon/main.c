@@ -33,6 +33,7 @@
 #define DRAIN_SECONDS 30
 #define FLUSH_US      50000 /* for answers that are on their way when all is done */
 #define HEARTBEAT_MS  1000
+#define STEPS_FORWARD 5
 #define WORKER_IN_FLIGHT \
 	8192 /* what slow servers can want; a worker takes it up only while it is idle (worker/capacity.h) */
 
@@ -202,8 +203,10 @@ static void prepare_process(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	/* What it does in a turn is little, and its workers and clients wait for it. */
-	timeslice_ask(TIMESLICE_SHORT_US, 0);
+	/* What it does in a turn is little, and its workers and clients wait for it. Better a step forward than the
+	 * workers' step back: a server on this machine would go before them, and get their requests one by one. */
+	timeslice_ask(TIMESLICE_SHORT_US);
+	timeslice_step_forward(STEPS_FORWARD);
 }
 
 /* The changelist of epoll is not asked for: descriptors are closed here by several hands (evhttp, the pool), and the

@@ -12,7 +12,7 @@
 #include "daemon/timeslice.h"
 #include "lib/message.h"
 
-#define WORKER_NICE 5
+#define WORKER_STEPS_BACK 5
 
 /* Between fork and exec: async-signal-safe calls only. Descriptors are first lifted out of the way of their targets. */
 static _Noreturn void child_exec(const char *program, int channel, int bodies_fd, pid_t daemon)
@@ -38,7 +38,8 @@ static _Noreturn void child_exec(const char *program, int channel, int bodies_fd
 		_exit(126);
 	close_range(MESSAGE_BODIES_FD + 1, ~0u, 0);
 	/* All workers wait for the daemon's turn. */
-	timeslice_ask(0, WORKER_NICE);
+	timeslice_ask(0);
+	timeslice_step_back(WORKER_STEPS_BACK);
 	execv(program, argv);
 	_exit(127);
 }

@@ -162,3 +162,13 @@ def test_workers_stand_behind_the_daemon_whose_turns_are_short(daemon):
     if slice_ns(daemon.pid) is not None:
         assert slice_ns(daemon.pid) <= 100_000
         assert all(slice_ns(w) > 100_000 for w in workers)
+
+
+def test_the_daemon_steps_forward_where_it_may_and_nobody_chose_its_place(make_daemon):
+    here = os.nice(0)
+    forward = int(subprocess.run(["nice", "-n", "-5", "nice"], capture_output=True, text=True).stdout)  # as far as it may
+    assert niceness(make_daemon().pid) == (here or forward)
+    chosen = make_daemon(start=False)
+    chosen.spawn(program=["nice", "-n", "3", chosen.program])
+    wait_until(chosen.workers, 20, "it has workers")
+    assert [niceness(chosen.pid), niceness(chosen.workers()[0])] == [here + 3, here + 8]
