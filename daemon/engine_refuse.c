@@ -86,10 +86,12 @@ int64_t engine_host_paused_until(struct engine *en, const char *host)
 bool engine_host_resume(struct engine *en, const char *host)
 {
 	struct engine_host *h = engine_host_find(en, host);
+	int64_t now = clock_boot_us();
 
 	if (!h || !limit_probing(sched_limit_state(h->sched)))
 		return false;
-	sched_limit_resume(en->sched, h->sched);
+	sched_limit_resume(en->sched, h->sched, now);
+	throttle_resume(&h->throttle, now);
 	engine_host_note(en, h);
 	engine_pump_soon(en);
 	return true;

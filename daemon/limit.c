@@ -36,7 +36,7 @@ _Static_assert(offsetof(struct limit, windows) + offsetof(struct window, heap_ro
 /* After a change of what makes it so. */
 static void limit_mark(struct limit *l)
 {
-	l->special = l->pause_until_us > 0 || l->learned_until_us > 0 || l->pace_us > 0;
+	l->special = l->probing || l->pause_until_us > 0 || l->learned_until_us > 0 || l->pace_us > 0;
 }
 
 /* Asking changes nothing that anybody sees, but may forget what has expired. (No limit is a constant object.) */
@@ -228,11 +228,13 @@ bool limit_recovered(struct limit *l, int64_t granted_us)
 	return true;
 }
 
-void limit_resume(struct limit *l)
+/* Later than whatever was granted before it, for that is no probe: its end tells nothing of the host as it is now. */
+void limit_resume(struct limit *l, int64_t now_us)
 {
-	l->pause_until_us = 0;
-	l->probing = l->probe_out = false;
-	limit_mark(l);
+	int64_t until_us = l->granted_us < now_us ? now_us : l->granted_us + 1;
+
+	if (until_us < l->pause_until_us)
+		l->pause_until_us = until_us;
 }
 
 /* ---- making and changing ---- */

@@ -109,8 +109,9 @@ void limit_pause(struct limit *l, int64_t until_us);
 /* A request granted at `granted_us` was answered, and not with a refusal. True when that ends the probing: it had been
  * granted after the pause ended. */
 bool limit_recovered(struct limit *l, int64_t granted_us);
-/* Lifts a pause and what would follow it (the operator's word). */
-void limit_resume(struct limit *l);
+/* The pause ends now (the operator's word), and what follows is what follows every pause: probes. Where there is none,
+ * nothing changes. */
+void limit_resume(struct limit *l, int64_t now_us);
 
 /* A rate that the server told, besides those of the rule: it can only tighten. A newer one replaces it (and knows what
  * it knew); at `expires_us` it is gone. NULL forgets it now; a rate without a count or a window is ignored. It counts

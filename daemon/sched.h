@@ -125,7 +125,7 @@ void sched_limit_recall_begin(struct sched *s, struct sched_limit *l);
 void sched_limit_recall_end(struct sched *s, struct sched_limit *l, bool whole);
 void sched_limit_pause(struct sched *s, struct sched_limit *l, int64_t until_us);
 bool sched_limit_recovered(struct sched *s, struct sched_limit *l, int64_t granted_us);
-void sched_limit_resume(struct sched *s, struct sched_limit *l);
+void sched_limit_resume(struct sched *s, struct sched_limit *l, int64_t now_us);
 void sched_limit_learn_rate(struct sched *s, struct sched_limit *l, const struct rate *rate, int64_t now_us,
 			    int64_t expires_us);
 

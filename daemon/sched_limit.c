@@ -378,9 +378,9 @@ bool sched_limit_recovered(struct sched *s, struct sched_limit *l, int64_t grant
 	return recovered;
 }
 
-void sched_limit_resume(struct sched *s, struct sched_limit *l)
+void sched_limit_resume(struct sched *s, struct sched_limit *l, int64_t now_us)
 {
-	limit_resume(l->limit);
+	limit_resume(l->limit, now_us);
 	limit_touched(s, l);
 }
 

@@ -81,6 +81,12 @@ int64_t throttle_spent(struct throttle *t, const struct throttle_refusal *r)
 	return reset.reset_us < 0 ? t->until_us : pause_until(t, r, told_us(&reset));
 }
 
+void throttle_resume(struct throttle *t, int64_t now_us)
+{
+	if (now_us < t->until_us)
+		t->until_us = now_us;
+}
+
 bool throttle_ok(struct throttle *t, int64_t granted_us)
 {
 	if (is_echo(t, granted_us))

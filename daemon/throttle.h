@@ -40,6 +40,10 @@ int64_t throttle_hit(struct throttle *t, const struct throttle_refusal *r);
  * clamps as above; it is no refusal. */
 int64_t throttle_spent(struct throttle *t, const struct throttle_refusal *r);
 
+/* The pause ends now, by the operator's word: a refusal of what is granted from now on is the next in a row, and one of
+ * what was granted before is an echo. */
+void throttle_resume(struct throttle *t, int64_t now_us);
+
 /* A request granted at `granted_us` was answered and not refused. True when it was granted after the last pause: the
  * next refusal begins anew at the base. */
 bool throttle_ok(struct throttle *t, int64_t granted_us);

@@ -323,6 +323,27 @@ def test_an_absurd_time_to_wait_is_cut_and_the_operator_can_lift_the_pause(daemo
     assert_all_done(daemon, batch, 1)
 
 
+def test_after_a_pause_that_was_lifted_one_request_goes_first_and_when_it_is_refused_the_host_stays_paused(daemon, apisim):
+    limit = refusing(apisim, 2, tell=3600)
+    first = submit(daemon, limit.url + "/first", wait=False)
+    wait_until(lambda: hosts(daemon, limit), what="the host is paused")
+    rest = submit(daemon, "--concurrency", "10", urls(limit, 20, "?delay=0.3"), wait=False)
+    wait_until(lambda: waits_for_pause(daemon, rest), what="the rest waits for the pause")
+    daemon.ctl("limits", "resume", limit.key)
+    again = wait_until(lambda: [h for h in hosts(daemon, limit) if h["refusals"] == 2], what="the probe is refused")
+    assert again[0]["probing"] and again[0]["paused_until"]
+    assert limit.stats()["arrivals"] == 2, "only one request went when the pause was lifted"
+    daemon.ctl("limits", "resume", limit.key)
+    daemon.ctl("wait", first)
+    daemon.ctl("wait", rest)
+    assert_all_done(daemon, rest, 20)
+    *refused, probe = limit.stats(list=True)["list"][:3]
+    others = limit.stats(list=True)["list"][3:]
+    assert [a["accepted"] for a in (*refused, probe)] == [False, False, True] and len(others) == 20
+    assert min(a["received_us"] for a in others) >= probe["answered_us"], "more than one request went first"
+    assert apisim.stats()["peak_concurrent"] > 1, "after it the rest goes side by side"
+
+
 def test_a_window_that_a_server_tells_is_kept_and_shown_as_learned(daemon, apisim):
     limit = apisim.limit("strict", n=10, window=1, ratelimit="draft", **EACH_WAY)
     submit(daemon, limit.url + "/first")

@@ -172,12 +172,17 @@ static void on_clock_step(struct world *w, const struct event *e)
 	step_wall(w);
 }
 
+static void on_resume(struct world *w, const struct event *e)
+{
+	limits_resume(w, e->subject);
+}
+
 static void on_pause_over(struct world *w, const struct event *e)
 {
 	struct host *h = e->subject;
 
 	if (h->limit)
-		sched_limit_resume(w->sched, h->limit);
+		sched_limit_recovered(w->sched, h->limit, clock_now(w));
 }
 
 void happen(struct world *w, const struct event *e)
@@ -198,6 +203,7 @@ void happen(struct world *w, const struct event *e)
 	    [EVENT_CRASH] = on_crash,
 	    [EVENT_RESTART] = on_restart,
 	    [EVENT_CLOCK_STEP] = on_clock_step,
+	    [EVENT_RESUME] = on_resume,
 	    [EVENT_PAUSE_OVER] = on_pause_over,
 	};
 	_Static_assert(sizeof handlers / sizeof *handlers == EVENT_TYPES, "every event has a handler");

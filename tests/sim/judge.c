@@ -232,6 +232,15 @@ void judge_answer(struct world *w, const struct flight *f, int64_t pause_until_u
 		h->probing = false;
 }
 
+/* The operator lifts its pause: what follows is what follows every pause. */
+void judge_resume(struct world *w, struct host *h)
+{
+	if (h->pause_until_us <= w->now_us)
+		return;
+	h->pause_until_us = w->now_us;
+	w->result->resumes++;
+}
+
 /* ---- at the server ---- */
 
 /* Any window that holds too many holds them when its last one arrives: so the windows that end with an arrival are all

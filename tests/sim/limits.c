@@ -178,3 +178,15 @@ void limits_answered(struct world *w, const struct flight *f)
 	}
 	judge_answer(w, f, until_us);
 }
+
+void limits_resume(struct world *w, struct host *h)
+{
+	judge_resume(w, h);
+	if (!h->limit)
+		return;
+	trace(w, "%s: its pause is lifted", h->name);
+	if (w->mutation == MUTATE_RESUME_ALL)
+		sched_limit_recovered(w->sched, h->limit, INT64_MAX);
+	sched_limit_resume(w->sched, h->limit, clock_now(w));
+	throttle_resume(&h->throttle, clock_now(w));
+}

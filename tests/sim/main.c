@@ -75,6 +75,7 @@ static void sum(struct sim_result *total, const struct sim_result *r)
 	total->reboots += r->reboots;
 	total->refusals += r->refusals;
 	total->probes += r->probes;
+	total->resumes += r->resumes;
 }
 
 static int run(const struct arguments *a)
@@ -91,10 +92,11 @@ static int run(const struct arguments *a)
 		sum(&total, &r);
 	}
 	printf("%llu seeds from %llu: %u jobs, %u attempts, %u arrivals, %u full windows, %u refusals, %u probes, "
+	       "%u lifted pauses, "
 	       "%u dead workers, %u dead daemons, %u reboots, %u refunds, %u that stood by; nothing broke\n",
 	       (unsigned long long)a->seeds, (unsigned long long)a->from, total.jobs, total.attempts, total.arrivals,
-	       total.full_windows, total.refusals, total.probes, total.deaths, total.crashes, total.reboots,
-	       total.refunds, total.followed);
+	       total.full_windows, total.refusals, total.probes, total.resumes, total.deaths, total.crashes,
+	       total.reboots, total.refunds, total.followed);
 	return 0;
 }
 

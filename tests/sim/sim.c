@@ -22,6 +22,7 @@ const char *sim_mutation_name(enum sim_mutation m)
 	    [MUTATE_NO_HISTORY] = "no-history",
 	    [MUTATE_NO_PAUSE] = "no-pause",
 	    [MUTATE_NO_PROBE] = "no-probe",
+	    [MUTATE_RESUME_ALL] = "resume-all",
 	};
 	_Static_assert(sizeof names / sizeof *names == SIM_MUTATIONS, "every mutation has a name");
 

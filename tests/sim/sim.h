@@ -30,6 +30,7 @@ enum sim_mutation {
 	MUTATE_NO_HISTORY,     /* a new rule knows nothing of the requests before it */
 	MUTATE_NO_PAUSE,       /* a refusal is taken like any other failure */
 	MUTATE_NO_PROBE,       /* after a pause everything goes at once */
+	MUTATE_RESUME_ALL,     /* nor when the operator lifts one */
 	SIM_MUTATIONS
 };
 const char *sim_mutation_name(enum sim_mutation m);
@@ -37,7 +38,7 @@ const char *sim_mutation_name(enum sim_mutation m);
 struct sim_result {
 	bool failed;
 	char what[400];
-	unsigned jobs, attempts, arrivals, deaths, refunds, followed, crashes, reboots, refusals, probes;
+	unsigned jobs, attempts, arrivals, deaths, refunds, followed, crashes, reboots, refusals, probes, resumes;
 	unsigned full_windows; /* arrivals that made a window as full as its rule allows */
 	int64_t simulated_us;
 };

@@ -251,6 +251,8 @@ static void create_accidents(struct world *w)
 		event_add(w, draw(w, 0, 6 * SEC), EVENT_CRASH, NULL, 0);
 	for (int n = (int)draw(w, 0, 3); n > 0; n--)
 		event_add(w, draw(w, 0, 6 * SEC), EVENT_CLOCK_STEP, NULL, 0);
+	for (int n = chance(w, 50) ? (int)draw(w, 1, 4) : 0; n > 0; n--)
+		event_add(w, draw(w, 0, 4 * SEC), EVENT_RESUME, &w->hosts[draw(w, 0, w->host_count - 1)], 0);
 }
 
 void world_create(struct world *w, uint64_t seed)

@@ -166,6 +166,7 @@ enum event_type {
 	EVENT_CRASH,
 	EVENT_RESTART,
 	EVENT_CLOCK_STEP,
+	EVENT_RESUME,     /* the operator lifts the pause of a host */
 	EVENT_PAUSE_OVER, /* of a mutation */
 	EVENT_TYPES
 };
@@ -248,6 +249,7 @@ void limits_begin(struct world *w); /* all there are, as a new daemon finds them
 void limits_of_lane(struct world *w, const struct lane *l);
 void limits_set_rule(struct world *w, unsigned rule, const struct limit_rule *limit); /* NULL: takes it away */
 void limits_answered(struct world *w, const struct flight *f);
+void limits_resume(struct world *w, struct host *h);
 bool scope_covers(const struct scope *s, const struct lane *l);
 bool refused(const struct flight *f);
 
@@ -278,6 +280,7 @@ void judge_rule(struct world *w, struct scope *s, bool anew);      /* it came, c
 void judge_restart(struct world *w);
 void judge_arrival(struct world *w, struct flight *f);
 void judge_answer(struct world *w, const struct flight *f, int64_t pause_until_us);
+void judge_resume(struct world *w, struct host *h);
 void judge_idle(struct world *w, int64_t at_us, const char *when);
 void judge_over(struct world *w);
 

@@ -302,13 +302,52 @@ static void an_echo_of_an_old_refusal_does_not_start_the_probing_anew(void **arg
 	limit_free(l);
 }
 
-static void a_pause_that_the_operator_lifts_is_over(void **arg)
+static void a_pause_that_the_operator_lifts_is_over_and_one_request_goes_first(void **arg)
+{
+	struct limit *l = limit_of(100, 60 * S);
+	enum limit_hold why;
+
+	(void)arg;
+	limit_pause(l, 3600LL * S);
+	limit_resume(l, 1 * S);
+	assert_int_equal(limit_paused_until_us(l, 1 * S), 0);
+	assert_true(limit_probing(l));
+	grant(l, 1 * S);
+	assert_int_equal(limit_ask_why(l, 1 * S, &why), CLOCK_NEVER);
+	assert_int_equal(why, LIMIT_PROBE);
+	limit_resume(l, 2 * S); /* said again: it is out already */
+	assert_int_equal(limit_ask(l, 2 * S), CLOCK_NEVER);
+	assert_true(limit_recovered(l, 1 * S));
+	grant(l, 2 * S);
+	grant(l, 2 * S);
+	limit_free(l);
+}
+
+static void what_went_before_the_operator_lifted_the_pause_is_no_probe(void **arg)
 {
 	struct limit *l = limit_of(100, 60 * S);
 
 	(void)arg;
+	grant(l, 1 * S);
 	limit_pause(l, 3600LL * S);
-	limit_resume(l);
+	limit_resume(l, 1 * S); /* in the same moment */
+	assert_false(limit_recovered(l, 1 * S));
+	grant(l, 2 * S);
+	limit_end(l, 3 * S, 1 * S, 3 * S);
+	assert_int_equal(limit_ask(l, 3 * S), CLOCK_NEVER);
+	limit_pause(l, 20 * S); /* the probe is refused */
+	limit_end(l, 4 * S, 2 * S, 4 * S);
+	assert_int_equal(limit_ask(l, 4 * S), 20 * S);
+	limit_free(l);
+}
+
+static void to_lift_a_pause_that_is_not_changes_nothing(void **arg)
+{
+	struct limit *l = limit_of(100, 60 * S);
+
+	(void)arg;
+	limit_resume(l, 1 * S);
+	assert_false(limit_probing(l));
 	grant(l, 1 * S);
 	grant(l, 1 * S);
 	limit_free(l);
@@ -446,7 +485,9 @@ int main(void)
 	    cmocka_unit_test(requests_from_before_the_pause_neither_recover_nor_count_as_probes),
 	    cmocka_unit_test(a_probe_that_is_refused_extends_the_pause_and_the_next_is_a_probe_again),
 	    cmocka_unit_test(an_echo_of_an_old_refusal_does_not_start_the_probing_anew),
-	    cmocka_unit_test(a_pause_that_the_operator_lifts_is_over),
+	    cmocka_unit_test(a_pause_that_the_operator_lifts_is_over_and_one_request_goes_first),
+	    cmocka_unit_test(what_went_before_the_operator_lifted_the_pause_is_no_probe),
+	    cmocka_unit_test(to_lift_a_pause_that_is_not_changes_nothing),
 	    cmocka_unit_test(an_empty_rule_says_no_only_while_the_host_does),
 	    cmocka_unit_test(a_changed_rule_keeps_what_was_counted_and_what_is_in_flight),
 	    cmocka_unit_test(more_in_flight_than_a_new_rule_allows_waits_for_an_end),

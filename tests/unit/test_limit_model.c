@@ -138,6 +138,17 @@ static void compare(const struct model *m, const struct limit *l, int64_t now)
 	}
 }
 
+/* The pause ends, behind all that went before it. */
+static void model_resume(struct model *m, int64_t now)
+{
+	int64_t until = now;
+
+	for (int i = 0; i < m->count; i++)
+		if (m->all[i].sent >= until && !m->all[i].refunded)
+			until = m->all[i].sent + 1;
+	m->pause_until = until < m->pause_until ? until : m->pause_until;
+}
+
 /* What happens besides grants and ends. */
 static void something_is_said(struct model *m, struct limit *l, uint64_t *x, int64_t now)
 {
@@ -160,9 +171,8 @@ static void something_is_said(struct model *m, struct limit *l, uint64_t *x, int
 		limit_seen(l, m->all[m->count - 1].counted);
 		break;
 	default:
-		m->pause_until = 0;
-		m->probing = false;
-		limit_resume(l);
+		model_resume(m, now);
+		limit_resume(l, now);
 	}
 }
 

@@ -453,18 +453,23 @@ static void a_pause_holds_all_keys_and_lets_one_probe_go_for_all(void **arg)
 	end(probe, 20 * S);
 }
 
-static void a_lifted_pause_wakes_its_keys(void **arg)
+static void a_lifted_pause_wakes_its_keys_for_one_probe(void **arg)
 {
 	struct sched_limit *l = sched_limit_create(s, &(struct limit_rule){0}, NULL);
+	struct sched_job *probe;
 
 	(void)arg;
 	lane_alone("a:80", 10);
 	set_limits("a:80", l, NULL);
 	sched_limit_pause(s, l, 3600LL * S);
 	assert_null(sched_pick(s, 0));
-	sched_limit_resume(s, l);
+	sched_limit_resume(s, l, 0);
+	probe = pick(0);
+	assert_null(sched_pick(s, 0));
+	assert_true(sched_limit_recovered(s, l, probe->granted_us));
 	end(pick(0), 0);
 	end(pick(0), 0);
+	end(probe, 0);
 }
 
 static void a_learned_rate_holds_until_it_expires_or_is_forgotten(void **arg)
@@ -573,7 +578,7 @@ int main(void)
 	    TEST_WIDE(everything_can_be_torn_down_while_jobs_are_in_flight),
 	    TEST_WIDE(a_loosened_rule_lets_its_keys_go_at_once),
 	    TEST_WIDE(a_pause_holds_all_keys_and_lets_one_probe_go_for_all),
-	    TEST_WIDE(a_lifted_pause_wakes_its_keys),
+	    TEST_WIDE(a_lifted_pause_wakes_its_keys_for_one_probe),
 	    TEST_WIDE(a_learned_rate_holds_until_it_expires_or_is_forgotten),
 	    TEST_WIDE(what_was_seen_before_holds_a_key_that_comes),
 	    TEST_WIDE(a_lane_names_the_limit_that_holds_it),

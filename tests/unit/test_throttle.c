@@ -217,6 +217,31 @@ static void a_spent_budget_pauses_until_its_reset_and_is_no_refusal(void **arg)
 	assert_int_equal(throttle_spent(&t, &r), 10LL * S + THROTTLE_CAP_US);
 }
 
+static void after_a_pause_that_was_lifted_a_refusal_counts_and_an_echo_does_not_bring_it_back(void **arg)
+{
+	struct throttle t = {0};
+	struct throttle_refusal r = refusal(10LL * S, 0);
+
+	(void)arg;
+	r.retry_after_us = 600LL * S;
+	assert_int_equal(throttle_hit(&t, &r), 610LL * S);
+	throttle_resume(&t, 20LL * S);
+	r = refusal(21LL * S, MOST);
+	r.granted_us = 9LL * S;
+	assert_int_equal(throttle_hit(&t, &r), 20LL * S);
+	assert_int_equal(t.hits, 1);
+	r.granted_us = 20LL * S;
+	r.retry_after_us = 500LL * S;
+	assert_in_range(throttle_hit(&t, &r), 521LL * S, 522LL * S);
+	assert_int_equal(t.hits, 2);
+	throttle_resume(&t, 30LL * S);
+	assert_true(throttle_ok(&t, 30LL * S));
+	assert_int_equal(t.hits, 0);
+	throttle_resume(&t, 29LL * S);
+	throttle_resume(&t, 40LL * S); /* is over already */
+	assert_int_equal(t.until_us, 29LL * S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +256,7 @@ int main(void)
 	    cmocka_unit_test(an_echo_that_knows_a_later_time_lengthens_the_pause),
 	    cmocka_unit_test(a_good_answer_begins_anew_if_it_was_asked_after_the_pause),
 	    cmocka_unit_test(a_host_that_never_refused_is_fine),
+	    cmocka_unit_test(after_a_pause_that_was_lifted_a_refusal_counts_and_an_echo_does_not_bring_it_back),
 	    cmocka_unit_test(a_spent_budget_pauses_until_its_reset_and_is_no_refusal),
 	};
 
