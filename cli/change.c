@@ -121,21 +121,39 @@ static bool has_ended(const struct target *t, const json_t *now)
 		      : progress_exit_status(now) >= 0;
 }
 
+/* A batch, or a run of a pull, that has all it could get; of a job, and of a run that cannot be retried, the daemon
+ * tells. */
+static bool has_nothing_to_retry(const struct target *t, const json_t *now)
+{
+	const json_t *counts = json_object_get(now, "counts");
+	const char *verdict = json_string_value(json_object_get(now, "verdict"));
+
+	if (t->job || !has_ended(t, now))
+		return false;
+	return verdict ? strcmp(verdict, "complete") == 0
+		       : json_integer_value(json_object_get(counts, "failed")) +
+				 json_integer_value(json_object_get(counts, "cancelled")) ==
+			     0;
+}
+
 /* Looks before it asks, where what is there decides. Returns what to tell, or NULL with `e`. */
-static json_t *change_one(struct ctl *ctl, const struct change *c, const struct target *t, bool *before, struct err *e)
+static json_t *change_one(struct ctl *ctl, const struct change *c, const struct target *t, const char **as_it_is,
+			  struct err *e)
 {
 	bool retry = c->action && !strcmp(c->action, "retry");
 	json_int_t left_out = 0;
 	json_t *now;
 
-	*before = false;
 	if (!c->action)
 		return client_delete(ctl->client, e, "%s", t->path);
 	now = client_get_json(ctl->client, e, "%s", t->path);
 	if (!now)
 		return NULL;
-	*before = c->running && has_ended(t, now);
-	if (*before)
+	if (c->running && has_ended(t, now))
+		*as_it_is = " had ended already:";
+	else if (retry && has_nothing_to_retry(t, now))
+		*as_it_is = ": there is nothing to retry:";
+	if (*as_it_is)
 		return now;
 	if (retry && !ctl->args.unsafe)
 		left_out = check_safe(ctl, t, now, e);
@@ -152,15 +170,14 @@ static json_t *change_one(struct ctl *ctl, const struct change *c, const struct 
 static int change_operand(struct ctl *ctl, const struct change *c, const char *operand, struct err *e)
 {
 	struct target t;
-	bool before;
-	const char *state;
-	json_t *j = parse(c, operand, &t, e) < 0 ? NULL : change_one(ctl, c, &t, &before, e);
+	const char *as_it_is = NULL, *state;
+	json_t *j = parse(c, operand, &t, e) < 0 ? NULL : change_one(ctl, c, &t, &as_it_is, e);
 
 	if (!j)
 		return ctl_report(e);
 	state = json_string_value(json_object_get(j, "state"));
 	if (!ctl->args.ended) /* else their sum is told */
-		ctl_note(ctl, "%s %s%s %s", t.job ? "job" : "batch", operand, before ? " had ended already:" : ":",
+		ctl_note(ctl, "%s %s%s %s", t.job ? "job" : "batch", operand, as_it_is ? as_it_is : ":",
 			 c->action && state ? state : "removed");
 	json_decref(j);
 	return STATUS_FINE;

@@ -32,6 +32,13 @@ def test_retry_of_a_batch_runs_what_failed_again(ctl, apisim):
     assert ctl("status", batch, "-f", "json").json()["counts"]["done"] == 1
 
 
+def test_a_retry_of_a_batch_in_which_nothing_failed_says_so_and_does_nothing(ctl, apisim):
+    batch = ctl("submit", "-p", "--wait", apisim.url + "/uuid?[1-3]").lines()[0]
+    before = ctl("status", batch, "-f", "json").json()
+    assert ctl("retry", batch).err == f"batch {batch}: there is nothing to retry: done\n"
+    assert ctl("status", batch, "-f", "json").json() == before
+
+
 def test_cancel_of_one_job_leaves_the_others(ctl, gate):
     batch = ctl("submit", "-p", "--concurrency", "1", gate.url + "/?[1-3]").out.strip()
     ctl("cancel", f"{batch}.3")
