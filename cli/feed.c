@@ -146,12 +146,33 @@ static int make_batch(struct feed *f, struct err *e)
 
 /* ---- more than one line may be at fault ---- */
 
-static void note_refusals(struct feed *f, const json_t *answer)
+/* Of a file, that is taken whole or not at all, all refused lines are told. */
+static bool tells_all(const struct feed *f)
 {
-	const json_t *refusals = json_object_get(answer, "refusals"), *row;
+	return f->hold && f->source;
+}
+
+/* The first refusal as an error of its line of the request; -1 where there is one. */
+static int first_refusal(const json_t *refusals, struct err *e)
+{
+	const json_t *row = json_array_get(refusals, 0);
+	const char *detail = json_string_value(json_object_get(row, "detail"));
+
+	if (!row)
+		return 0;
+	client_said(e, ERR_INPUT, detail ? detail : "refused", json_string_value(json_object_get(row, "hint")));
+	e->line = (unsigned)json_integer_value(json_object_get(row, "line"));
+	return -1;
+}
+
+static int note_refusals(struct feed *f, const json_t *refusals, struct err *e)
+{
+	const json_t *row;
 	struct err one;
 	size_t i;
 
+	if (!tells_all(f))
+		return first_refusal(refusals, e);
 	json_array_foreach (refusals, i, row) {
 		const char *detail = json_string_value(json_object_get(row, "detail"));
 
@@ -160,28 +181,60 @@ static void note_refusals(struct feed *f, const json_t *answer)
 		refusals_note(&f->refusals, input_line(f, (unsigned)json_integer_value(json_object_get(row, "line"))),
 			      &one);
 	}
+	return 0;
 }
 
-/* Has the daemon look at what has gathered. */
+/* Has the daemon look at what has gathered, which takes nothing and can be asked for again. Refused lines are noted, or
+ * the first is the error, and has a line. */
 static int look_at(struct feed *f, struct err *e)
 {
-	json_t *answer = client_post_json(f->client, f->lines.data, f->lines.len, e, "/v1/check");
+	int64_t until = f->looked ? clock_boot_us() + PATIENCE_US : 0;
+	json_t *answer;
+	int rc;
 
-	if (!answer)
-		return -1;
-	note_refusals(f, answer);
+	while (!(answer = client_post_json(f->client, f->lines.data, f->lines.len, e, "/v1/check"))) {
+		e->line = 0; /* there is one where lines are told */
+		if (e->code != ERR_UNREACHABLE || clock_boot_us() > until)
+			return -1;
+		poll(NULL, 0, 100);
+	}
+	f->looked = true;
+	rc = note_refusals(f, json_object_get(answer, "refusals"), e);
 	json_decref(answer);
-	return 0;
+	return rc;
 }
 
-/* A line was refused. Of a file that is taken whole or not at all, all such lines are told. */
+static int send_lines(struct feed *f, struct err *e);
+
+/* However the lines of a pipe came, what stands before the first that is refused is taken, and nothing behind it. */
+static int take_before(struct feed *f, struct err *e)
+{
+	struct err said = *e;
+	size_t end = 0;
+
+	blame(f, &said);
+	f->jobs = e->line - 1;
+	for (unsigned i = 0; i < f->jobs && end < f->lines.len; end++)
+		i += f->lines.data[end] == '\n';
+	f->lines.len = end;
+	if (f->jobs && send_lines(f, e) < 0)
+		return -1;
+	*e = said;
+	return -1;
+}
+
+/* A line was refused. 0: it is noted. */
 static int refuse(struct feed *f, struct err *e)
 {
-	struct err other;
+	struct err seen;
 
-	if (!f->hold || !f->source || !e->line || look_at(f, &other) < 0 || !f->refusals.count)
+	if (!f->source || !e->line || e->line > f->jobs)
 		return blame(f, e);
-	return 0;
+	if (look_at(f, &seen) < 0 && seen.line)
+		*e = seen; /* in the words of a line, and not of a batch */
+	if (!f->hold)
+		return take_before(f, e);
+	return f->refusals.count ? 0 : blame(f, e);
 }
 
 /* All of it in one request: taken or not, as one. */
@@ -209,36 +262,46 @@ static int make_at_once(struct feed *f, struct err *e)
 	return rc;
 }
 
-int feed_flush(struct feed *f, struct err *e)
+/* A list that is refused at its beginning has no batch, and uses no number. A daemon that cannot look refuses it later.
+ */
+static int look_first(struct feed *f, struct err *e)
+{
+	if (f->looked || look_at(f, e) == 0 || e->code == ERR_NOT_FOUND)
+		return 0;
+	if (!e->line)
+		return -1;
+	return f->source && e->line <= f->jobs ? take_before(f, e) : blame(f, e);
+}
+
+static int send_lines(struct feed *f, struct err *e)
 {
 	json_t *answer;
 
-	if (f->jobs == 0 || f->existed)
-		goto emptied;
-	if (f->refusals.count) {
-		if (look_at(f, e) < 0)
-			return -1;
-		goto emptied;
-	}
-	if (f->batch == 0 && make_batch(f, e) < 0)
+	if (f->batch == 0 && (look_first(f, e) < 0 || (!f->refusals.count && make_batch(f, e) < 0)))
 		return -1;
-	if (f->existed)
-		goto emptied;
+	if (f->existed || f->refusals.count)
+		return 0;
 	answer = post_patiently(f, &f->lines, e, f->batch, "/jobs");
-	if (!answer) {
-		if (refuse(f, e) < 0)
-			return -1;
-		goto emptied;
-	}
+	if (!answer)
+		return refuse(f, e);
 	json_decref(answer);
 	if (f->taken == 0 && f->on_created && !f->hold)
 		f->on_created(f->arg, f->batch);
 	f->taken += f->jobs;
-emptied:
+	return 0;
+}
+
+int feed_flush(struct feed *f, struct err *e)
+{
+	int rc = 0;
+
+	if (f->jobs && !f->existed)
+		rc = f->looking || f->refusals.count ? look_at(f, e) : send_lines(f, e);
+	f->flushed = f->flushed || f->jobs;
 	f->lines.len = 0;
 	f->jobs = 0;
 	f->mark_count = 0;
-	return 0;
+	return rc;
 }
 
 /* ---- adding ---- */
@@ -269,17 +332,25 @@ static int repeat_line(struct feed *f, size_t from, unsigned line, struct err *e
 	return rc;
 }
 
+int feed_refuse(struct feed *f, unsigned line, const struct err *why, struct err *e)
+{
+	if (tells_all(f)) {
+		refusals_note(&f->refusals, line, why);
+		return 0;
+	}
+	if (f->source && feed_flush(f, e) < 0)
+		return -1;
+	if (!f->source)
+		return err_set(e, why->code, why->hint, "%s", why->what);
+	return err_set(e, why->code, why->hint, "%.100s:%u: %.280s", f->source, line, why->what);
+}
+
 static int refuse_url(struct feed *f, unsigned line, struct err *e)
 {
 	struct err one;
 
 	err_set(&one, ERR_INPUT, "percent-encode such bytes", "the URL is not valid UTF-8");
-	if (f->hold && f->source) {
-		refusals_note(&f->refusals, line, &one);
-		return 0;
-	}
-	return err_set(e, one.code, one.hint, "%.100s%s%u: %s", f->source ? f->source : "URL", f->source ? ":" : " ",
-		       line, one.what);
+	return feed_refuse(f, line, &one, e);
 }
 
 int feed_add_url(struct feed *f, const char *url, size_t len, unsigned line, struct err *e)
@@ -320,12 +391,17 @@ int feed_finish(struct feed *f, struct err *e)
 	if (f->batch == 0 && f->jobs == 0 && !f->refusals.count)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs%s%s",
 			       f->source ? " in " : "", f->source ? f->source : "");
-	if (f->batch == 0 && f->jobs <= AT_ONCE_JOBS && !f->foreign && !f->refusals.count)
+	f->looking = f->looking && f->flushed;
+	if (f->batch == 0 && f->jobs <= AT_ONCE_JOBS && !f->foreign && !f->refusals.count && !f->looking)
 		return make_at_once(f, e);
 	if (feed_flush(f, e) < 0)
 		return -1;
 	if (f->refusals.count)
 		return refusals_tell(&f->refusals, f->source, e);
+	if (f->looking) {
+		f->looking = false;
+		return 1;
+	}
 	if (f->existed)
 		return 0;
 	answer = post_patiently(f, &(struct text){0}, e, f->batch, "/close");

@@ -12,14 +12,15 @@
 #include "cli/ctl.h"
 #include "cli/text.h"
 
-#define LINE_MAX_BYTES (2u << 20) /* what the daemon takes as one job */
-#define BUFFER_BYTES   (LINE_MAX_BYTES + (1u << 20))
-#define PAUSE_MS       50
+#define BUFFER_BYTES (INPUT_LINE_MAX_BYTES + (1u << 20))
+#define PAUSE_MS     50
 
 struct input {
 	const char *name;
 	int fd;
 	bool file, ended;
+	bool skipping; /* the rest of a line that is too long */
+	off_t from;    /* where the file was taken over */
 	unsigned line;
 	char *buffer;
 	size_t begin, end; /* of what is not yet handed out */
@@ -52,8 +53,18 @@ struct input *input_open(const char *path, struct err *e)
 		BUG("out of memory");
 	in->fd = fd;
 	in->name = fd == STDIN_FILENO ? "standard input" : path;
-	in->file = fd != STDIN_FILENO && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	in->file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	in->from = in->file ? lseek(fd, 0, SEEK_CUR) : 0;
 	return in;
+}
+
+int input_rewind(struct input *in, struct err *e)
+{
+	if (lseek(in->fd, in->from, SEEK_SET) < 0)
+		return err_set(e, ERR_USAGE, NULL, "cannot read %.200s again: %s", in->name, strerror(errno));
+	in->begin = in->end = in->scanned = in->line = 0;
+	in->ended = in->skipping = false;
+	return 0;
 }
 
 void input_close(struct input *in)
@@ -93,9 +104,6 @@ static int fill(struct input *in, bool may_pause, struct err *e)
 		in->scanned -= in->begin;
 		in->begin = 0;
 	}
-	if (in->end == BUFFER_BYTES)
-		return err_set(e, ERR_INPUT, NULL, "%.200s:%u: the line is longer than %u bytes", in->name,
-			       in->line + 1, LINE_MAX_BYTES);
 	if (may_pause && !in->file && poll(&pfd, 1, PAUSE_MS) == 0)
 		return 0;
 	do
@@ -140,13 +148,24 @@ enum input_next input_next(struct input *in, bool may_pause, const char **line, 
 		if (newline) {
 			size_t at = (size_t)(newline - in->buffer);
 
-			return hand_out(in, at, at + 1, line, len);
+			if (!in->skipping)
+				return hand_out(in, at, at + 1, line, len);
+			in->skipping = false;
+			in->begin = in->scanned = at + 1;
+			continue;
 		}
 		in->scanned = in->end;
+		if (in->skipping)
+			in->begin = in->end;
 		if (in->ended && in->begin < in->end)
 			return hand_out(in, in->end, in->end, line, len);
 		if (in->ended)
 			return INPUT_END;
+		if (in->end - in->begin == BUFFER_BYTES) {
+			in->line++;
+			in->skipping = true;
+			return INPUT_TOO_LONG;
+		}
 		rc = fill(in, may_pause, e);
 		if (rc <= 0)
 			return rc == 0 ? INPUT_PAUSE : INPUT_ERROR;

@@ -10,18 +10,21 @@
 
 struct input;
 
-enum input_next { INPUT_LINE, INPUT_PAUSE, INPUT_END, INPUT_ERROR };
+#define INPUT_LINE_MAX_BYTES (2u << 20) /* what the daemon takes as one job */
+
+enum input_next { INPUT_LINE, INPUT_TOO_LONG, INPUT_PAUSE, INPUT_END, INPUT_ERROR };
 
 /* `path` is kept by reference; "-" is stdin. */
 struct input *input_open(const char *path, struct err *e);
 void input_close(struct input *in);
-/* True when it is a file that is there as a whole. */
+/* True when it is a file that is there as a whole: then it can be read from its beginning again. */
 bool input_is_file(const struct input *in);
+int input_rewind(struct input *in, struct err *e);
 /* How messages call it: "urls.txt", "standard input". */
 const char *input_name(const struct input *in);
 
 /* The next line, without its end and the blanks around it; *line lives until the next call. INPUT_PAUSE comes only when
- * `may_pause` is set, after 50 ms without input. */
+ * `may_pause` is set, after 50 ms without input. INPUT_TOO_LONG: one that is, and is passed over. */
 enum input_next input_next(struct input *in, bool may_pause, const char **line, size_t *len, struct err *e);
 /* Of the line last returned, from 1. */
 unsigned input_line_number(const struct input *in);

@@ -267,35 +267,48 @@ static int add_operand(struct feed *f, const struct args *a, const char *url, st
 	return rc;
 }
 
+/* Each line stands alone: what is wrong with one is told, and the next is looked at. */
 static int add_line(struct feed *f, const char *line, size_t len, unsigned number, struct err *e)
 {
-	if (len == 0 || line[0] == '#')
-		return 0;
+	struct err why;
+
 	if (line[0] == '[')
-		return err_set(e, ERR_INPUT, "one object a line, without brackets and commas around: jq -c '.[]'",
-			       "%.200s:%u: a JSON array begins here", f->source, number);
-	if (line[0] != '{')
+		err_set(&why, ERR_INPUT, "one object a line, without brackets and commas around: jq -c '.[]'",
+			"a JSON array begins here");
+	else if (line[0] != '{')
 		return feed_add_url(f, line, len, number, e);
-	if (line[len - 1] != '}')
-		return err_set(e, ERR_INPUT, "one whole JSON object a line",
-			       "%.200s:%u: the JSON object does not end on its line", f->source, number);
-	return feed_add_json(f, line, len, number, e);
+	else if (line[len - 1] != '}')
+		err_set(&why, ERR_INPUT, "one whole JSON object a line", "the JSON object does not end on its line");
+	else
+		return feed_add_json(f, line, len, number, e);
+	return feed_refuse(f, number, &why, e);
+}
+
+static int refuse_long(struct feed *f, unsigned number, struct err *e)
+{
+	struct err why;
+
+	err_set(&why, ERR_INPUT, NULL, "the line is longer than %u bytes", INPUT_LINE_MAX_BYTES);
+	return feed_refuse(f, number, &why, e);
 }
 
 static int add_input(struct feed *f, struct input *in, struct err *e)
 {
 	const char *line;
 	size_t len;
+	int rc = 0;
 
-	for (;;) {
+	while (rc == 0) {
 		switch (input_next(in, f->jobs > 0, &line, &len, e)) {
 		case INPUT_LINE:
-			if (add_line(f, line, len, input_line_number(in), e) < 0)
-				return -1;
+			if (len && line[0] != '#')
+				rc = add_line(f, line, len, input_line_number(in), e);
+			break;
+		case INPUT_TOO_LONG:
+			rc = refuse_long(f, input_line_number(in), e);
 			break;
 		case INPUT_PAUSE:
-			if (feed_flush(f, e) < 0)
-				return -1;
+			rc = feed_flush(f, e);
 			break;
 		case INPUT_END:
 			return 0;
@@ -303,6 +316,7 @@ static int add_input(struct feed *f, struct input *in, struct err *e)
 			return -1;
 		}
 	}
+	return rc;
 }
 
 /* There is one standard input. */
@@ -341,7 +355,7 @@ static int check_operands(const struct args *a, struct err *e)
 	return check_stdin(a, e);
 }
 
-static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)
+static int feed_once(struct feed *f, const struct args *a, struct input *in, struct err *e)
 {
 	for (size_t i = 0; i < a->operand_count; i++)
 		if (add_operand(f, a, a->operands[i], e) < 0)
@@ -349,6 +363,14 @@ static int feed_all(struct feed *f, const struct args *a, struct input *in, stru
 	if (in && add_input(f, in, e) < 0)
 		return -1;
 	return feed_finish(f, e);
+}
+
+/* A file of more than one request is read twice: that it is refused shall leave no trace. */
+static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)
+{
+	int rc = feed_once(f, a, in, e);
+
+	return rc <= 0 ? rc : input_rewind(in, e) < 0 ? -1 : feed_once(f, a, in, e);
 }
 
 int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(void *arg, uint32_t batch), void *arg,
@@ -371,7 +393,8 @@ int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(voi
 	f.options = options;
 	f.tag_json = tag_json;
 	f.source = in ? input_name(in) : NULL;
-	f.hold = a->hold || (in && input_is_file(in));
+	f.looking = in && input_is_file(in);
+	f.hold = a->hold || f.looking;
 	rc = feed_all(&f, a, in, e);
 	if (rc < 0 && !f.existed)
 		feed_abandon(&f, e);

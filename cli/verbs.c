@@ -199,9 +199,8 @@ const struct verb verbs[] = {
      "{\"url\":\"https://"
      "...\",\"method\":\"POST\",\"headers\":{\"Name\":\"value\"},\"body\":{\"a\":1},\"chain\":\"x\",\"tag\":\"y\"}\n"
      "Lines of -i hold no patterns. Blank ones and those that begin with # are skipped. A file is taken whole or not "
-     "at all; from a pipe, jobs "
-     "start\n"
-     "as they come.",
+     "at all.\nFrom a pipe, jobs start as they come; the first line that is refused ends it, and what stands before it "
+     "goes on.",
      verb_submit,
      0,
      ANY,

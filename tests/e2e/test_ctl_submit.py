@@ -199,6 +199,70 @@ def test_a_refused_submission_of_a_short_list_uses_no_number(ctl, scratch):
     assert ctl("submit", "-p", "-i", scratch / "list").out == "1\n"
 
 
+def test_a_line_that_is_cut_hides_no_other(ctl, scratch):
+    good, cut, long = b"http://127.0.0.1:1/", b'{"url":"http://127.0.0.1:1/"', b'{"url":"http://h/' + b"x" * (4 << 20) + b'"}'
+    (scratch / "list").write_bytes(b"\n".join([good, b"nonsense", cut, long, b"[1,", b"gopher://h/", good, cut, b""]))
+    for text in (b"", good + b"\n"):  # also in the second request
+        (scratch / "long").write_bytes(5000 * text + (scratch / "list").read_bytes())
+        r = ctl("submit", "-i", scratch / "long", check=2)
+        before = 5000 * bool(text)
+        assert [int(n) - before for n in re.findall(rf"^fanoutctl: {scratch}/long:(\d+): ", r.err, re.M)] == [2, 3, 4, 5, 6], r.err
+        assert "and 1 more: 6 lines of" in r.err and "nothing was submitted" in r.err
+        for said in ("does not end on its line", "longer than 2097152 bytes", "a JSON array begins here", "gopher"):
+            assert said in r.err
+
+
+def test_a_list_that_is_refused_uses_no_number(ctl, scratch):
+    good, many = '{"url":"http://127.0.0.1:1/"}\n', "http://127.0.0.1:1/\n" * 20000
+    for text in (good + '{"url":7}\n', good * 5000 + "nonsense\n", many + "nonsense\n", many + '{"url":\n'):
+        (scratch / "list").write_text(text)
+        assert "nothing was submitted" in ctl("submit", "-i", scratch / "list", check=2).err
+    ctl("submit", "-i", "-", input="nonsense\n" + good, check=2)
+    ctl("submit", "-i", "-", input='{"url":7}\n' + good, check=2)
+    ctl("submit", "-g", *["ftp://h/"] * 1500, check=2)
+    (scratch / "list").write_text(good * 9000 + many)
+    assert ctl("submit", "-p", "-i", scratch / "list").out == "1\n"
+    assert sum(ctl("status", "1", "-f", "json").json()["counts"].values()) == 29000
+
+
+def test_standard_input_that_is_a_file_is_taken_whole_or_not_at_all(ctl, scratch):
+    (scratch / "list").write_text("http://127.0.0.1:1/\nnonsense\nhttp://127.0.0.1:1/\ngopher://h/\n")
+    with open(scratch / "list") as f:
+        r = ctl("submit", "-i", "-", stdin=f, check=2)
+    assert re.findall(r"standard input:(\d+): ", r.err) == ["2", "4"] and "nothing was submitted" in r.err
+    (scratch / "list").write_text("http://127.0.0.1:1/\n" * 9000)
+    with open(scratch / "list") as f:
+        assert ctl("submit", "-p", "-i", "-", stdin=f).out == "1\n"
+    assert sum(ctl("status", "1", "-f", "json").json()["counts"].values()) == 9000
+
+
+@pytest.mark.parametrize("refused", ["nonsense", '{"url":7}', '{"url":"http://h/"', "http://h/\udcff", "[", "too long"])
+@pytest.mark.parametrize("before", [3, 7000])
+@pytest.mark.parametrize("kind", ["urls", "json"])
+def test_of_a_pipe_what_stands_before_a_refused_line_is_taken_and_nothing_behind_it(ctl, refused, before, kind):
+    url = "http://127.0.0.1:1/{}" if kind == "urls" else '{{"url":"http://127.0.0.1:1/{}"}}'
+    refused = "x" * (4 << 20) if refused == "too long" else refused
+    lines = [url.format(i) for i in range(before)] + [refused, url.format("behind"), "nonsense"]
+    r = ctl("submit", "-i", "-", input=os.fsencode("\n".join(lines)), check=2)
+    assert f"standard input:{before + 1}: " in r.err and f"what came before it ({before}) was taken as batch 1 and goes on" in r.err, r.err
+    assert r.out == "1\n"
+    status = ctl("status", "1", "-f", "json").json()
+    assert status["closed"] and sum(status["counts"].values()) == before
+
+
+def test_of_a_pipe_in_pieces_no_more_and_no_less_is_taken(daemon):
+    """The same as of one that comes at once."""
+    for last in (b"nonsense\nhttp://127.0.0.1:1/4\n", b'http://127.0.0.1:1/3\n{"url":7}\n'):
+        child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child.stdin.write(b"http://127.0.0.1:1/1\nhttp://127.0.0.1:1/2\n")
+        child.stdin.flush()
+        batch = child.stdout.readline().decode().strip()
+        _, err = child.communicate(last, timeout=20)
+        taken = 2 + last.count(b"/3")
+        assert child.returncode == 2 and f"what came before it ({taken}) was taken".encode() in err, err
+        assert sum(daemon.ctl("status", batch, "-f", "json").json()["counts"].values()) == taken
+
+
 def test_a_first_line_that_is_refused_leaves_no_empty_batch(ctl):
     r = ctl("submit", "-i", "-", input="nonsense\nhttp://127.0.0.1:1/\n", check=2)
     assert "standard input:1: " in r.err and "nothing was submitted" in r.err and r.out == ""
