@@ -85,7 +85,7 @@ static void add_sums(json_t *batch)
 	/* A limit lets a whole burst go at once: the average of the first seconds is not its rate. */
 	if (active > 0 && (ended || active >= RATE_LEAST_US)) {
 		t.len = 0;
-		text_printf(&t, "%.1f jobs/s", (double)progress_ended(&p) * 1e6 / (double)active);
+		text_printf(&t, "%.1f jobs/s", (double)progress_worked(&p) * 1e6 / (double)active);
 		set_text(batch, "rate", &t);
 	}
 	if (active > 0) {

@@ -42,7 +42,7 @@ void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 		}
 	}
 	p->samples[p->next].at_us = now_us;
-	p->samples[p->next].ended = progress_ended(p);
+	p->samples[p->next].ended = progress_worked(p);
 	p->next = (p->next + 1) % PROGRESS_SAMPLES;
 	if (p->count < PROGRESS_SAMPLES)
 		p->count++;
@@ -51,6 +51,11 @@ void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 int64_t progress_ended(const struct progress *p)
 {
 	return p->counts[JOB_DONE] + p->counts[JOB_FAILED] + p->counts[JOB_CANCELLED];
+}
+
+int64_t progress_worked(const struct progress *p)
+{
+	return p->counts[JOB_DONE] + p->counts[JOB_FAILED];
 }
 
 int64_t progress_total(const struct progress *p)
@@ -123,6 +128,17 @@ const char *progress_time_left(char *out, double seconds)
 	return out;
 }
 
+/* All that is left is changed at one stroke, without being fetched. */
+static bool is_swept(const struct progress *p)
+{
+	static const char *const words[] = {"cancelling", "failing", "retrying", "removing"};
+
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strcmp(p->state, words[i]) == 0)
+			return true;
+	return false;
+}
+
 /* At the speed of the last seconds, or by the forecast, whichever is later: under a limit, a burst is soon over. */
 double progress_seconds_left(const struct progress *p)
 {
@@ -130,7 +146,7 @@ double progress_seconds_left(const struct progress *p)
 	double rate = progress_rate(p);
 	double by_rate = rate > 0 ? (double)jobs / rate : 0, by_forecast = (double)p->left_us / 1e6;
 
-	return jobs == 0 ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
+	return jobs == 0 || is_swept(p) ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
 }
 
 void progress_format(const struct progress *p, unsigned width, struct text *line)

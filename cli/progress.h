@@ -18,7 +18,7 @@ struct progress {
 	char state[16];
 	int64_t counts[JOB_STATES];
 	struct {
-		int64_t at_us, ended; /* jobs that had ended */
+		int64_t at_us, ended; /* jobs that had been done or failed */
 	} samples[PROGRESS_SAMPLES];
 	unsigned count, next;
 	int64_t left_us;  /* by the daemon's forecast, which knows of limits; 0: none */
@@ -31,6 +31,7 @@ struct progress {
 /* Takes over what the API says of a batch. */
 void progress_update(struct progress *p, const json_t *batch, int64_t now_us);
 int64_t progress_ended(const struct progress *p);
+int64_t progress_worked(const struct progress *p); /* of these, what was done or failed: what the speed is counted by */
 int64_t progress_total(const struct progress *p);
 /* How many there will be in all; -1: of a run, where that is not known. */
 int64_t progress_whole(const struct progress *p);

@@ -163,12 +163,14 @@ static int64_t later(int64_t x, int64_t y)
 /* With jobs for several hosts it is not known how many are for which: then only the speed so far is there to go by. */
 static int64_t eta_us(const struct api *a, const struct store_batch *b, const struct rate *rate)
 {
-	int64_t past = render_eta_us(b, clock_wall_us()), until = 0, last = 0;
+	int64_t quiet = engine_batch_quiet_us(api_engine(a), b->id), until = 0, last = 0;
+	int64_t past = render_eta_us(b, quiet, clock_wall_us());
 	struct engine_wait waits[WAITS_LOOKED_AT];
 	bool rated = false, one_host = true;
 	unsigned n;
 
-	if (b->ended_us || b->paused || (b->held && !b->closed) || !(b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED]))
+	if (b->ended_us || b->sweep != STORE_SWEEP_NONE || b->paused || (b->held && !b->closed) ||
+	    !(b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED]))
 		return past;
 	n = engine_explain_batch(api_engine(a), b, waits, WAITS_LOOKED_AT);
 	for (unsigned i = 0; i < n; i++) {

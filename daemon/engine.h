@@ -119,5 +119,7 @@ void engine_worker_info(const struct engine *en, unsigned i, struct pool_worker_
 /* A job whose attempt was opened ahead of its turn: the store has it as running, to everybody else it still waits. */
 bool engine_job_staged(const struct engine *en, uint64_t job);
 unsigned engine_batch_staged(const struct engine *en, uint32_t batch);
+/* For how long none of its jobs was done or failed, as far as this daemon has seen; 0 where it is not at work. */
+int64_t engine_batch_quiet_us(const struct engine *en, uint32_t batch);
 
 #endif

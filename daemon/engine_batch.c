@@ -137,6 +137,7 @@ struct engine_batch *engine_batch_create(struct engine *en, const struct store_b
 	    .paused = row->paused,
 	    .held = row->held && !row->closed,
 	    .cancelling = row->sweep == STORE_SWEEP_CANCEL || row->sweep == STORE_SWEEP_FAIL,
+	    .last_end_us = clock_boot_us(),
 	};
 	b->template = spec_template_create(row->options, &e);
 	if (!b->template)
@@ -196,4 +197,12 @@ void engine_batch_check(struct engine_batch *b)
 {
 	if (b->ended && b->busy == 0)
 		engine_batch_free(b);
+}
+
+int64_t engine_batch_quiet_us(const struct engine *en, uint32_t batch)
+{
+	const struct engine_batch *b = engine_batch_find(en, batch);
+	int64_t us = b ? clock_boot_us() - b->last_end_us : 0;
+
+	return us > 0 ? us : 0;
 }

@@ -256,6 +256,8 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	engine_failing_note(j->lane, o, step.next == JOB_QUEUED && !v->next_url);
 	log_transition(j, o, &step, v);
 	engine_job_phase(j, PHASE_ENDING);
+	if (step.next == JOB_DONE || step.next == JOB_FAILED)
+		j->lane->batch->last_end_us = o->ended_us;
 	en->ending++;
 	en->stats.outcomes++;
 	j->op.end = (struct store_attempt_end){

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/engine_private.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 /* A batch's mark on its way through the store, with what is to be done here once it is committed. */
@@ -46,6 +47,7 @@ static void batch_marked(struct engine_batch *b, enum store_mark mark, enum job_
 	case STORE_MARK_PAUSE:
 	case STORE_MARK_RESUME:
 		b->paused = mark == STORE_MARK_PAUSE;
+		b->last_end_us = clock_boot_us();
 		engine_batch_refresh(b);
 		if (b->paused)
 			engine_batch_unstage(b);

@@ -175,9 +175,10 @@ struct engine_batch {
 	enum job_reason failing;       /* REASON_NONE: not */
 	int64_t deadline_us;           /* wall; INT64_MAX: none */
 	struct event deadline;
-	bool ended;      /* to be forgotten as soon as none of its jobs is busy */
-	unsigned busy;   /* jobs that sched does not hold: an operation or a worker has them */
-	unsigned staged; /* of its jobs, those opened ahead of their turn */
+	bool ended;          /* to be forgotten as soon as none of its jobs is busy */
+	unsigned busy;       /* jobs that sched does not hold: an operation or a worker has them */
+	unsigned staged;     /* of its jobs, those opened ahead of their turn */
+	int64_t last_end_us; /* boot: when a job was last done or failed here, or could be again */
 	UT_hash_handle hh;
 };
 

@@ -96,15 +96,17 @@ const char *render_batch_state(const struct store_batch *b)
 	return "running";
 }
 
-int64_t render_eta_us(const struct store_batch *b, int64_t now_us)
+int64_t render_eta_us(const struct store_batch *b, int64_t quiet_us, int64_t now_us)
 {
 	int64_t left = b->counts[JOB_BLOCKED] + b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING];
 	int64_t ended = b->counts[JOB_DONE] + b->counts[JOB_FAILED];
-	int64_t elapsed = now_us - b->active_from_us;
+	int64_t elapsed = now_us - b->active_from_us, left_us;
 
-	if (b->ended_us || b->paused || (b->held && !b->closed) || ended == 0 || left == 0 || elapsed <= 0)
+	if (b->ended_us || b->sweep != STORE_SWEEP_NONE || b->paused || (b->held && !b->closed) || ended == 0 ||
+	    left == 0 || elapsed <= 0)
 		return 0;
-	return now_us + (int64_t)((double)elapsed / (double)ended * (double)left);
+	left_us = (int64_t)((double)elapsed / (double)ended * (double)left);
+	return now_us + (left_us > quiet_us ? left_us : quiet_us);
 }
 
 static json_t *counts(const int64_t *n)

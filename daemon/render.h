@@ -46,8 +46,9 @@ void render_row_body(struct evbuffer *out, const void *body, size_t n);
 
 /* "open", "running", ... of docs/API.md. */
 const char *render_batch_state(const struct store_batch *b);
-/* When the batch will have ended, at the speed so far; 0 where nothing can be said. */
-int64_t render_eta_us(const struct store_batch *b, int64_t now_us);
+/* When the batch will have ended, at the speed so far, of which nothing ended for `quiet_us`: as long again is the
+ * least to be expected. 0 where nothing can be said. */
+int64_t render_eta_us(const struct store_batch *b, int64_t quiet_us, int64_t now_us);
 
 /* Appends the JSON (and a newline, where asked for), and drops the reference. */
 void render_write(struct evbuffer *out, json_t *json, bool newline);

@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 
-from harness.api import NOBODY, as_user, problem, submit, wait
+from harness.api import NOBODY, as_user, problem, results, submit, wait
 from harness.process import wait_until
 
 CATS = {"name": "cats", "match": "catfact.ninja", "rates": ["100/min", "5000/h"], "concurrency": 7, "pace": True}
@@ -373,6 +373,35 @@ def test_a_batchs_own_rate_is_told_and_forecast_too(daemon, apisim):
     assert 2 * WINDOW_S <= seconds(told["eta"], started) < 2.2 * WINDOW_S, told
     daemon.api.post(f"/v1/batches/{batch}/cancel")
     assert explain(daemon, f"batches/{batch}")["waits"] == []
+
+
+def test_the_end_moves_away_while_the_last_answer_hangs(daemon, apisim, gate):
+    """By the speed of the 400 alone it would be a second away after more than six minutes."""
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 400 + [{"url": f"{gate.url}/last"}])
+    path = f"batches/{batch}"
+    wait_until(lambda: daemon.api.get(f"/v1/{path}").json()["counts"]["done"] == 400, 20, "all but one are done")
+    last = max(row["ended_at"] for row in results(daemon, batch, "?state=done"))
+
+    def eta_after(quiet_s):
+        asked = datetime.datetime.utcnow().isoformat() + "Z"
+        eta = explain(daemon, path)["eta"]
+        return eta if seconds(asked, last) > quiet_s else None
+
+    for quiet_s in (1, 2):
+        eta = wait_until(lambda: eta_after(quiet_s), 20, "nothing ended for a while")
+        assert seconds(eta, last) >= 2 * quiet_s - 0.1, "as long again as nothing ended"
+    gate.open()
+    assert wait(daemon, batch)["eta"] is None
+
+
+def test_of_a_batch_that_is_being_cancelled_no_end_is_forecast(daemon, apisim):
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 500, rate=f"2/{WINDOW_S}s")
+    wait_until(lambda: daemon.api.get(f"/v1/batches/{batch}").json()["counts"]["done"] == 2, 10, "two are done")
+    assert daemon.api.get(f"/v1/batches/{batch}").json()["eta"]
+    told = daemon.api.post(f"/v1/batches/{batch}/cancel").json()
+    assert (told["state"], told["eta"]) == ("cancelling", None)
+    assert explain(daemon, f"batches/{batch}")["eta"] is None
+    wait(daemon, batch)
 
 
 def test_what_else_can_hold_a_job_back_is_told(daemon, apisim):

@@ -215,7 +215,7 @@ def test_the_burst_of_the_first_seconds_is_not_told_as_a_rate(play, scratch):
     def status(ended_s_after=None):
         """Of a batch of ten jobs that were done at once: the text, and how old the batch was at most."""
         begin = time.time()
-        row = {"batch": 7, "state": "running", "counts": {"done": 10, "queued": 1}, "submitted_at": rfc3339(begin), "ended_at": None}
+        row = {"batch": 7, "state": "running", "counts": {"done": 9, "failed": 1, "cancelled": 500, "queued": 1}, "submitted_at": rfc3339(begin), "ended_at": None}
         if ended_s_after:
             row.update(submitted_at=rfc3339(begin - ended_s_after - 1), ended_at=rfc3339(begin - 1))
         play({("GET", "/v1/batches/7"): [(200, row)]})

@@ -128,6 +128,22 @@ static void the_rate_forgets_what_is_long_ago(void **arg)
 	assert_true(progress_rate(&p) == 0);
 }
 
+static void what_is_cancelled_has_no_speed_and_nothing_is_left(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 1000, 0, 100, 0, 1000000);
+	update(&p, "running", 990, 0, 110, 0, 2000000);
+	assert_true(progress_rate(&p) > 9 && progress_rate(&p) < 11 && progress_seconds_left(&p) > 0);
+	json_t *counts = json_pack("{s:i, s:i, s:i}", "queued", 100, "done", 120, "cancelled", 880);
+	json_t *j = json_pack("{s:i, s:s, s:o}", "batch", 7, "state", "cancelling", "counts", counts);
+	progress_update(&p, j, 3000000);
+	json_decref(j);
+	assert_true(progress_rate(&p) > 9 && progress_rate(&p) < 11);
+	assert_true(progress_seconds_left(&p) == 0);
+}
+
 static void a_final_state_is_an_exit_status(void **arg)
 {
 	static const struct {
@@ -239,6 +255,7 @@ int main(void)
 	    cmocka_unit_test(a_wide_terminal_gets_a_bar),
 	    cmocka_unit_test(a_pause_and_an_open_batch_are_told),
 	    cmocka_unit_test(the_rate_forgets_what_is_long_ago),
+	    cmocka_unit_test(what_is_cancelled_has_no_speed_and_nothing_is_left),
 	    cmocka_unit_test(a_final_state_is_an_exit_status),
 	    cmocka_unit_test(events_are_the_same_in_pieces_of_any_size),
 	    cmocka_unit_test(a_stream_that_was_cut_begins_anew_and_keeps_the_id),

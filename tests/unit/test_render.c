@@ -49,18 +49,46 @@ static void the_forecast_is_the_speed_so_far(void **state)
 
 	(void)state;
 	b.counts[JOB_QUEUED] = 90;
-	assert_int_equal(render_eta_us(&b, 110 * SECOND), 0); /* nothing ended yet */
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 0); /* nothing ended yet */
 	b.counts[JOB_DONE] = 8;
 	b.counts[JOB_FAILED] = 2;
-	assert_int_equal(render_eta_us(&b, 110 * SECOND), 200 * SECOND);
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 200 * SECOND);
 	b.counts[JOB_CANCELLED] = 1000; /* cost no time */
-	assert_int_equal(render_eta_us(&b, 110 * SECOND), 200 * SECOND);
-	assert_int_equal(render_eta_us(&b, 90 * SECOND), 0); /* the clock was set back */
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 200 * SECOND);
+	assert_int_equal(render_eta_us(&b, 0, 90 * SECOND), 0); /* the clock was set back */
 	b.paused = true;
-	assert_int_equal(render_eta_us(&b, 110 * SECOND), 0);
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 0);
 	b.paused = false;
 	b.ended_us = 1;
-	assert_int_equal(render_eta_us(&b, 110 * SECOND), 0);
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 0);
+}
+
+static void where_nothing_ended_for_long_the_end_is_as_far_away_again(void **state)
+{
+	struct store_batch b = {.id = 1, .closed = true, .active_from_us = 100 * SECOND};
+
+	(void)state;
+	b.counts[JOB_DONE] = 1000;
+	b.counts[JOB_RUNNING] = 1;
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 110 * SECOND + SECOND / 100);
+	assert_int_equal(render_eta_us(&b, 5 * SECOND, 115 * SECOND), 120 * SECOND);
+	assert_int_equal(render_eta_us(&b, 20 * SECOND, 130 * SECOND), 150 * SECOND);
+	b.counts[JOB_RUNNING] = 5000;
+	assert_int_equal(render_eta_us(&b, 20 * SECOND, 130 * SECOND), 280 * SECOND);
+}
+
+static void nothing_is_forecast_of_a_batch_that_is_being_cancelled(void **state)
+{
+	struct store_batch b = {.id = 1, .closed = true, .active_from_us = 100 * SECOND, .sweep = STORE_SWEEP_CANCEL};
+
+	(void)state;
+	b.counts[JOB_DONE] = 10;
+	b.counts[JOB_QUEUED] = 90;
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 0);
+	b.sweep = STORE_SWEEP_FAIL;
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 0);
+	b.sweep = STORE_SWEEP_NONE;
+	assert_int_equal(render_eta_us(&b, 0, 110 * SECOND), 200 * SECOND);
 }
 
 static char *text_of(struct evbuffer *buf)
@@ -270,6 +298,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_batchs_state_is_told_by_what_matters_most),
 	    cmocka_unit_test(the_forecast_is_the_speed_so_far),
+	    cmocka_unit_test(where_nothing_ended_for_long_the_end_is_as_far_away_again),
+	    cmocka_unit_test(nothing_is_forecast_of_a_batch_that_is_being_cancelled),
 	    cmocka_unit_test(a_body_is_text_where_it_can_be),
 	    cmocka_unit_test(remote_text_is_always_utf8),
 	    cmocka_unit_test(a_row_of_results_has_every_member),
