@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/local.h"
 #include "cli/verbs.h"
+#include "cli/words.h"
 #include "lib/closest.h"
 #include "lib/paths.h"
 
@@ -79,6 +80,10 @@ int verb_help(struct ctl *ctl)
 		struct closest near = {.word = word};
 
 		v = verb_match(count, ctl->args.operands, &used);
+		if (v && used < count && words_refuse_foreign(v, ctl->args.operands[used], &e))
+			return ctl_report(&e);
+		if (v && used < count && words_refuse(v, ctl->args.operands[used], true, &e))
+			return ctl_report(&e);
 		if (v && used < count) {
 			err_set(&e, ERR_USAGE, NULL, " help: \"%.60s\" is too much (usage: fanoutctl help [VERB])",
 				ctl->args.operands[used]);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/client.h"
 #include "cli/hosts.h"
@@ -187,17 +188,57 @@ static void tell_rule(const struct ctl *ctl, const char *name, const json_t *rul
 	text_clear(&line);
 }
 
-int verb_limits_set(struct ctl *ctl)
+/* What is behind the host of a URL; "" and "/" say nothing. */
+static bool has_path(const char *url)
+{
+	const char *path = strpbrk(strstr(url, "://") + 3, "/?#");
+
+	return path && path[0] && path[1];
+}
+
+/* A limit of a URL is one of its host, with the port where it is not the scheme's. `key` holds URL_KEY_SIZE bytes. */
+static int host_of(const char *url, char *key, struct err *e)
+{
+	const char *usual = strncasecmp(url, "https:", 6) == 0 ? ":443" : ":80";
+	size_t n;
+
+	if (url_key(url, key, e) < 0)
+		return -1;
+	n = strlen(key) - strlen(usual);
+	if (strcmp(key + n, usual) == 0)
+		key[n] = '\0';
+	return 0;
+}
+
+/* NAME, or the host of a URL. */
+static const char *name_of(const struct ctl *ctl, char *host, struct err *e)
 {
 	const char *name = ctl->args.operands[0];
+
+	if (!ctl->args.match && strstr(name, "://")) {
+		if (host_of(name, host, e) < 0)
+			return NULL;
+		if (has_path(name))
+			ctl_note(ctl, "this is for all of %s; --match '%s/PATH*' makes a limit for a path", host, host);
+		return host;
+	}
+	return check_name(name, e) < 0 ? NULL : name;
+}
+
+int verb_limits_set(struct ctl *ctl)
+{
+	char host[URL_KEY_SIZE];
 	struct err e;
-	json_t *rule = check_name(name, &e) < 0 ? NULL : rule_of(&ctl->args, &e), *answer = NULL;
+	const char *name = name_of(ctl, host, &e);
+	json_t *rule = name ? rule_of(&ctl->args, &e) : NULL, *answer = NULL;
 	char *body = rule ? json_dumps(rule, JSON_COMPACT) : NULL;
 	struct text path = {0};
 
 	json_decref(rule);
+	if (!body)
+		return ctl_report(&e);
 	add_path(&path, name);
-	if (body && ctl_connect(ctl, &e) == 0)
+	if (ctl_connect(ctl, &e) == 0)
 		answer = client_put_json(ctl->client, body, strlen(body), &e, "%s", path.data);
 	text_clear(&path);
 	free(body);
@@ -228,6 +269,16 @@ static int remove_one(struct ctl *ctl, const char *name, struct err *e)
 	return 0;
 }
 
+/* A URL stands for its host, as it did when the limit was set. */
+static int remove_named(struct ctl *ctl, const char *name, struct err *e)
+{
+	char host[URL_KEY_SIZE];
+
+	if (strstr(name, "://") && host_of(name, host, NULL) == 0)
+		name = host;
+	return remove_one(ctl, name, e);
+}
+
 /* All operands, also behind one that was refused; the first refusal is the exit status. */
 static int each_operand(struct ctl *ctl, int (*one)(struct ctl *ctl, const char *operand, struct err *e))
 {
@@ -249,7 +300,7 @@ static int each_operand(struct ctl *ctl, int (*one)(struct ctl *ctl, const char 
 
 int verb_limits_rm(struct ctl *ctl)
 {
-	return each_operand(ctl, remove_one);
+	return each_operand(ctl, remove_named);
 }
 
 /* ---- resuming ---- */

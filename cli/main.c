@@ -9,6 +9,7 @@
 #include "cli/last.h"
 #include "cli/text.h"
 #include "cli/verbs.h"
+#include "cli/words.h"
 #include "lib/closest.h"
 
 static const struct opt first_options[] = {
@@ -34,19 +35,9 @@ static int unknown_verb(const char *word)
 static int too_much(const struct ctl *ctl, struct err *e)
 {
 	const struct verb *v = ctl->verb;
-	struct closest near = {.word = ctl->args.operands[0]};
-	struct text seconds = {0};
-	bool meant = verb_seconds(v, &seconds, &near);
-	char hint[160] = "";
 
-	if (seconds.len)
-		snprintf(hint, sizeof hint, "there are fanoutctl %s %s", v->name, seconds.data);
-	text_clear(&seconds);
-	/* Without operands of its own, nothing but a verb can have been meant. */
-	if (meant || (*hint && v->most == 0))
-		return err_set(e, ERR_USAGE, hint, ": no verb %s %.60s%s%s%s%s%s", v->name, near.word,
-			       near.name ? "; did you mean " : "", near.name ? v->name : "", near.name ? " " : "",
-			       near.name ? near.name : "", near.name ? "?" : "");
+	if (words_refuse(v, ctl->args.operands[0], v->most == 0, e))
+		return -1;
 	return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is too much (usage: fanoutctl %s%s%s)", v->name,
 		       ctl->args.operands[v->most], v->name, v->operands[0] ? " " : "", v->operands);
 }
@@ -94,10 +85,31 @@ static bool takes_runs(const struct verb *v)
 	return strstr(v->operands, "RUN");
 }
 
+/* The verb's own options; argv[0] is its last word. Where they are another verb's, the word behind it was meant as its
+ * second. */
+static int parse_verb(struct ctl *ctl, int argc, char **argv, struct err *e)
+{
+	const struct opt *groups[OPT_GROUPS_MAX + 2];
+	const char *second = argc > 1 && argv[1][0] != '-' ? argv[1] : NULL;
+	char prefix[40];
+	int used;
+
+	if (second && words_refuse_foreign(ctl->verb, second, e))
+		return -1;
+	verb_groups(ctl->verb, groups);
+	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
+	if (takes_batches(ctl->verb) || takes_runs(ctl->verb))
+		last_spell(argc, argv);
+	if (options_parse(&ctl->args, groups, prefix, argc, argv, false, &used, e) == 0)
+		return 0;
+	if (second)
+		words_refuse(ctl->verb, second, ctl->verb->most == 0, e);
+	return -1;
+}
+
 static int run(struct ctl *ctl, int argc, char **argv)
 {
 	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, first_options};
-	char prefix[40];
 	struct err e;
 	int used, words;
 
@@ -113,11 +125,7 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	if (!ctl->verb)
 		return unknown_verb(argv[used]);
 	used += words - 1;
-	verb_groups(ctl->verb, groups);
-	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
-	if (takes_batches(ctl->verb) || takes_runs(ctl->verb))
-		last_spell(argc - used, argv + used);
-	if (options_parse(&ctl->args, groups, prefix, argc - used, argv + used, false, &used, &e) < 0)
+	if (parse_verb(ctl, argc - used, argv + used, &e) < 0)
 		return ctl_report(&e);
 	if (ctl->args.help) {
 		return verb_help(ctl);

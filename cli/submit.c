@@ -5,6 +5,8 @@
 
 #include "cli/background.h"
 #include "cli/failure.h"
+#include "cli/fields.h"
+#include "cli/layouts.h"
 #include "cli/request.h"
 #include "cli/verbs.h"
 #include "cli/watch.h"
@@ -88,6 +90,16 @@ static int wait_for(struct ctl *ctl, const struct told *told, uint32_t batch)
 	return status;
 }
 
+static int check_options(const struct args *a, struct err *e)
+{
+	if (a->wait && a->follow)
+		return err_set(e, ERR_USAGE, NULL, " submit: --follow waits by itself; leave --wait away");
+	if (a->fields && !a->follow)
+		return err_set(e, ERR_USAGE, "fanoutctl results BATCH --fields chooses the columns later",
+			       " submit: --fields is for the rows of --follow");
+	return a->fields && !fields_layout(a->fields, &layout_results, e) ? -1 : 0;
+}
+
 int verb_submit(struct ctl *ctl)
 {
 	const struct args *a = &ctl->args;
@@ -96,10 +108,8 @@ int verb_submit(struct ctl *ctl)
 	struct submission s;
 	struct err e;
 
-	if (a->wait && a->follow) {
-		err_set(&e, ERR_USAGE, NULL, " submit: --follow waits by itself; leave --wait away");
+	if (check_options(a, &e) < 0)
 		return ctl_report(&e);
-	}
 	ctl->args.quiet = quiet || a->print_id;
 	if (a->follow && request_is_stream(a))
 		return submit_and_follow(ctl, quiet);

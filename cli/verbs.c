@@ -57,6 +57,7 @@ static const struct opt submit_options[] = {
     FLAG('p', "print-id", print_id, "print the batch's id and nothing else"),
     FLAG(0, "wait", wait, "wait until all jobs have ended"),
     FLAG(0, "follow", follow, "print one result line as each job ends"),
+    VALUE(0, "fields", OPT_TEXT, fields, "NAME,...", "with --follow, these columns, as job,url,status"),
     {0},
 };
 
@@ -268,7 +269,8 @@ const struct verb verbs[] = {
     {"limits set",
      "NAME",
      "make or replace a limit, also after a restart",
-     "NAME is the host, or a word with --match. A rule of fanout.conf with the same name is shadowed by it.",
+     "NAME is the host (or a URL of it), or a word with --match. A rule of fanout.conf with the same name is shadowed "
+     "by it.",
      verb_limits_set,
      1,
      1,

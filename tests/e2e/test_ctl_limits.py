@@ -363,6 +363,19 @@ def test_limits_are_set_listed_and_removed(daemon, apisim):
     assert daemon.ctl("limits", "other.example").err == "no limits for this host\n"
 
 
+def test_of_a_url_the_host_is_limited(daemon, apisim):
+    r = daemon.ctl("limits", "set", "https://API.example.org/v1/items?x=1", "--rate", "5/s")
+    assert "this is for all of api.example.org; --match 'api.example.org/PATH*'" in r.err and "limit api.example.org: 5/1s" in r.err
+    daemon.ctl("limits", "set", apisim.url, "--rate", "1000/s")
+    daemon.ctl("limits", "set", "http://[::1]/", "--concurrency", "2")
+    rules = {rule["name"]: rule["match"] for rule in daemon.ctl("limits", "-f", "json").json()["limits"]}
+    key = apisim.url.removeprefix("http://")
+    assert rules == {"api.example.org": "api.example.org", key: key, "[::1]": "[::1]"}
+    assert "limit api.example.org: removed" in daemon.ctl("limits", "rm", "https://api.example.org/").err
+    daemon.ctl("limits", "rm", "http://[::1]", apisim.url)
+    assert "://" in daemon.ctl("limits", "set", "ftp://h/", "--rate", "5/s", check=2).err
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 def test_who_may_not_set_limits_is_told(make_daemon):
     daemon = make_daemon(socket_mode="0666")

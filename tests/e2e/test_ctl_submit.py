@@ -408,6 +408,16 @@ def test_waiting_and_following_at_once_is_refused(ctl, apisim):
     assert "leave --wait away" in ctl("submit", "--wait", "--follow", apisim.url, check=2).err
 
 
+def test_what_is_followed_has_the_columns_that_were_asked_for(ctl, apisim):
+    r = ctl("submit", "--follow", "--fields", "url,status", "-f", "csv", apisim.url + "/uuid")
+    assert r.out == f"url,status\r\n{apisim.url}/uuid,200\r\n"
+    r = ctl("submit", "--follow", "--fields", "status", "-f", "csv", "-i", "-", input=apisim.url + "/uuid\n")
+    assert r.out == "status\r\n200\r\n"
+    assert "fanoutctl results BATCH --fields" in ctl("submit", "--fields", "url", apisim.url + "/uuid", check=2).err
+    assert "statsu" in ctl("submit", "--follow", "--fields", "statsu", apisim.url + "/uuid", check=2).err
+    assert len(ctl("status", "-f", "json").json()) == 2, "what is refused is not submitted"
+
+
 def test_ten_million_urls_need_no_memory_and_an_interrupt_takes_them_back(daemon, apisim):
     """URLs are made as they are sent. An interrupted submission that was held is taken back."""
     child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--hold", "http://127.0.0.1:1/[1-10000000]"], stdout=subprocess.PIPE)

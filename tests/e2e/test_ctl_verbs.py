@@ -131,6 +131,24 @@ def test_no_second_word_that_deletes_is_guessed(fanoutctl, ctl, word):
     assert r.out == "" and r.err == f'no limits for a host "{word}"; there are also fanoutctl limits set, rm, resume\n'
 
 
+@pytest.mark.parametrize("words, meant", [
+    (["limits", "list"], "limits [HOST]"), (["limits", "show", "api.example"], "limits [HOST]"), (["limits", "ls", "-f", "json"], "limits [HOST]"),
+    (["limits", "add", "api.example", "--rate", "5/s"], "limits set"), (["limits", "create", "x"], "limits set"),
+    (["limits", "remove", "api.example"], "limits rm"), (["limits", "delete", "x"], "limits rm"), (["limits", "help"], "help limits"),
+    (["pull", "start", "cats"], "pull run"), (["pull", "help"], "help pull"), (["help", "limits", "list"], "limits [HOST]"),
+])
+def test_words_of_other_programs_get_those_of_this_one(fanoutctl, scratch, words, meant):
+    r = fanoutctl("-S", scratch / "none", *words, check=2)
+    word = words[2] if words[0] == "help" else words[1]
+    assert f"no verb {words[-2] if words[0] == 'help' else words[0]} {word}; did you mean fanoutctl {meant}?" in r.err and r.out == ""
+
+
+def test_a_slip_in_a_second_word_is_told_also_where_its_options_follow(fanoutctl):
+    assert "no verb limits sett; did you mean limits set?" in fanoutctl("limits", "sett", "h", "--rate", "5/s", check=2).err
+    assert "no verb pull rnu; did you mean pull run?" in fanoutctl("pull", "rnu", "cats", "--wait", check=2).err
+    assert "unknown option --rate" in fanoutctl("limits", "api.example.org", "--rate", "5/s", check=2).err
+
+
 def test_what_cannot_be_had_comes_with_what_to_do(fanoutctl, scratch):
     for said, words in {
         "bashcompinit": ["completion", "zsh"],

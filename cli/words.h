@@ -1,0 +1,17 @@
+/* Second words that people try behind a verb: those that other programs have, and slips of the pen. */
+#ifndef FANOUT_CLI_WORDS_H
+#define FANOUT_CLI_WORDS_H
+
+#include <stdbool.h>
+
+#include "lib/err.h"
+
+struct verb;
+
+/* Whether `word`, which is no second word of `v`, was meant as one: then `e` says what there is. `alone`: nothing but a
+ * verb can have been meant by what follows it. */
+bool words_refuse(const struct verb *v, const char *word, bool alone, struct err *e);
+/* A word that other programs have for what goes by another name here: refused wherever it stands second. */
+bool words_refuse_foreign(const struct verb *v, const char *word, struct err *e);
+
+#endif
