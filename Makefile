@@ -12,11 +12,11 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	engine_page engine_run engine_run_read engine_run_begin engine_run_end engine_run_recover engine_run_live run_ask run_pages receipt api_pulls api_pull_run api_runs api_run_show \
 	pool peer spawn timeslice watch store_sqlite store_schema store_stmt store_tx store_cache store_open store_plain store_ahead store_group store_submit store_chain store_run store_mark \
 	store_end store_pull store_pull_page store_pull_state store_load store_limits store_record store_read store_sweep store_keep store_bodies store_check http http_request http_query http_answer api \
-	api_submit api_check api_batches api_results api_events api_jobs api_limits api_explain api_audit api_show api_daemon \
+	api_submit api_check api_batches api_results api_events api_jobs api_limits api_explain api_hosts api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel standby multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit decode
-CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch full get glob headers help hosts http \
+CLI_MODULES = main audit audit_show audit_target background batch bodies chains change client ctl explain failure fields feed fetch full get glob headers help hosts http \
 	input items items_columns items_form items_json items_name items_numbers items_place items_read items_sink items_view last layouts limits limits_show lines local options \
 	output password patience progress pull pull_check pull_layouts pull_list pull_live pull_page pull_recipe pull_run pull_show pull_test pull_wait receipt record refusals \
 	request results rows service socket sse stop submit table template text values verbs watch when windows words

@@ -5,15 +5,14 @@
 #include <string.h>
 
 #include "cli/audit.h"
+#include "cli/audit_target.h"
 #include "cli/client.h"
 #include "cli/limits.h"
 #include "cli/lines.h"
-#include "cli/pull.h"
 #include "cli/verbs.h"
 #include "cli/when.h"
 #include "lib/clock.h"
 #include "lib/jobid.h"
-#include "lib/recipe.h"
 
 struct audit {
 	struct ctl *ctl;
@@ -22,8 +21,10 @@ struct audit {
 	json_t *late;      /* those of limits that were set when requests had been sent already */
 	uint64_t attempts; /* of all hosts */
 	const char *host;
-	json_t *rules; /* of that host */
-	json_t *run;   /* NULL: a host is audited */
+	json_t *rules;  /* of that host */
+	json_t *batch;  /* what it says of itself (cli/audit_target.h); NULL: a host is audited */
+	const char *of; /* "run", "batch" */
+	uint32_t number;
 	const char *names[RECORD_RULES_MAX];
 	int64_t since_us[RECORD_RULES_MAX];
 	size_t name_count;
@@ -47,19 +48,19 @@ static void add_time(struct text *path, const char *name, const char *given, int
 		text_printf(path, "&%s=%s", name, clock_format_rfc3339(time, us));
 }
 
-/* A run's own time, unless another was asked for. */
+/* A batch's own time, unless another was asked for. */
 static const char *since_of(const struct audit *a)
 {
 	const char *since = a->ctl->args.since;
 
-	return since || !a->run ? since : json_string_value(json_object_get(a->run, "started_at"));
+	return since || !a->batch ? since : json_string_value(json_object_get(a->batch, "started_at"));
 }
 
 static const char *until_of(const struct audit *a)
 {
 	const char *until = a->ctl->args.until;
 
-	return until || !a->run ? until : json_string_value(json_object_get(a->run, "ended_at"));
+	return until || !a->batch ? until : json_string_value(json_object_get(a->batch, "ended_at"));
 }
 
 static int read_record(struct audit *a, struct err *e)
@@ -133,7 +134,8 @@ static int put(struct audit *a, const struct audited *rate, struct err *e)
 static int audit_rate(struct audit *a, struct audited rate, struct err *e)
 {
 	rate.host = a->host;
-	rate.run = (uint32_t)json_integer_value(json_object_get(a->run, "run"));
+	rate.of = !a->batch ? NULL : strcmp(a->of, "run") == 0 ? "of_run" : "of_batch";
+	rate.number = a->number;
 	if (rate.rate_text) {
 		if (units_parse_rate(rate.rate_text, &rate.rate, e) < 0)
 			return -1;
@@ -151,16 +153,14 @@ static bool is_measured(const json_t *rule)
 	       !(source && strcmp(source, "learned") == 0);
 }
 
-/* Of a run, only what its own requests count against. */
-static bool concerns_run(const struct audit *a, uint32_t rule)
+/* Of a batch, only what its own requests count against. */
+static bool concerns_batch(const struct audit *a, uint32_t rule)
 {
-	json_int_t run = json_integer_value(json_object_get(a->run, "run"));
-
-	for (size_t i = 0; a->run && i < a->record.count; i++)
-		if (jobid_batch(a->record.attempts[i].job) == (uint32_t)run &&
+	for (size_t i = 0; a->batch && i < a->record.count; i++)
+		if (jobid_batch(a->record.attempts[i].job) == a->number &&
 		    record_counts(&a->record, &a->record.attempts[i], rule))
 			return true;
-	return !a->run;
+	return !a->batch;
 }
 
 static int audit_rates(struct audit *a, struct err *e)
@@ -175,7 +175,7 @@ static int audit_rates(struct audit *a, struct err *e)
 		if (!is_measured(rule) || index == a->name_count)
 			continue;
 		json_array_foreach (json_object_get(rule, "rates"), k, rate) {
-			if (!concerns_run(a, index))
+			if (!concerns_batch(a, index))
 				break;
 			struct audited one = {.rate_text = json_string_value(rate),
 					      .limit = a->names[index],
@@ -214,10 +214,11 @@ static void find_names(struct audit *a)
 	}
 }
 
-/* The run's own limit, where nothing counts against it any more: then the daemon lists it no longer. */
+/* The limit of a run's recipe, where nothing counts against it any more and the daemon lists it no longer; a batch's
+ * own, which is never listed. */
 static void add_own(struct audit *a)
 {
-	const json_t *own = json_object_get(a->run, "limit"), *rule;
+	const json_t *own = json_object_get(a->batch, "limit"), *rule;
 	const char *name = json_string_value(json_object_get(own, "name"));
 	size_t i;
 
@@ -228,8 +229,10 @@ static void add_own(struct audit *a)
 			return;
 	}
 	if (name)
-		json_array_append_new(a->rules, json_pack("{s:s, s:s, s:[O]}", "name", name, "source", "pull", "rates",
-							  json_object_get(own, "rate")));
+		json_array_append_new(a->rules,
+				      json_pack("{s:s, s:s, s:[O], s:O?}", "name", name, "source",
+						strcmp(a->of, "run") == 0 ? "pull" : "batch", "rates",
+						json_object_get(own, "rate"), "since", json_object_get(own, "since")));
 }
 
 static void make_times(struct windows *w, size_t room)
@@ -269,21 +272,20 @@ static int nothing(const struct audit *a, struct err *e)
 {
 	const struct args *args = &a->ctl->args;
 
-	if (a->run)
-		return err_set(e, ERR_NOT_FOUND, NULL, "no request of run %s is recorded", args->operands[0]);
-	return err_set(e, ERR_NOT_FOUND,
-		       strrchr(args->operands[0], ':') ? NULL : "another port has to be named: HOST:PORT",
-		       "nothing that was sent to %.200s%s is recorded", args->operands[0],
+	if (a->batch)
+		return err_set(e, ERR_NOT_FOUND, NULL, "no request of %s %s is recorded%s", a->of, args->operands[0],
+			       args->since || args->until ? " in that time" : "");
+	return err_set(e, ERR_NOT_FOUND, NULL, "nothing that was sent to %.200s%s is recorded", args->operands[0],
 		       args->since || args->until ? " in that time" : "");
 }
 
-static int audit_run(struct audit *a, struct err *e)
+static int audit_batch(struct audit *a, struct err *e)
 {
 	const json_t *host;
 	size_t i;
 	int rc = 0;
 
-	json_array_foreach (json_object_get(a->run, "hosts"), i, host) {
+	json_array_foreach (json_object_get(a->batch, "hosts"), i, host) {
 		if (rc == 0 && json_is_string(host))
 			rc = audit_host(a, json_string_value(host), e);
 	}
@@ -297,7 +299,7 @@ static int audit_hosts(struct audit *a, struct err *e)
 
 	if (!h)
 		BUG("out of memory");
-	rc = limits_find_hosts(a->ctl->client, a->ctl->args.operands[0], h, e);
+	rc = audit_target_hosts(a->ctl, a->ctl->args.operands[0], h, e);
 	for (size_t i = 0; rc == 0 && i < h->count; i++)
 		rc = audit_host(a, h->keys[i], e);
 	free(h);
@@ -344,35 +346,6 @@ static void tell_breaks(const struct audit *a)
 			 " --until choose a time");
 }
 
-/* 0 also where there is no such pull: then it is a host. A host that is named as a recipe is has a URL, too. */
-static int find_pull(struct audit *a, const char *name, struct err *e)
-{
-	uint32_t run;
-
-	if (pull_newest(a->ctl, name, &run, e) < 0)
-		return -1;
-	if (run)
-		a->run = run_get(a->ctl, run, e); /* a list does not have all of it */
-	return run && !a->run ? -1 : 0;
-}
-
-/* A host; or a run, by its number, as "last", or by its pull, whose newest it is. */
-static int find_target(struct audit *a, struct err *e)
-{
-	const char *operand = a->ctl->args.operands[0];
-	struct pull_target t;
-	uint32_t run;
-
-	if (jobid_parse_batch(operand, &run) == 0 || strcmp(operand, "last") == 0) {
-		if (pull_parse(a->ctl, operand, &t, e) == 0)
-			a->run = run_get(a->ctl, t.run, e);
-		return a->run ? 0 : -1;
-	}
-	if (hosts_parse(operand, &(struct hosts){0}, e) < 0 || ctl_connect(a->ctl, e) < 0)
-		return -1;
-	return find_pull(a, operand, e);
-}
-
 int verb_audit(struct ctl *ctl)
 {
 	struct audit *a = calloc(1, sizeof *a);
@@ -382,14 +355,16 @@ int verb_audit(struct ctl *ctl)
 	if (!a)
 		BUG("out of memory");
 	a->ctl = ctl;
-	if (find_target(a, &e) < 0) {
+	if (audit_target_find(ctl, ctl->args.operands[0], &a->batch, &e) < 0) {
 		free(a);
 		return ctl_report(&e);
 	}
+	a->of = json_object_get(a->batch, "run") ? "run" : "batch";
+	a->number = (uint32_t)json_integer_value(json_object_get(a->batch, a->of));
 	a->broken = json_array();
 	a->late = json_array();
 	a->rows = rows_open(ctl->args.format, &layout_audit, false);
-	rc = a->run ? audit_run(a, &e) : audit_hosts(a, &e);
+	rc = a->batch ? audit_batch(a, &e) : audit_hosts(a, &e);
 	rows_close(a->rows, rc == 0);
 	if (rc == 0 && a->attempts == 0)
 		rc = nothing(a, &e);
@@ -401,7 +376,7 @@ int verb_audit(struct ctl *ctl)
 		status = STATUS_FAILED;
 	json_decref(a->broken);
 	json_decref(a->late);
-	json_decref(a->run);
+	json_decref(a->batch);
 	free(a);
 	return rc < 0 ? ctl_report(&e) : status;
 }

@@ -15,8 +15,9 @@ struct audited {
 	 * neither. */
 	const char *rate_text, *limit, *source, *since;
 	struct rate rate;
-	uint32_t rule; /* of the record; RECORD_ALL */
-	uint32_t run;  /* whose requests are counted besides; 0: none's */
+	uint32_t rule;  /* of the record; RECORD_ALL */
+	const char *of; /* "of_run", "of_batch": the requests of this batch are counted besides; NULL: none's */
+	uint32_t number;
 	/* found */
 	struct {
 		struct fullest window;

@@ -18,6 +18,7 @@ static const struct column audit_table[] = {
     {"RATE", "rate", CELL_TEXT, OPTIONAL, 0},
     {"ATTEMPTS", "attempts", CELL_COUNT, ALWAYS, 0},
     {"OF THE RUN", "of_run", CELL_COUNT, OPTIONAL, 0},
+    {"OF THE BATCH", "of_batch", CELL_COUNT, OPTIONAL, 0},
     {"REFUSED", "refused", CELL_COUNT, ALWAYS, 0},
     {"BY SENDING", "fullest.sent.requests", CELL_COUNT, OPTIONAL, 0},
     {"BY ANSWER", "fullest.counted.requests", CELL_COUNT, OPTIONAL, 0},
@@ -50,6 +51,7 @@ static const struct column audit_csv[] = {
     {"of_run", "of_run", CELL_TEXT, ALWAYS, 0},
     {"since", "since", CELL_TEXT, ALWAYS, 0},
     {"before", "before", CELL_TEXT, ALWAYS, 0},
+    {"of_batch", "of_batch", CELL_TEXT, ALWAYS, 0},
     {0},
 };
 
@@ -162,7 +164,7 @@ static json_t *window_json(const struct record *r, const struct audited *a, enum
 
 static void add_counts(json_t *row, const struct record *r, const struct audited *by)
 {
-	json_int_t attempts = 0, open = 0, refused = 0, of_run = 0;
+	json_int_t attempts = 0, open = 0, refused = 0, own = 0;
 	int64_t first_us = INT64_MAX, last_us = INT64_MIN;
 
 	for (size_t i = 0; i < r->count; i++) {
@@ -171,15 +173,15 @@ static void add_counts(json_t *row, const struct record *r, const struct audited
 		if (!record_counts(r, a, by->rule))
 			continue;
 		attempts++;
-		of_run += by->run && jobid_batch(a->job) == by->run;
+		own += by->of && jobid_batch(a->job) == by->number;
 		open += a->open;
 		refused += a->refused;
 		first_us = a->wall_us < first_us ? a->wall_us : first_us;
 		last_us = a->wall_us > last_us ? a->wall_us : last_us;
 	}
 	json_object_set_new(row, "attempts", json_integer(attempts));
-	if (by->run)
-		json_object_set_new(row, "of_run", json_integer(of_run));
+	if (by->of)
+		json_object_set_new(row, by->of, json_integer(own));
 	json_object_set_new(row, "open", json_integer(open));
 	json_object_set_new(row, "refused", json_integer(refused));
 	json_object_set_new(row, "first_sent_at", attempts ? time_json(first_us) : json_null());

@@ -54,7 +54,7 @@ bool hosts_have(const struct hosts *h, const char *key)
 	return false;
 }
 
-static void add_known(struct hosts *h, const char *key)
+void hosts_add(struct hosts *h, const char *key)
 {
 	const char *port = key ? strrchr(key, ':') : NULL;
 	size_t name = port ? (size_t)(port - key) : 0;
@@ -74,11 +74,11 @@ void hosts_add_known(struct hosts *h, const json_t *limits)
 		return;
 	json_array_foreach (json_object_get(limits, "limits"), i, rule) {
 		json_array_foreach (json_object_get(rule, "state"), k, state) {
-			add_known(h, json_string_value(json_object_get(state, "host")));
+			hosts_add(h, json_string_value(json_object_get(state, "host")));
 		}
 	}
 	json_array_foreach (json_object_get(limits, "hosts"), i, state) {
-		add_known(h, json_string_value(json_object_get(state, "host")));
+		hosts_add(h, json_string_value(json_object_get(state, "host")));
 	}
 }
 

@@ -10,7 +10,7 @@
 #include "lib/err.h"
 #include "lib/url.h"
 
-#define HOSTS_MAX 16
+#define HOSTS_MAX 80
 
 struct hosts {
 	char keys[HOSTS_MAX][URL_KEY_SIZE];
@@ -22,6 +22,8 @@ struct hosts {
 int hosts_parse(const char *text, struct hosts *h, struct err *e);
 /* Unless it is exact: also the other ports of that host that the daemon's answer to /v1/limits names. */
 void hosts_add_known(struct hosts *h, const json_t *limits);
+/* A key that is one of the host's at another port; others, and what is there already, are passed over. */
+void hosts_add(struct hosts *h, const char *key);
 bool hosts_have(const struct hosts *h, const char *key);
 
 /* A key or a name as a part of a path or a query: percent-encoded where it has to be. */

@@ -351,10 +351,11 @@ const struct verb verbs[] = {
      1,
      {item_form_options, items_options}},
     {"audit",
-     "HOST | RUN | NAME",
+     "HOST | BATCH | NAME",
      "prove from the record that the limits were kept",
-     "HOST may be a URL, HOST or HOST:PORT. Of a RUN (its number, last, or NAME: its newest), the limits that its "
-     "requests counted against,\nfor its time.\nFor each rate, the worst window: by the time of sending, by the latest "
+     "HOST may be a URL, HOST or HOST:PORT. Without a port, all its ports. Of a BATCH (its number, last, or NAME: the "
+     "newest run of that pull),\nthe limits that its requests counted against, its own among them, for its time.\nFor "
+     "each rate, the worst window: by the time of sending, by the latest "
      "time "
      "at\nwhich the server can have counted (its answer), and at worst: whenever it counted in between. Exits with 0 "
      "when each rate\nwas kept at worst, 1 when one was not, 4 when nothing is recorded.",

@@ -27,8 +27,8 @@ struct audit {
 	struct api *api;
 	struct evbuffer *out;
 	char host[URL_KEY_SIZE];
-	struct store_batch_get batch; /* the last that was looked at */
-	char own[ENGINE_PULL_LIMIT_SIZE];
+	struct store_batch_get batch;     /* the last that was looked at */
+	char own[ENGINE_PULL_LIMIT_SIZE]; /* the rate of its pull, or its own; "": none */
 	bool reading, begun;
 };
 
@@ -78,13 +78,16 @@ static void fail(struct audit *v, const struct err *e)
 
 /* ---- rows ---- */
 
-/* The rate of a pull is its runs' own: it is found by the batch, and not by the host. Rows come batch by batch. */
+/* The rate of a pull is its runs' own, and a batch may have one: it is found by the batch, and not by the host. Rows
+ * come batch by batch. */
 static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 {
 	struct audit *v = (struct audit *)((char *)g - offsetof(struct audit, batch));
 	struct rate rate = api_batch_rate(b);
 
 	api_pull_limit(b, &rate, v->own);
+	if (rate.count && !b->run)
+		api_batch_limit(b->id, v->own);
 }
 
 static void on_batch_read(struct store_op *op, const struct err *e)
@@ -92,6 +95,8 @@ static void on_batch_read(struct store_op *op, const struct err *e)
 	(void)op;
 	(void)e; /* it is being removed: then its rate is not told */
 }
+
+_Static_assert(ENGINE_PULL_LIMIT_SIZE >= API_BATCH_LIMIT_SIZE, "either fits");
 
 static const char *own_limit(struct audit *v, uint32_t batch)
 {

@@ -402,6 +402,15 @@ struct store_audit {
 };
 void store_audit(struct store *st, struct store_audit *a);
 
+/* The limit keys of one host that the record has requests to, in order. A read. */
+struct store_host_keys {
+	struct store_op op;
+	const char *from, *to; /* keys behind the one and before the other */
+	unsigned limit;        /* keys told at most */
+	void (*on_row)(struct store_host_keys *k, const char *key);
+};
+void store_host_keys(struct store *st, struct store_host_keys *k);
+
 struct store_batch_get {
 	struct store_op op;
 	uint32_t batch;

@@ -8,6 +8,7 @@
 #include "daemon/store_sqlite.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/url.h"
 
 #define BOOTS_MAX 64 /* restarts of the machine that are looked back at */
 
@@ -311,4 +312,27 @@ void store_audit(struct store *st, struct store_audit *a)
 	}
 	a->more = rc == 0;
 	store_op_done(st, &a->op, rc < 0);
+}
+
+/* Each is one step in the index, however many batches went there. */
+void store_host_keys(struct store *st, struct store_host_keys *k)
+{
+	char key[URL_KEY_SIZE];
+	struct stmt q;
+	int rc = 1;
+
+	store_tx_commit(st);
+	snprintf(key, sizeof key, "%s", k->from);
+	for (unsigned i = 0; rc == 1 && i < k->limit; i++) {
+		stmt_begin(&q, st, STMT_LANES_NEXT_HOST);
+		stmt_text(&q, key);
+		stmt_text(&q, k->to);
+		rc = stmt_step(&q);
+		if (rc == 1)
+			snprintf(key, sizeof key, "%s", col_text(&q, 0));
+		stmt_end(&q);
+		if (rc == 1)
+			k->on_row(k, key);
+	}
+	store_op_done(st, &k->op, rc < 0);
 }

@@ -125,6 +125,7 @@ static const char *const texts[STMT_COUNT] = {
 			    " (SELECT min(due_us) FROM progress WHERE lane = l.id AND due_us IS NOT NULL)"
 			    " FROM lanes l WHERE l.batch = ?",
     [STMT_LANES_OF_HOST] = "SELECT batch, id FROM lanes WHERE key = ? AND batch >= ? ORDER BY batch LIMIT 1",
+    [STMT_LANES_NEXT_HOST] = "SELECT key FROM lanes WHERE key > ? AND key < ? ORDER BY key LIMIT 1",
     [STMT_LANES_DELETE] = "DELETE FROM lanes WHERE id IN (SELECT id FROM lanes WHERE batch = ? LIMIT 500)",
     [STMT_SPAN_SET] = "INSERT INTO spans VALUES (?,?,?) ON CONFLICT (lane, first) DO UPDATE SET last = excluded.last",
     [STMT_SPANS_DELETE] = "DELETE FROM spans WHERE (lane, first) IN (SELECT s.lane, s.first FROM lanes l"

@@ -336,6 +336,45 @@ def test_the_record_proves_what_the_server_counted(make_daemon, apisim):
     assert daemon.ctl("audit", "127.0.0.1").lines()[0].startswith("HOST")
 
 
+def test_a_host_without_its_port_is_audited_at_all_that_something_was_sent_to(daemon, apisim, nginx):
+    """Also where no limit knows of them."""
+    daemon.ctl("submit", "--wait", apisim.url + "/uuid?[1-3]", nginx.url + "/?[1-2]")
+    rows = daemon.ctl("audit", "127.0.0.1", "-f", "json").json()
+    assert {row["host"]: row["attempts"] for row in rows} == {apisim.url[7:]: 3, nginx.url[7:]: 2}
+    assert daemon.api.get("/v1/hosts?name=127.0.0.1").json() == {"hosts": sorted([apisim.url[7:], nginx.url[7:]])}
+    assert daemon.api.get("/v1/hosts?name=127.0.0").json() == {"hosts": []}
+    for wrong in ("", "?name=", "?name=a%2Fb", "?name=a%20b"):
+        assert daemon.api.get("/v1/hosts" + wrong).status == 400, wrong
+
+
+def test_a_batch_is_audited_by_the_limits_it_was_under_and_its_own(daemon, apisim, nginx):
+    daemon.ctl("limits", "set", "127.0.0.1", "--rate", "1000/s")
+    before = daemon.ctl("submit", "-p", "--wait", apisim.url + "/uuid?[1-7]").lines()[0]
+    batch = daemon.ctl("submit", "-p", "--wait", "--rate", "100/s", apisim.url + "/redirect-to?url=" + nginx.url + "/", apisim.url + "/uuid?[1-3]").lines()[0]
+    for word in (batch, "last", "-1"):
+        rows = daemon.ctl("audit", word, "-f", "json").json()
+        assert {(row["host"], row["limit"], row["rate"], row["source"], row["attempts"], row["of_batch"], row["verdict"]) for row in rows} == {
+            (host[7:], limit, rate, source, count, count, "kept") for host, count in ((apisim.url, 4), (nginx.url, 1))
+            for limit, rate, source in (("127.0.0.1", "1000/1s", "runtime"), (f"batch {batch}", "100/1s", "batch"))}, word
+    table = daemon.ctl("audit", batch)
+    assert "OF THE BATCH" in table.lines()[0] and len(table.lines()) == 5 and table.err == ""
+    (row,) = daemon.ctl("audit", before, "-f", "json").json()
+    assert (row["limit"], row["of_batch"]) == ("127.0.0.1", 7), "of its own time, and no other's rate"
+    assert daemon.ctl("audit", batch, "--rate", "2/h", check=1).out.count("is broken") == 1
+    assert f"no request of batch {batch} is recorded in that time" in daemon.ctl("audit", batch, "--since", "2h", "--until", "1h", check=4).err
+    assert "there is no batch 99" in daemon.ctl("audit", "99", check=4).err
+    assert f"{batch}.1 is a job" in daemon.ctl("audit", f"{batch}.1", check=2).err
+    daemon.ctl("rm", batch)
+    assert f"there is no batch {batch}" in daemon.ctl("audit", batch, check=4).err
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_anothers_batch_is_not_audited(make_daemon, apisim):
+    daemon = make_daemon(socket_mode="0666")
+    daemon.ctl("submit", "--wait", apisim.url + "/uuid")
+    assert "there is no batch 1" in daemon.ctl("audit", "1", check=4, user=65534, group=65534, extra_groups=[]).err
+
+
 def test_a_limit_is_kept_through_the_daemons_death_and_the_record_says_so(make_daemon, apisim):
     daemon = make_daemon(limits=[{"match": "127.0.0.1", "rate": "20/1s"}])
     url = limited(apisim, "killed", n=20, window=1)

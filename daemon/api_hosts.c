@@ -1,0 +1,142 @@
+/* Which hosts, as limit keys: those of a batch, and those that a name may mean. For who audits. */
+#define _GNU_SOURCE 1
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/api.h"
+#include "daemon/render.h"
+#include "daemon/store_pull.h"
+#include "lib/url.h"
+
+#define KEYS_MAX 64
+
+const char *api_batch_limit(uint32_t batch, char *out)
+{
+	snprintf(out, API_BATCH_LIMIT_SIZE, "batch %u", batch);
+	return out;
+}
+
+/* ---- of a batch ---- */
+
+struct batch_listing {
+	struct store_batch_hosts list;
+	struct http_request *r;
+	json_t *hosts, *limit;
+};
+
+static void on_host(struct store_batch_hosts *list, const char *host)
+{
+	json_array_append_new(((struct batch_listing *)list)->hosts, render_text(host));
+}
+
+static void on_hosts(struct store_op *op, const struct err *e)
+{
+	struct batch_listing *l = (struct batch_listing *)op;
+
+	if (e) {
+		http_problem(l->r, e);
+		json_decref(l->hosts);
+		json_decref(l->limit);
+	} else {
+		api_reply_json(l->r, 200, json_pack("{s:o,s:o}", "hosts", l->hosts, "limit", l->limit));
+	}
+	free(l);
+}
+
+static json_t *limit_of(const struct api_batch *b)
+{
+	char name[API_BATCH_LIMIT_SIZE], rate[RENDER_RATE_SIZE];
+
+	if (!b->rate.count || b->row.run)
+		return json_null();
+	return json_pack("{s:s,s:s}", "name", api_batch_limit(b->row.id, name), "rate", render_rate(rate, &b->rate));
+}
+
+static void list_hosts(struct http_request *r, const struct api_batch *b)
+{
+	struct batch_listing *l = api_alloc(sizeof *l);
+
+	l->list.op.done = on_hosts;
+	l->list.batch = b->row.id;
+	l->list.on_row = on_host;
+	l->r = r;
+	l->hosts = json_array();
+	l->limit = limit_of(b);
+	store_batch_hosts(api_store(http_arg(r)), &l->list);
+}
+
+void api_batch_hosts(struct http_request *r)
+{
+	api_with_batch(r, (uint32_t)http_id(r), 0, list_hosts);
+}
+
+/* ---- of a name ---- */
+
+struct key_listing {
+	struct store_host_keys list;
+	struct http_request *r;
+	json_t *hosts;
+	char from[URL_KEY_SIZE], to[URL_KEY_SIZE];
+};
+
+static void on_key(struct store_host_keys *list, const char *key)
+{
+	json_array_append_new(((struct key_listing *)list)->hosts, render_text(key));
+}
+
+static void on_keys(struct store_op *op, const struct err *e)
+{
+	struct key_listing *l = (struct key_listing *)op;
+
+	if (e) {
+		http_problem(l->r, e);
+		json_decref(l->hosts);
+	} else {
+		api_reply_json(l->r, 200, json_pack("{s:o}", "hosts", l->hosts));
+	}
+	free(l);
+}
+
+/* Keys of the name are those behind "name:" and before "name;", which is the next byte. */
+static int read_name(struct http_request *r, struct key_listing *l, struct err *e)
+{
+	const char *name = http_query(r, "name");
+	char url[URL_KEY_SIZE + sizeof "http:///"], key[URL_KEY_SIZE];
+	size_t n;
+
+	if (!name || !*name || strlen(name) > 255 || strpbrk(name, "/?#@\\ "))
+		return err_set(e, ERR_INPUT, "add ?name=HOST, without a port", "the name of a host is missing");
+	snprintf(url, sizeof url, "http://%s/", name);
+	if (url_key(url, key, e))
+		return -1;
+	n = (size_t)(strrchr(key, ':') - key) + 1;
+	snprintf(l->from, sizeof l->from, "%.*s", (int)n, key);
+	snprintf(l->to, sizeof l->to, "%.*s;", (int)n - 1, key);
+	return 0;
+}
+
+void api_hosts(struct http_request *r)
+{
+	struct key_listing *l;
+	struct err e;
+
+	if (api_refuse_stopped(r))
+		return;
+	l = api_alloc(sizeof *l);
+	if (read_name(r, l, &e)) {
+		http_problem(r, &e);
+		free(l);
+		return;
+	}
+	l->list.op.done = on_keys;
+	l->list.from = l->from;
+	l->list.to = l->to;
+	l->list.limit = KEYS_MAX;
+	l->list.on_row = on_key;
+	l->r = r;
+	l->hosts = json_array();
+	store_host_keys(api_store(http_arg(r)), &l->list);
+}
