@@ -296,8 +296,7 @@ int feed_flush(struct feed *f, struct err *e)
 	int rc = 0;
 
 	if (f->jobs && !f->existed)
-		rc = f->looking || f->refusals.count ? look_at(f, e) : send_lines(f, e);
-	f->flushed = f->flushed || f->jobs;
+		rc = f->refusals.count ? look_at(f, e) : send_lines(f, e);
 	f->lines.len = 0;
 	f->jobs = 0;
 	f->mark_count = 0;
@@ -391,17 +390,12 @@ int feed_finish(struct feed *f, struct err *e)
 	if (f->batch == 0 && f->jobs == 0 && !f->refusals.count)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs%s%s",
 			       f->source ? " in " : "", f->source ? f->source : "");
-	f->looking = f->looking && f->flushed;
-	if (f->batch == 0 && f->jobs <= AT_ONCE_JOBS && !f->foreign && !f->refusals.count && !f->looking)
+	if (f->batch == 0 && f->jobs <= AT_ONCE_JOBS && !f->foreign && !f->refusals.count)
 		return make_at_once(f, e);
 	if (feed_flush(f, e) < 0)
 		return -1;
 	if (f->refusals.count)
 		return refusals_tell(&f->refusals, f->source, e);
-	if (f->looking) {
-		f->looking = false;
-		return 1;
-	}
 	if (f->existed)
 		return 0;
 	answer = post_patiently(f, &(struct text){0}, e, f->batch, "/close");

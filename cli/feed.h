@@ -23,7 +23,6 @@ struct feed {
 	void (*on_created)(
 	    void *arg, uint32_t batch); /* called once when jobs were taken that will not be taken back; may be NULL */
 	void *arg;
-	bool looking; /* the input can be read again: before a batch is made, the daemon looks at all of it */
 
 	/* the feed's own */
 	struct text lines;
@@ -35,7 +34,6 @@ struct feed {
 	bool foreign;   /* JSON that is the user's is in `lines`: only as a line of its own can it be told what it is */
 	bool lost;      /* a request's answer did not come */
 	bool looked;    /* the daemon has looked at some */
-	bool flushed;   /* some have gone */
 	struct refusals refusals; /* of what is held: nothing is taken any more, the rest is only looked at */
 	bool existed;             /* a batch with this key was there, and is complete: nothing is added */
 };
@@ -49,8 +47,7 @@ int feed_add_json(struct feed *f, const char *json, size_t len, unsigned line, s
 int feed_refuse(struct feed *f, unsigned line, const struct err *why, struct err *e);
 /* Sends what has gathered. */
 int feed_flush(struct feed *f, struct err *e);
-/* Sends the rest and closes the batch. 1: all has been looked at, and is to be added once more. ERR_USAGE when there
- * was no job at all. */
+/* Sends the rest and closes the batch. ERR_USAGE when there was no job at all. */
 int feed_finish(struct feed *f, struct err *e);
 /* After an error: removes a held batch, closes another, and puts into `e` (whose text is kept) what became of it. */
 void feed_abandon(struct feed *f, struct err *e);

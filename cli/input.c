@@ -20,7 +20,6 @@ struct input {
 	int fd;
 	bool file, ended;
 	bool skipping; /* the rest of a line that is too long */
-	off_t from;    /* where the file was taken over */
 	unsigned line;
 	char *buffer;
 	size_t begin, end; /* of what is not yet handed out */
@@ -54,17 +53,7 @@ struct input *input_open(const char *path, struct err *e)
 	in->fd = fd;
 	in->name = fd == STDIN_FILENO ? "standard input" : path;
 	in->file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-	in->from = in->file ? lseek(fd, 0, SEEK_CUR) : 0;
 	return in;
-}
-
-int input_rewind(struct input *in, struct err *e)
-{
-	if (lseek(in->fd, in->from, SEEK_SET) < 0)
-		return err_set(e, ERR_USAGE, NULL, "cannot read %.200s again: %s", in->name, strerror(errno));
-	in->begin = in->end = in->scanned = in->line = 0;
-	in->ended = in->skipping = false;
-	return 0;
 }
 
 void input_close(struct input *in)

@@ -17,9 +17,8 @@ enum input_next { INPUT_LINE, INPUT_TOO_LONG, INPUT_PAUSE, INPUT_END, INPUT_ERRO
 /* `path` is kept by reference; "-" is stdin. */
 struct input *input_open(const char *path, struct err *e);
 void input_close(struct input *in);
-/* True when it is a file that is there as a whole: then it can be read from its beginning again. */
+/* True when it is a file that is there as a whole. */
 bool input_is_file(const struct input *in);
-int input_rewind(struct input *in, struct err *e);
 /* How messages call it: "urls.txt", "standard input". */
 const char *input_name(const struct input *in);
 

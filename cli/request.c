@@ -355,7 +355,7 @@ static int check_operands(const struct args *a, struct err *e)
 	return check_stdin(a, e);
 }
 
-static int feed_once(struct feed *f, const struct args *a, struct input *in, struct err *e)
+static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)
 {
 	for (size_t i = 0; i < a->operand_count; i++)
 		if (add_operand(f, a, a->operands[i], e) < 0)
@@ -363,14 +363,6 @@ static int feed_once(struct feed *f, const struct args *a, struct input *in, str
 	if (in && add_input(f, in, e) < 0)
 		return -1;
 	return feed_finish(f, e);
-}
-
-/* A file of more than one request is read twice: that it is refused shall leave no trace. */
-static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)
-{
-	int rc = feed_once(f, a, in, e);
-
-	return rc <= 0 ? rc : input_rewind(in, e) < 0 ? -1 : feed_once(f, a, in, e);
 }
 
 int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(void *arg, uint32_t batch), void *arg,
@@ -393,8 +385,7 @@ int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(voi
 	f.options = options;
 	f.tag_json = tag_json;
 	f.source = in ? input_name(in) : NULL;
-	f.looking = in && input_is_file(in);
-	f.hold = a->hold || f.looking;
+	f.hold = a->hold || (in && input_is_file(in));
 	rc = feed_all(&f, a, in, e);
 	if (rc < 0 && !f.existed)
 		feed_abandon(&f, e);

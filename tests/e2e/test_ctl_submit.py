@@ -212,9 +212,9 @@ def test_a_line_that_is_cut_hides_no_other(ctl, scratch):
             assert said in r.err
 
 
-def test_a_list_that_is_refused_uses_no_number(ctl, scratch):
+def test_a_list_that_is_refused_at_its_beginning_uses_no_number(ctl, scratch):
     good, many = '{"url":"http://127.0.0.1:1/"}\n', "http://127.0.0.1:1/\n" * 20000
-    for text in (good + '{"url":7}\n', good * 5000 + "nonsense\n", many + "nonsense\n", many + '{"url":\n'):
+    for text in (good + '{"url":7}\n', "nonsense\n" + good * 5000, '{"url":7}\n' + many, '{"url":\n' + many):
         (scratch / "list").write_text(text)
         assert "nothing was submitted" in ctl("submit", "-i", scratch / "list", check=2).err
     ctl("submit", "-i", "-", input="nonsense\n" + good, check=2)
