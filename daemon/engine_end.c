@@ -372,19 +372,24 @@ void engine_settle(struct engine_job *j, enum cause cause, bool sent)
 	engine_settle_as(j, cause, sent, cause == CAUSE_STORAGE, settle_text(cause));
 }
 
-void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed)
+void engine_on_lost(void *arg, const struct pool_lost *lost)
 {
 	struct engine *en = arg;
-	struct engine_job *j = engine_job_find(en, job);
+	struct engine_job *j = engine_job_find(en, lost->job);
 	int64_t now = clock_boot_us();
 
 	en->stats.lost_workers++;
-	if (!j || !engine_phase_with_worker(j->phase) || j->n != n)
+	if (!j || !engine_phase_with_worker(j->phase) || j->n != lost->n)
 		return;
 	en->running--;
-	j->deaths += blamed && j->phase == PHASE_RUNNING && !j->recalled;
-	engine_place_lost(j, now, sent ? now + LIMIT_SAFETY_US : now);
-	engine_settle(j, CAUSE_WORKER_LOST, sent);
+	if (lost->heard && j->phase == PHASE_STANDBY) {
+		engine_place_lost(j, now, now);
+		engine_not_begun(j);
+		return;
+	}
+	j->deaths += lost->blamed && j->phase == PHASE_RUNNING && !j->recalled;
+	engine_place_lost(j, now, lost->sent ? now + LIMIT_SAFETY_US : now);
+	engine_settle(j, CAUSE_WORKER_LOST, lost->sent);
 	engine_pump_soon(en);
 }
 

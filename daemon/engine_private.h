@@ -382,6 +382,8 @@ void engine_place_add(struct engine_job *j, unsigned worker);
  * back. Nothing of it is counted in the scheduler after that. */
 void engine_place_ended(struct engine_job *j, const struct message_outcome *o, int64_t now_us, int64_t counted_us);
 void engine_place_lost(struct engine_job *j, int64_t now_us, int64_t counted_us);
+/* No worker has it, and nothing of it was sent: it waits again, or is cancelled where that was asked for. */
+void engine_not_begun(struct engine_job *j);
 void engine_on_returned(void *arg, uint64_t job, uint32_t n);
 /* When nothing may go in its turn: what is to stand by leaves. */
 void engine_standby_fill(struct engine *en);
@@ -463,7 +465,7 @@ void engine_verdict_fail(struct verdict *v, enum job_reason reason, const char *
 /* The end of an attempt is committed, or could not be. */
 void engine_job_ended(struct store_op *op, const struct err *e);
 void engine_on_outcome(void *arg, const struct message_outcome *o);
-void engine_on_lost(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
+void engine_on_lost(void *arg, const struct pool_lost *lost);
 /* Ends an attempt that no worker has: lost with its worker or with the last daemon, or cancelled before it was sent. */
 void engine_settle(struct engine_job *j, enum cause cause, bool sent);
 /* The same in other words; `counts` as one of the job's tries. */

@@ -12,6 +12,12 @@
  * nothing stands by at W: then all that W has are R(W). It grows with requests that begin at once, which were picked,
  * and with those that the daemon says may begin (pool_slots), in the place of one that ended at another worker.
  *
+ * When a worker dies, what stands by in the daemon's books has not begun, once all that the worker wrote is read. For
+ * it begins one only when all it has said has left (worker/main.c, may_begin), in the place of one of those ends or of
+ * one that the daemon has handed on (pool_slots): for each the daemon has begun one too, in the same order. So these
+ * wait anew, with no attempt to show for it. Of a worker that the daemon killed not all is read: there they may have
+ * begun.
+ *
  * They come back (engine_lane_recall) whenever what was assumed may be over: a server refuses or tells of limits (then
  * its worker gives them back by itself, so that after a refusal only what is in flight arrives there), a limit comes,
  * the batch is stopped, the store is full, the daemon ends, a worker's requests hang while another's end. Until then
@@ -201,6 +207,17 @@ static void give_way(struct engine_job *j)
 	sched_refund(j->en->sched, &j->sched, now_us);
 }
 
+void engine_not_begun(struct engine_job *j)
+{
+	struct engine *en = j->en;
+
+	if (j->cancel)
+		engine_settle(j, CAUSE_CANCELLED, false);
+	else
+		engine_job_undo(j);
+	engine_pump_soon(en);
+}
+
 void engine_on_returned(void *arg, uint64_t job, uint32_t n)
 {
 	struct engine *en = arg;
@@ -213,11 +230,7 @@ void engine_on_returned(void *arg, uint64_t job, uint32_t n)
 		stand_down(j);
 	else
 		give_way(j);
-	if (j->cancel)
-		engine_settle(j, CAUSE_CANCELLED, false);
-	else
-		engine_job_undo(j);
-	engine_pump_soon(en);
+	engine_not_begun(j);
 }
 
 /* ---- handing out ---- */

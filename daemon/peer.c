@@ -413,16 +413,17 @@ static void log_end(const struct peer *w, int status, unsigned lost)
 		log_warn("worker died", "worker=%u pid=%d %s=%d lost=%u", w->index, (int)w->pid, how, number, lost);
 }
 
-/* What it had written to the channel before its end is as good as any other answer. */
-static void take_last_words(struct peer *w)
+/* What it had written to the channel before its end is as good as any other answer. False: there was more of it. */
+static bool take_last_words(struct peer *w)
 {
 	while (w->fd >= 0) {
 		ssize_t n = channel_read(w);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0 || take_frames(w) < 0)
-			break;
+			return n <= 0;
 	}
+	return !w->killed; /* else its channel was closed unread */
 }
 
 /* May this job be what it died of? The one whose body was being judged, where it was judging. Else any that it had,
@@ -439,7 +440,7 @@ void peer_reaped(struct peer *w, int status)
 {
 	struct peer_attempt *a, *next;
 
-	take_last_words(w);
+	bool heard = take_last_words(w);
 	uint64_t written = w->out_total - backlog_bytes(w);
 	unsigned lost = w->in_flight;
 	bool worked = w->outcomes > 0;
@@ -456,7 +457,7 @@ void peer_reaped(struct peer *w, int status)
 		restart_in(w, worked ? 0 : spawn_delay_us(w->young));
 	HASH_ITER (hh, attempts, a, next) {
 		HASH_DEL(attempts, a);
-		pool_on_lost(w->pool, a->job, a->n, written > a->frame_at, may_blame(w, a, status, lost));
+		pool_on_lost(w->pool, a, written > a->frame_at, heard, may_blame(w, a, status, lost));
 		pool_attempt_put(w->pool, a);
 	}
 	pool_on_gone(w->pool);

@@ -63,7 +63,7 @@ struct peer {
 
 /* What the pool is told of a peer. */
 void pool_on_outcome(struct pool *p, struct peer *w, const struct message_outcome *o);
-void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent, bool blamed);
+void pool_on_lost(struct pool *p, const struct peer_attempt *a, bool sent, bool heard, bool blamed);
 void pool_on_returned(struct pool *p, uint64_t job, uint32_t n);
 void pool_on_up(struct pool *p);   /* credit may have appeared */
 void pool_on_gone(struct pool *p); /* a process has been reaped */

@@ -78,9 +78,11 @@ void pool_on_outcome(struct pool *p, struct peer *w, const struct message_outcom
 	p->listener.on_outcome(p->listener.arg, o);
 }
 
-void pool_on_lost(struct pool *p, uint64_t job, uint32_t n, bool sent, bool blamed)
+void pool_on_lost(struct pool *p, const struct peer_attempt *a, bool sent, bool heard, bool blamed)
 {
-	p->listener.on_lost(p->listener.arg, job, n, sent, blamed);
+	const struct pool_lost lost = {.job = a->job, .n = a->n, .sent = sent, .heard = heard, .blamed = blamed};
+
+	p->listener.on_lost(p->listener.arg, &lost);
 }
 
 void pool_on_returned(struct pool *p, uint64_t job, uint32_t n)

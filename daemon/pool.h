@@ -24,11 +24,19 @@ struct pool_settings {
 	const struct message_settings *settings; /* kept by reference */
 };
 
+/* An attempt whose worker died. */
+struct pool_lost {
+	uint64_t job;
+	uint32_t n;
+	bool sent;   /* the worker may have sent it */
+	bool heard;  /* all that the worker said was heard: what stands by has not begun (daemon/engine_standby.c) */
+	bool blamed; /* it may be what the worker died of (docs/ARCHITECTURE.md) */
+};
+
 struct pool_listener {
 	void *arg;
 	void (*on_outcome)(void *arg, const struct message_outcome *o);
-	/* sent: the worker may have sent it. blamed: it may be what the worker died of (docs/ARCHITECTURE.md). */
-	void (*on_lost)(void *arg, uint64_t job, uint32_t n, bool sent, bool blamed);
+	void (*on_lost)(void *arg, const struct pool_lost *lost);
 	/* An attempt that stood by has not begun, and will not: nothing of it was sent. Instead of an outcome. */
 	void (*on_returned)(void *arg, uint64_t job, uint32_t n);
 	void (*on_credit)(void *arg); /* there is credit where there was none */

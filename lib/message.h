@@ -11,9 +11,10 @@
  *
  * A JOB with `slots` stands by: it begins when fewer than so many of its lane are in flight in this worker, those of a
  * lane in the order in which they came. So the next one does not wait for the daemon. The daemon counts the same way:
- * with the OUTCOME of one of a lane, the first that stands by there has begun. SLOTS raises the number where an end
- * elsewhere made room; RECALL has all of a lane that have not begun RETURNED, and so has an OUTCOME that tells of
- * limits (message_tells_limits). daemon/engine_standby.c has the proof.
+ * with the OUTCOME of one of a lane, the first that stands by there has begun. None begins before every OUTCOME told so
+ * far has left: so when the worker dies, what the daemon has not counted as begun has not. SLOTS raises the number
+ * where an end elsewhere made room; RECALL has all of a lane that have not begun RETURNED, and so has an OUTCOME that
+ * tells of limits (message_tells_limits). daemon/engine_standby.c has the proof.
  *
  * All times are CLOCK_BOOTTIME microseconds. Encoders append one frame to `o`. Decoders return 0, or -1 for a frame
  * that does not fit; what they fill in borrows from the frame. */

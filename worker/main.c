@@ -233,6 +233,16 @@ static int on_begin(const struct message_job *m, void *arg)
 	return 0;
 }
 
+/* The daemon has to know of every end before another begins in its place: then it knows, when this process dies, what
+ * of that which stood by has not begun. Where it does not read, its reading makes the next turn. */
+static bool may_begin(void *arg)
+{
+	struct worker *w = arg;
+
+	channel_flush(w->channel);
+	return !w->ended && channel_pending(w->channel) == 0;
+}
+
 static int take_job(struct worker *w, struct wire_in *in)
 {
 	const struct wire_in frame = *in;
@@ -423,7 +433,8 @@ static void worker_open(struct worker *w)
 {
 	const struct channel_events events = {.on_frame = on_frame, .on_end = on_end, .arg = w};
 
-	const struct standby_events standby = {.on_begin = on_begin, .on_returned = on_returned, .arg = w};
+	const struct standby_events standby = {
+	    .on_begin = on_begin, .may_begin = may_begin, .on_returned = on_returned, .arg = w};
 
 	w->descriptors = raise_descriptors();
 	w->standby = standby_create(&standby);

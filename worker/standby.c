@@ -183,7 +183,7 @@ int standby_begin(struct standby *s)
 {
 	struct lane *l;
 
-	while ((l = TAILQ_FIRST(&s->ready)))
+	while ((l = TAILQ_FIRST(&s->ready)) && s->events.may_begin(s->events.arg))
 		if (begin_first(s, l))
 			return -1;
 	return 0;

@@ -16,6 +16,9 @@ struct standby_events {
 	/* The job begins now, and counts in its lane until standby_ended(), which may come before this returns. -1: it
 	 * can't. Borrows the message. */
 	int (*on_begin)(const struct message_job *job, void *arg);
+	/* Asked before each that stood by begins: false while what was told of ends has not left. Those that end with
+	 * this process are then known not to have begun. */
+	bool (*may_begin)(void *arg);
 	/* It will not begin. Never called for a job that has. */
 	void (*on_returned)(const struct message_returned *m, void *arg);
 	void *arg;
@@ -29,7 +32,8 @@ void standby_free(struct standby *s);
 int standby_take(struct standby *s, const struct message_job *job, const struct wire_in *frame);
 /* One of the lane that had begun has ended. What follows it begins with the next standby_begin(). */
 void standby_ended(struct standby *s, uint64_t lane);
-/* Begins what may begin: to be called at the end of each turn of the loop. -1 when on_begin said so. */
+/* Begins what may begin: to be called at the end of each turn of the loop, also when may_begin would say something new.
+ * -1 when on_begin said so. */
 int standby_begin(struct standby *s);
 void standby_slots(struct standby *s, const struct message_slots *m);
 /* True when that attempt stood by: it has been returned. */

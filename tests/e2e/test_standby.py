@@ -221,3 +221,16 @@ def test_those_of_a_worker_that_dies_go_elsewhere(daemon, gate, stalled):
     gate.open()
     rows = assert_whole(daemon, stalled)
     assert all(row["attempts"] <= 2 for row in rows)
+
+
+def test_when_a_worker_dies_only_what_it_had_sent_has_an_attempt_to_show_for_it(one_worker, gate):
+    batch = stall(one_worker, gate)
+    sent = {int(target.strip("/")) for target in gate.held}
+    os.kill(one_worker.workers()[0], signal.SIGKILL)
+    wait_until(lambda: metric(one_worker, "standing_by") == 0, what="none stand by with the dead")
+    gate.open()
+    rows = assert_whole(one_worker, batch)
+    assert {row["seq"]: row["attempts"] for row in rows if row["attempts"] != 1} == dict.fromkeys(sent, 2)
+    assert len(sent) == 4
+    lost = one_worker.api.get(f"/v1/jobs/{batch}.{min(sent)}/attempts").json()["attempts"][0]
+    assert lost["cause"] == "worker_lost"

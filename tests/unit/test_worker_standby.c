@@ -16,6 +16,7 @@ static uint64_t begun[SEEN_MAX], returned[SEEN_MAX];
 static size_t begun_count, returned_count;
 static int64_t ends_at_once; /* this job ends before its begin returns */
 static int64_t refused;      /* this one can't begin */
+static int may_be_begun;     /* so many times it may be begun */
 
 static int on_begin(const struct message_job *job, void *arg)
 {
@@ -30,6 +31,12 @@ static int on_begin(const struct message_job *job, void *arg)
 	return 0;
 }
 
+static bool may_begin(void *arg)
+{
+	(void)arg;
+	return may_be_begun-- > 0;
+}
+
 static void on_returned(const struct message_returned *m, void *arg)
 {
 	(void)arg;
@@ -40,11 +47,12 @@ static void on_returned(const struct message_returned *m, void *arg)
 
 static int set_up(void **arg)
 {
-	const struct standby_events events = {.on_begin = on_begin, .on_returned = on_returned};
+	const struct standby_events events = {.on_begin = on_begin, .may_begin = may_begin, .on_returned = on_returned};
 
 	(void)arg;
 	begun_count = returned_count = 0;
 	ends_at_once = refused = -1;
+	may_be_begun = SEEN_MAX;
 	s = standby_create(&events);
 	return 0;
 }
@@ -181,6 +189,27 @@ static void those_that_end_as_they_begin_make_way(void **arg)
 	assert_int_equal(standby_count(s), 0);
 }
 
+static void none_begins_before_what_was_told_of_ends_has_left(void **arg)
+{
+	(void)arg;
+	for (uint64_t job = 10; job < 12; job++)
+		take(1, job, 0);
+	for (uint64_t job = 12; job < 15; job++)
+		take(1, job, 2);
+	standby_ended(s, 1);
+	standby_ended(s, 1);
+	may_be_begun = 0;
+	turn();
+	assert_int_equal(begun_count, 2);
+	ends_at_once = 12; /* its end has to leave too */
+	may_be_begun = 1;
+	turn();
+	assert_int_equal(begun_count, 3);
+	may_be_begun = SEEN_MAX;
+	turn();
+	assert_int_equal(begun_count, 5);
+}
+
 static void what_is_recalled_goes_back_and_never_begins(void **arg)
 {
 	(void)arg;
@@ -272,6 +301,7 @@ int main(void)
 	    TEST(one_that_comes_after_the_end_begins),
 	    TEST(never_more_run_than_were_told_last),
 	    TEST(those_that_end_as_they_begin_make_way),
+	    TEST(none_begins_before_what_was_told_of_ends_has_left),
 	    TEST(what_is_recalled_goes_back_and_never_begins),
 	    TEST(where_limits_were_told_none_stands_by_before_that_is_answered),
 	    TEST(one_that_is_cancelled_goes_back_alone),
