@@ -10,6 +10,7 @@
 #define IDLE_US           (3600 * SECOND_US) /* a batch that is not closed and not added to */
 #define KEEP_EVERY_US     (10 * SECOND_US)
 #define KEEP_AGAIN_US     (SECOND_US / 10)
+#define LOOKS_MAX         128 /* batches that limits may need, at a time */
 #define PROBE_EVERY_US    SECOND_US
 #define WAL_PAGES_QUIET   256  /* then a quiet moment is used for a checkpoint */
 #define FREE_PAGES_KEPT   1024 /* and an eighth of the file: not given back, it will be used again */
@@ -77,33 +78,49 @@ static bool removing(const struct store *st)
 	return st->work || st->gone_count > 0 || (st->batch_dir && st->batch_dir_gone);
 }
 
-/* What limits still need of a batch stays, whoever removes it: one whose removal frees nothing yet is kept whole. What
- * others have removed, and has to stay, holds up nobody. */
-static bool frees_room(struct store *st, struct batch_entry *b)
+/* The one that ended next behind that one; NULL: none, or it is on its way out. */
+static struct batch_entry *next_ended(struct store *st, int64_t ended_us, uint32_t id)
 {
-	return too_much(st) && !removing(st) && !store_record_needed(st, b);
+	struct batch_entry *b = NULL;
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_BATCH_ENDED_NEXT);
+	stmt_int(&q, ended_us);
+	stmt_int(&q, id);
+	if (stmt_step(&q) == 1)
+		b = store_batch_find(st, (uint32_t)col_int(&q, 0));
+	stmt_end(&q);
+	return b && b->sweep == STORE_SWEEP_NONE && b->ended_us ? b : NULL;
+}
+
+/* What limits still need of a batch stays, whoever removes it: one whose removal frees nothing yet is kept whole, and
+ * the next has to go in its place. What others have removed, and has to stay, holds up nobody. Where many are needed
+ * the look goes on behind them the next time. */
+static struct batch_entry *one_that_frees_room(struct store *st)
+{
+	struct batch_entry *b;
+
+	for (unsigned i = 0; i < LOOKS_MAX && too_much(st) && !removing(st); i++) {
+		b = next_ended(st, st->needed_ended_us, st->needed_batch);
+		st->needed_ended_us = b ? b->ended_us : 0;
+		st->needed_batch = b ? b->id : 0;
+		if (!b || !store_record_needed(st, b))
+			return b;
+	}
+	return NULL;
 }
 
 /* The batch that ended first goes whole. */
 static bool expire_one(struct store *st, int64_t now_us)
 {
-	struct batch_entry *b = NULL;
-	int64_t ended = 0;
-	struct stmt q;
+	struct batch_entry *b = next_ended(st, 0, 0);
+	bool old = b && too_old(st, b->ended_us, now_us);
 
-	stmt_begin(&q, st, STMT_BATCH_ENDED_NEXT);
-	if (stmt_step(&q) == 1) {
-		b = store_batch_find(st, (uint32_t)col_int(&q, 0));
-		ended = col_int(&q, 1);
-	}
-	stmt_end(&q);
-	if (!b || b->sweep != STORE_SWEEP_NONE || !b->ended_us)
+	if (b && !old)
+		b = one_that_frees_room(st);
+	if (!b || !store_tx_join(st, NULL, 1))
 		return false;
-	if (!too_old(st, ended, now_us) && !frees_room(st, b))
-		return false;
-	if (!store_tx_join(st, NULL, 1))
-		return false;
-	log_info("batch removed by retention", "batch=%u why=%s", b->id, too_old(st, ended, now_us) ? "age" : "size");
+	log_info("batch removed by retention", "batch=%u why=%s", b->id, old ? "age" : "size");
 	store_batch_remove(st, b);
 	store_tx_leave(st);
 	return true;

@@ -238,6 +238,8 @@ struct store {
 	/* background work */
 	int64_t retention_age_us, retention_bytes;
 	int64_t next_probe_us, next_keep_us, next_bodies_us;
+	int64_t needed_ended_us; /* the batch that limits needed, where the retention by size looks on behind it */
+	uint32_t needed_batch;
 	bool work;      /* sweeps or rests may be there */
 	uint32_t swept; /* the batch whose turn it was */
 	int wal_pages;  /* of the write-ahead log */

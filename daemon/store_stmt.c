@@ -107,7 +107,7 @@ static const char *const texts[STMT_COUNT] = {
     [STMT_BATCH_IDLE_NEXT] = "SELECT id FROM batches WHERE closed = 0 AND touched_us < ?"
 			     " AND NOT EXISTS (SELECT 1 FROM runs WHERE batch = id) ORDER BY touched_us LIMIT 1",
     [STMT_BATCH_ENDED_NEXT] = "SELECT id, ended_us FROM batches WHERE ended_us IS NOT NULL AND sweep = 0"
-			      " ORDER BY ended_us LIMIT 1",
+			      " AND (ended_us, id) > (?, ?) ORDER BY ended_us, id LIMIT 1",
     [STMT_BATCH_DELETE] = "DELETE FROM batches WHERE id = ?",
     [STMT_TEMPLATE_DELETE] = "DELETE FROM templates WHERE batch = ?",
 

@@ -415,6 +415,30 @@ static void a_batch_that_limits_still_need_is_not_removed_for_its_size(void **st
 	assert_int_equal(r->heard.removed, 2);
 }
 
+static void one_that_limits_still_need_is_passed_over_for_the_next(void **state)
+{
+	struct room *r = *state;
+	uint32_t needed[200], other;
+
+	for (int i = 0; i < 200; i++)
+		needed[i] = batch_counted(r);
+	other = batch_new(r, false);
+	jobs_like(r, other, plain_job(), 1);
+	mark(r, other, STORE_MARK_CANCEL);
+	step_all(r);
+	store_keep_window(r->st, INT64_C(3600000000));
+	store_set_retention(r->st, 0, 1); /* bytes: it is always too much */
+	for (int i = 0; i < 5; i++)
+		look_again(r);
+	assert_false(batch_of(r, other).found);
+	for (int i = 0; i < 200; i++)
+		assert_true(batch_of(r, needed[i]).found);
+	store_keep_window(r->st, 0);
+	for (int i = 0; i < 1000 && r->heard.removed < 201; i++)
+		look_again(r);
+	assert_int_equal(r->heard.removed, 201);
+}
+
 static void a_removed_batch_that_limits_still_need_holds_up_no_removal_for_size(void **state)
 {
 	struct room *r = *state;
@@ -498,6 +522,7 @@ int main(void)
 	    TEST(what_was_counted_lately_is_found_once),
 	    TEST(what_was_sent_for_a_removed_batch_goes_when_no_limit_needs_it_any_more),
 	    TEST(a_batch_that_limits_still_need_is_not_removed_for_its_size),
+	    TEST(one_that_limits_still_need_is_passed_over_for_the_next),
 	    TEST(a_removed_batch_that_limits_still_need_holds_up_no_removal_for_size),
 	    TEST(a_database_with_a_row_a_job_is_brought_up_to_date),
 	};
