@@ -14,7 +14,7 @@
 
 void help_list(FILE *out)
 {
-	const struct opt *common[] = {options_common, NULL};
+	const struct opt *common[] = {options_common, NULL}, *first[] = {options_first, NULL};
 
 	fprintf(out,
 		"fanoutctl - fetch many URLs, fast and without losing one\n\nusage: fanoutctl [options] VERB ...\n\n");
@@ -26,6 +26,8 @@ void help_list(FILE *out)
 	}
 	fprintf(out, "\nFor all verbs:\n");
 	options_print(common, out);
+	fprintf(out, "\nWithout a verb:\n");
+	options_print(first, out);
 	fprintf(
 	    out,
 	    "\nfanoutctl help VERB tells more. Exit status: 0 fine, 1 something failed, 2 usage, 3 no daemon, 4 not "

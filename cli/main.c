@@ -12,11 +12,6 @@
 #include "cli/words.h"
 #include "lib/closest.h"
 
-static const struct opt first_options[] = {
-    FLAG('V', "version", version, "print the version"),
-    {0},
-};
-
 static int unknown_verb(const char *word)
 {
 	struct closest near = {.word = word};
@@ -109,7 +104,7 @@ static int parse_verb(struct ctl *ctl, int argc, char **argv, struct err *e)
 
 static int run(struct ctl *ctl, int argc, char **argv)
 {
-	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, first_options};
+	const struct opt *groups[OPT_GROUPS_MAX + 2] = {options_common, options_first};
 	struct err e;
 	int used, words;
 

@@ -17,6 +17,11 @@ const struct opt options_common[] = {
     {0},
 };
 
+const struct opt options_first[] = {
+    FLAG('V', "version", version, "print the version"),
+    {0},
+};
+
 static const struct opt request_options[] = {
     VALUE('i', "input", OPT_TEXT, input, "FILE", "read jobs from FILE (- is stdin): a URL or a JSON object a line"),
     VALUE('X', "request", OPT_TEXT, method, "METHOD", "GET, or POST where there is a body, unless given"),

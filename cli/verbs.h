@@ -21,6 +21,7 @@ struct verb {
 
 extern const struct verb verbs[]; /* ends with a NULL name */
 extern const struct opt options_common[];
+extern const struct opt options_first[]; /* before a verb, or without one */
 
 const struct verb *verb_find(const char *name);
 /* The verb that a command line begins with, and how many of its words make it. NULL where there is none. */

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -88,6 +89,40 @@ def test_the_manual_page_tells_of_every_verb_and_option(fanoutctl):
         assert re.search(rf"^     (.*, )?{verb}\b", page, re.M), verb
         for option in re.findall(r"--[a-z-]+", fanoutctl("help", *verb.split()).out):
             assert re.search(rf"{option}\b", page), f"{verb} {option}"
+
+
+def manual_sections():
+    """What the manual page says of each verb: from its item, or from "submit also takes:", to the next of them."""
+    page, verbs, sections = (ROOT / "docs/fanoutctl.1").read_text(), [], {}
+    lines = page[page.index(".Ss Submitting") : page.index(".Sh ENVIRONMENT")].splitlines()
+    for line, following in zip(lines, lines[1:] + [""]):
+        if line.startswith(".It Cm ") or following == "also takes:" or line.startswith(("Both take:", ".Ss")):
+            words = re.split(r" (?:Ar|Op|Oo|bash)\b", re.sub(r"^\.(It )?Cm | Ar batch \.\.\.(?= ,)|Cm ", "", line))[0]
+            verbs = ["submit", "fetch"] if line == "Both take:" else [] if line.startswith(".Ss") else re.split(" ?, ", words)
+        for verb in verbs:
+            sections[verb] = sections.get(verb, "") + line + "\n"
+    return sections
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_stands_with_its_verb_in_the_manual_page(fanoutctl, verb):
+    """Also its letter; and what stands there as one of its options is one."""
+    said = manual_sections()[verb]
+    options = fanoutctl("help", *verb.split()).out.partition("\nFor all verbs:")[0].partition("\nOptions:\n")[2]
+    known = [word for pair in re.findall(r"^  (?:-(\w), |    )-(-[a-z-]+)", options, re.M) for word in pair if word]
+    assert set(known) <= set(re.findall(r"\bFl (-?[A-Za-z][a-z-]*)", said)), said
+    items = re.findall(r"\bFl (-?[A-Za-z][a-z-]*)", "\n".join(re.findall(r"^\.It (?!Cm).*", said, re.M)))
+    assert set(items) <= set(known) | {"f", "-format"}, items
+
+
+def test_examples_of_the_manual_page_are_commands(fanoutctl):
+    page = (ROOT / "docs/fanoutctl.1").read_text()
+    page = page[page.index(".Sh EXAMPLES") : page.index(".Sh SEE ALSO")]
+    commands = re.findall(r"\bfanoutctl (.*?)(?= && | \|\| |; \}|\)$|$)", page, re.M)
+    assert len(commands) >= 17
+    for command in commands:
+        words = shlex.split(command)
+        assert fanoutctl(*words, "--help").out.startswith(f"usage: fanoutctl {words[1] if words[0] == '--local' else words[0]}"), command
 
 
 def test_no_verb_and_wrong_verbs_are_usage_errors(fanoutctl):
