@@ -15,6 +15,7 @@ struct background {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	uint32_t batch;
+	bool taken; /* jobs that go on, whatever comes after them */
 	bool ended;
 	int rc;
 	struct submission submission;
@@ -27,6 +28,7 @@ static void on_created(void *arg, uint32_t batch)
 
 	pthread_mutex_lock(&b->lock);
 	b->batch = batch;
+	b->taken = true;
 	pthread_cond_signal(&b->news);
 	pthread_mutex_unlock(&b->lock);
 }
@@ -79,7 +81,7 @@ struct background *background_submit(struct ctl *ctl, uint32_t *batch, struct er
 	pthread_mutex_lock(&b->lock);
 	while (!b->batch && !b->ended)
 		pthread_cond_wait(&b->news, &b->lock);
-	*batch = b->ended && b->rc < 0 ? 0 : b->batch;
+	*batch = b->ended && b->rc < 0 && !b->taken ? 0 : b->batch;
 	pthread_mutex_unlock(&b->lock);
 	return b;
 }

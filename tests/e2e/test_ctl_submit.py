@@ -250,6 +250,15 @@ def test_of_a_pipe_what_stands_before_a_refused_line_is_taken_and_nothing_behind
     assert status["closed"] and sum(status["counts"].values()) == before
 
 
+def test_what_stands_before_a_refused_line_of_a_pipe_is_followed(ctl, apisim):
+    """However soon the refusal comes: here with the first jobs."""
+    text = f"{apisim.url}/bytes/2\n{apisim.url}/bytes/3\nnonsense\n"
+    r = ctl("submit", "--follow", "-f", "ndjson", "-i", "-", input=text, check=2)
+    assert sorted(row["size"] for row in r.rows()) == [2, 3] and "standard input:3: " in r.err
+    r = ctl("fetch", "-i", "-", input=text, check=2)
+    assert len(r.out) == 5 and "standard input:3: " in r.err
+
+
 def test_of_a_pipe_in_pieces_no_more_and_no_less_is_taken(daemon):
     """The same as of one that comes at once."""
     for last in (b"nonsense\nhttp://127.0.0.1:1/4\n", b'http://127.0.0.1:1/3\n{"url":7}\n'):
