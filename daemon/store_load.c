@@ -64,6 +64,28 @@ void store_lane_head(struct store *st, int64_t lane, uint64_t head)
 
 /* ---- loading ---- */
 
+#define LOOK_FIRST_ROOM 32 /* for a smaller load the look costs more than it saves */
+
+/* Whether something became of a job of its batch behind the last one that was loaded. Nothing, as a rule: then a load
+ * need not ask that of each job, which would be most of what it costs. What this transaction holds of plain ends is
+ * looked at apart. */
+static bool touched(struct store *st, const struct store_lane_load *l, uint32_t batch)
+{
+	uint64_t first = jobid_make(batch, 0);
+	struct stmt q;
+	bool is = true;
+
+	if (l->room < LOOK_FIRST_ROOM)
+		return true;
+	stmt_begin(&q, st, STMT_TOUCHED);
+	stmt_int(&q, (int64_t)(l->after > first ? l->after : first));
+	stmt_int(&q, (int64_t)jobid_make(batch, UINT32_MAX));
+	if (stmt_step(&q) == 1)
+		is = col_int(&q, 0) != 0;
+	stmt_end(&q);
+	return is;
+}
+
 static int load_fresh(struct store *st, struct store_lane_load *l, struct group *lane)
 {
 	int64_t examined = 0;
@@ -72,7 +94,7 @@ static int load_fresh(struct store *st, struct store_lane_load *l, struct group 
 
 	if (store_lane_settle(st, lane) < 0)
 		return -1;
-	stmt_begin(&q, st, STMT_JOBS_FRESH);
+	stmt_begin(&q, st, touched(st, l, lane->batch) ? STMT_JOBS_FRESH : STMT_JOBS_UNTOUCHED);
 	stmt_int(&q, l->lane);
 	stmt_int(&q, (int64_t)l->after);
 	stmt_int(&q, STORE_EXAMINED_MAX);

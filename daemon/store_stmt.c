@@ -64,6 +64,14 @@
 #define PLAIN_15            PLAIN(1) PLAIN(2) PLAIN(3) PLAIN_4(4, 5, 6, 7) PLAIN_4(8, 9, 10, 11) PLAIN_4(12, 13, 14, 15)
 #define PLAIN_16_ON         PLAIN_4(16, 17, 18, 19) PLAIN_4(20, 21, 22, 23) PLAIN_4(24, 25, 26, 27) PLAIN_4(28, 29, 30, 31)
 
+/* From the span that holds the last one on. The URL only of those that ask for nothing else. */
+#define JOBS_FRESH(event, progress)                                                                               \
+	"SELECT j.id, " event ", j.submitted_us, CASE WHEN coalesce(j.chain, j.method, j.tag, j.user, j.options," \
+	" j.headers, j.body) IS NULL THEN j.url END"                                                              \
+	" FROM spans s CROSS JOIN jobs j ON j.id > max(s.first - 1, ?2) AND j.id <= s.last" progress              \
+	" WHERE s.lane = ?1 AND j.lane = ?1 AND s.first >="                                                       \
+	" coalesce((SELECT max(first) FROM spans WHERE lane = ?1 AND first <= ?2), 0) ORDER BY s.first, j.id LIMIT ?3"
+
 /* What a page said; a struct message_page with its keys. */
 #define SAID_COLUMNS                                                                                              \
 	"items, next, next_is_url, has_more, stop, total_pages, total_items, since, etag, last_modified, hash_1," \
@@ -145,13 +153,13 @@ static const char *const texts[STMT_COUNT] = {
 			 " j.headers, j.body, t.as_get, t.stripped, t.from_public FROM jobs j" STMT_PROGRESS
 			 " LEFT JOIN targets t ON p.hops > 0 AND t.job = j.id WHERE j.id = ?",
     [STMT_JOB_BRIEF] = "SELECT " BRIEF_COLUMNS " FROM jobs j" STMT_PROGRESS " WHERE j.id = ?",
-    /* From the span that holds the last one on. The URL only of those that ask for nothing else. */
-    [STMT_JOBS_FRESH] =
-	"SELECT j.id, " STMT_EVENT ", j.submitted_us, CASE WHEN coalesce(j.chain, j.method, j.tag, j.user, j.options,"
-	" j.headers, j.body) IS NULL THEN j.url END"
-	" FROM spans s CROSS JOIN jobs j ON j.id > max(s.first - 1, ?2) AND j.id <= s.last" STMT_PROGRESS
-	" WHERE s.lane = ?1 AND j.lane = ?1 AND s.first >="
-	" coalesce((SELECT max(first) FROM spans WHERE lane = ?1 AND first <= ?2), 0) ORDER BY s.first, j.id LIMIT ?3",
+    [STMT_JOBS_FRESH] = JOBS_FRESH(STMT_EVENT, STMT_PROGRESS),
+    [STMT_JOBS_UNTOUCHED] = JOBS_FRESH("NULL", ""),
+    /* The block of ?1 may say something of those before it. */
+    [STMT_TOUCHED] = "SELECT EXISTS (SELECT 1 FROM progress WHERE job > ?1 AND job <= ?2)"
+		     " OR EXISTS (SELECT 1 FROM plain_ends WHERE block > ?1 >> 6 AND block <= ?2 >> 6)"
+		     " OR EXISTS (SELECT 1 FROM plain_ends WHERE block = ?1 >> 6"
+		     " AND substr(events, (?1 & 63) * 4 + 5) <> zeroblob(252 - (?1 & 63) * 4))",
     [STMT_JOB_URL] = "SELECT coalesce(t.url, j.url) FROM jobs j LEFT JOIN targets t ON t.job = j.id WHERE j.id = ?",
     [STMT_JOBS_DUE] = "SELECT job, due_us FROM progress WHERE lane = ? AND due_us IS NOT NULL"
 		      " ORDER BY due_us, job LIMIT ?",
@@ -322,7 +330,7 @@ static int prepare(struct store *st, enum stmt_id id, sqlite3_stmt **out)
 static bool looks_itself(enum stmt_id id)
 {
 	return id == STMT_PLAIN_ADD || id == STMT_JOB_REQUEST || id == STMT_JOB_BRIEF || id == STMT_JOBS_SWEEP ||
-	       id == STMT_JOBS_FRESH;
+	       id == STMT_JOBS_FRESH || id == STMT_TOUCHED;
 }
 
 int store_stmts_prepare(struct store *st, struct err *e)
