@@ -312,5 +312,6 @@ void store_cache_clear(struct store *st)
 	store_openings_clear(st);
 	store_plain_clear(st);
 	store_ahead_clear(st);
+	store_append_forget(st);
 	store_groups_clear(st);
 }

@@ -118,10 +118,11 @@ int store_progress_write(struct store *st, const struct job_brief *j)
 static int outcome_insert_bare(struct store *st, const struct batch_entry *b, const struct job_brief *j,
 			       const char *error)
 {
+	int64_t id = (int64_t)((uint64_t)b->id << 32 | b->next_event);
 	struct stmt q;
 
 	stmt_begin(&q, st, STMT_OUTCOME_INSERT);
-	stmt_int(&q, (int64_t)((uint64_t)b->id << 32 | b->next_event));
+	store_append_put(&q, APPEND_OUTCOMES, id);
 	stmt_int(&q, jobid_seq(j->job));
 	stmt_int(&q, 0);
 	stmt_int(&q, j->outcome);
@@ -140,7 +141,7 @@ static int outcome_insert_bare(struct store *st, const struct batch_entry *b, co
 	stmt_text(&q, error);
 	for (int i = 0; i < 3; i++) /* final_error, headers, body */
 		stmt_null(&q);
-	return stmt_run(&q);
+	return store_append_run(&q, APPEND_OUTCOMES, id);
 }
 
 int store_job_end(struct store *st, struct batch_entry *b, struct job_brief *j, enum job_event event,

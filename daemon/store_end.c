@@ -90,11 +90,12 @@ static int outcome_insert(struct store *st, const struct batch_entry *b, const s
 			  const struct store_attempt_end *a, const struct ending *end)
 {
 	const struct message_outcome *m = a->outcome;
+	int64_t id = (int64_t)((uint64_t)b->id << 32 | b->next_event);
 	bool usual = outcome_usual(a, end);
 	struct stmt q;
 
 	stmt_begin(&q, st, usual ? STMT_OUTCOME_INSERT_PLAIN : STMT_OUTCOME_INSERT);
-	stmt_int(&q, (int64_t)((uint64_t)b->id << 32 | b->next_event));
+	store_append_put(&q, APPEND_OUTCOMES, id);
 	stmt_int(&q, jobid_seq(o->job));
 	if (!usual) {
 		stmt_int(&q, o->n);
@@ -117,7 +118,7 @@ static int outcome_insert(struct store *st, const struct batch_entry *b, const s
 	stmt_int(&q, end->keep_body && end->body.in_file);
 	put_sent(&q, st, a);
 	put_texts(&q, a, end, usual);
-	return stmt_run(&q);
+	return store_append_run(&q, APPEND_OUTCOMES, id);
 }
 
 static int progress_end(struct store *st, const struct open_attempt *o, const struct store_attempt_end *a,

@@ -12,7 +12,7 @@
  *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
  *   store_load     lanes and recovery            store_read   the answers
  *   store_open     which attempts are open       store_ahead  jobs that were loaded
- *   store_plain    plain ends
+ *   store_plain    plain ends                     store_append  rows in the order of their ids
  *   store_sweep    work in steps                 store_keep   retention, checkpoint, vacuum
  *   store_bodies   files                         store_check  does it all add up
  *
@@ -182,6 +182,8 @@ struct store_tx {
 	struct store_tx *next;
 };
 
+enum append_table { APPEND_JOBS, APPEND_OUTCOMES, APPEND_TABLES };
+
 struct store {
 	sqlite3 *db;
 	struct {
@@ -228,6 +230,7 @@ struct store {
 	struct opening_list openings;
 	struct opening *opened, *dirty_openings; /* opened: of this transaction */
 	int64_t next_opening;
+	int64_t greatest[APPEND_TABLES]; /* ids; 0: to be read */
 	struct ahead *ahead;
 	int64_t boot;           /* this boot's row */
 	bool boot_noted;        /* times of it were written in this transaction */
@@ -396,6 +399,13 @@ void store_plain_note(struct store *st, uint64_t job, uint32_t event);
 uint32_t store_plain_held(const struct store *st, uint64_t job);
 int store_plain_flush(struct store *st);
 void store_plain_clear(struct store *st);
+
+/* ---- store_append.c: for every insert into one of these tables ---- */
+void store_append_put(struct stmt *q, enum append_table t, int64_t id);
+/* Runs it; `id` is that of its last row. 0 or -1. */
+int store_append_run(struct stmt *q, enum append_table t, int64_t id);
+/* Rows were deleted, or a transaction undone. */
+void store_append_forget(struct store *st);
 
 /* ---- store_ahead.c ---- */
 void store_ahead_note(struct store *st, uint64_t job, int64_t lane, int64_t submitted_us, const struct stmt *q,

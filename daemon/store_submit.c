@@ -88,11 +88,11 @@ static int job_insert_plain(struct store *st, uint64_t id, const struct group *l
 	struct stmt q;
 
 	stmt_begin(&q, st, STMT_JOB_INSERT_PLAIN);
-	stmt_int(&q, (int64_t)id);
+	store_append_put(&q, APPEND_JOBS, (int64_t)id);
 	stmt_int(&q, lane->id);
 	stmt_int(&q, now_us);
 	stmt_text(&q, url);
-	return stmt_run(&q);
+	return store_append_run(&q, APPEND_JOBS, (int64_t)id);
 }
 
 static int job_insert(struct store *st, uint64_t id, const struct group *lane, const struct group *chain,
@@ -103,7 +103,7 @@ static int job_insert(struct store *st, uint64_t id, const struct group *lane, c
 	if (is_plain(j))
 		return job_insert_plain(st, id, lane, j->url, now_us);
 	stmt_begin(&q, st, STMT_JOB_INSERT);
-	stmt_int(&q, (int64_t)id);
+	store_append_put(&q, APPEND_JOBS, (int64_t)id);
 	stmt_int(&q, lane->id);
 	if (chain)
 		stmt_int(&q, chain->id);
@@ -120,7 +120,7 @@ static int job_insert(struct store *st, uint64_t id, const struct group *lane, c
 		stmt_blob(&q, j->body, j->body_bytes);
 	else
 		stmt_null(&q);
-	return stmt_run(&q);
+	return store_append_run(&q, APPEND_JOBS, (int64_t)id);
 }
 
 /* A job of a chain: the first goes at once, the others wait for the one before, and fail with it. */
@@ -203,12 +203,12 @@ static int add_many(struct store *st, struct batch_entry *b, const struct store_
 			return -1;
 	stmt_begin(&q, st, STMT_JOB_INSERT_MANY);
 	stmt_int(&q, now_us);
-	stmt_int(&q, (int64_t)first);
+	store_append_put(&q, APPEND_JOBS, (int64_t)first);
 	for (size_t i = 0; i < STMT_JOBS_MANY; i++) {
 		stmt_int(&q, lanes[i]->id);
 		stmt_text(&q, jobs[i].url);
 	}
-	if (stmt_run(&q) < 0)
+	if (store_append_run(&q, APPEND_JOBS, (int64_t)first + STMT_JOBS_MANY - 1) < 0)
 		return -1;
 	b->next_seq += STMT_JOBS_MANY;
 	store_count(st, b, JOB_QUEUED, STMT_JOBS_MANY);

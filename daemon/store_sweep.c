@@ -119,6 +119,7 @@ static int cut(struct store *st, enum stmt_id remove, uint64_t from, uint64_t to
 	stmt_begin(&q, st, remove);
 	stmt_int(&q, (int64_t)from);
 	stmt_int(&q, (int64_t)to);
+	store_append_forget(st);
 	return stmt_run(&q);
 }
 
