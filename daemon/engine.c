@@ -19,7 +19,9 @@ int64_t engine_wall_us(int64_t boot_us)
 
 void engine_pump_soon(struct engine *en)
 {
-	event_active(en->pump, EV_TIMEOUT, 1);
+	if (!en->pump_soon)
+		event_active(en->pump, EV_TIMEOUT, 1);
+	en->pump_soon = true;
 }
 
 /* ---- what the store tells ---- */

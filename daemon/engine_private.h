@@ -216,6 +216,7 @@ struct engine {
 	unsigned staging_open; /* of those being staged, what the store has been asked to open */
 	struct event *pump, *wake, *stage, *step, *read;
 	uint64_t random; /* state of the jitter's generator */
+	bool pump_soon;  /* the event is active */
 	bool trouble;    /* the store takes nothing now */
 	bool runs_stuck; /* one that waited could not be started: those that may start are looked for again */
 	bool draining;

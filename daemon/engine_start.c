@@ -412,6 +412,7 @@ void engine_pump(struct engine *en)
 {
 	int64_t now = clock_boot_us();
 
+	en->pump_soon = false;
 	if (en->trouble || en->draining)
 		return;
 	engine_load(en);

@@ -286,10 +286,13 @@ unsigned peer_credit(const struct peer *w)
 	return w->capacity - w->in_flight;
 }
 
+/* Where something waits already, so does what will write it. */
 static void out_append(struct peer *w, const void *frame, size_t bytes)
 {
 	struct wire_out *o = &w->out;
 
+	if (backlog_bytes(w) == 0)
+		channel_flush_later(w);
 	if (w->out_taken > 0 && w->out_taken >= o->len / 2) {
 		memmove(o->data, o->data + w->out_taken, o->len - w->out_taken);
 		o->len -= w->out_taken;
@@ -306,7 +309,6 @@ static void out_append(struct peer *w, const void *frame, size_t bytes)
 	memcpy(o->data + o->len, frame, bytes);
 	o->len += bytes;
 	w->out_total += bytes;
-	channel_flush_later(w);
 }
 
 void peer_assign(struct peer *w, struct peer_attempt *a, const void *frame, size_t bytes)

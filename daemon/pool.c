@@ -27,6 +27,7 @@ struct pool {
 	struct event *sigchld, *watch, *credit;
 	struct peer *peers;
 	struct peer_attempt *spare;
+	bool credit_told; /* the event is active */
 	bool stopping;
 	void (*on_idle)(void *arg);
 	void *on_idle_arg;
@@ -68,7 +69,9 @@ void pool_attempt_put(struct pool *p, struct peer_attempt *a)
 
 void pool_on_up(struct pool *p)
 {
-	event_active(p->credit, EV_TIMEOUT, 1);
+	if (!p->credit_told)
+		event_active(p->credit, EV_TIMEOUT, 1);
+	p->credit_told = true;
 }
 
 void pool_on_outcome(struct pool *p, struct peer *w, const struct message_outcome *o)
@@ -116,6 +119,7 @@ static void on_credit(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 
+	p->credit_told = false;
 	p->listener.on_credit(p->listener.arg);
 }
 

@@ -27,6 +27,7 @@ void store_ahead_note(struct store *st, uint64_t job, int64_t lane, int64_t subm
 	a->job = job;
 	a->lane = lane;
 	a->submitted_us = submitted_us;
+	a->url_bytes = (uint32_t)bytes;
 	memcpy(a->url, text, bytes);
 }
 

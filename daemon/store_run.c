@@ -1,6 +1,8 @@
 /* Attempts: opening and taking back; their ends are store_end. The plain path (a fresh job, one attempt, an end) is one
  * INSERT: what its opening has to know was read when it was loaded, and its opening and its end are rows with others.
  */
+#include <string.h>
+
 #include "daemon/store_sqlite.h"
 
 /* ---- opening ---- */
@@ -133,25 +135,27 @@ static void open_read(struct store *st, struct store_attempt_open *a, struct bat
 	stmt_end(&q);
 }
 
-/* As it was loaded. A copy: the callback may lead to another load. */
-static void open_ahead(struct store *st, struct store_attempt_open *a, struct batch_entry *b, struct ahead ahead)
+/* As it was loaded. Its URL is copied: the callback may lead to another load. */
+static void open_ahead(struct store *st, struct store_attempt_open *a, struct batch_entry *b, const struct ahead *ahead)
 {
+	char url[sizeof ahead->url];
 	struct job_brief j = {
 	    .job = a->job,
-	    .lane = ahead.lane,
-	    .own_lane = ahead.lane,
-	    .submitted_us = ahead.submitted_us,
+	    .lane = ahead->lane,
+	    .own_lane = ahead->lane,
+	    .submitted_us = ahead->submitted_us,
 	    .state = JOB_QUEUED,
 	};
 	struct store_request req = {
 	    .job = a->job,
 	    .n = 1,
-	    .lane = ahead.lane,
-	    .ready_us = ahead.submitted_us,
-	    .submitted_us = ahead.submitted_us,
-	    .spec.url = ahead.url,
+	    .lane = ahead->lane,
+	    .ready_us = ahead->submitted_us,
+	    .submitted_us = ahead->submitted_us,
+	    .spec.url = url,
 	};
 
+	memcpy(url, ahead->url, ahead->url_bytes);
 	store_ahead_forget(st, a->job);
 	attempt_open(st, a, b, &j, &req);
 }
@@ -166,7 +170,7 @@ void store_attempt_open(struct store *st, struct store_attempt_open *a)
 	b = store_batch_of(st, &a->op, jobid_batch(a->job));
 	ahead = store_ahead_find(st, a->job);
 	if (b && ahead)
-		open_ahead(st, a, b, *ahead);
+		open_ahead(st, a, b, ahead);
 	else if (b)
 		open_read(st, a, b);
 	store_tx_leave(st);

@@ -123,7 +123,8 @@ LIST_HEAD(opening_list, opening);
 struct ahead {
 	uint64_t job; /* 0: none */
 	int64_t lane, submitted_us;
-	char url[232];
+	uint32_t url_bytes; /* NUL included */
+	char url[228];
 };
 
 /* The body that stays with a final attempt: the outcome's own, or that of a page that has not changed. */
