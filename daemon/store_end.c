@@ -31,6 +31,11 @@ static void put_text(struct stmt *q, const char *text)
 	stmt_text(q, text && *text ? text : NULL);
 }
 
+static void put_again(struct stmt *q, const char *text)
+{
+	stmt_text_again(q, text && *text ? text : NULL);
+}
+
 static void put_timings(struct stmt *q, const struct timings *t)
 {
 	stmt_int(q, t->dns_us);
@@ -64,9 +69,9 @@ static void put_texts(struct stmt *q, const struct store_attempt_end *a, const s
 
 	if (!usual)
 		put_text(q, end->url);
-	put_text(q, a->method);
-	put_text(q, *m->content_type ? m->content_type : end->body.content_type);
-	put_text(q, m->remote_ip);
+	put_again(q, a->method);
+	put_again(q, *m->content_type ? m->content_type : end->body.content_type);
+	put_again(q, m->remote_ip);
 	if (!usual) {
 		put_text(q, m->error);
 		put_text(q, a->error);

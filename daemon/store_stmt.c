@@ -1,9 +1,10 @@
 /* The table of statements and how one is used. Every statement is given all its parameters each time, in order, so
  * nothing of an earlier use can leak into a later one; a count that does not fit is a bug and says so. Most numbers of
  * a row are those of the row before, and a parameter keeps what it was bound to: SQLite is not told again. Texts are
- * bound without a copy: they live until stmt_end. */
+ * bound without a copy, and live until stmt_end, but for those that are likely to come again: these are kept. */
 #include "daemon/store_stmt.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
@@ -355,6 +356,8 @@ int store_stmts_prepare(struct store *st, struct err *e)
 void store_stmts_finalize(struct store *st)
 {
 	for (enum stmt_id id = 0; id < STMT_COUNT; id++) {
+		for (int i = 0; st->stmts[id].bound && i < st->stmts[id].count; i++)
+			free(st->stmts[id].bound[i].text);
 		sqlite3_finalize(st->stmts[id].s);
 		free(st->stmts[id].bound);
 	}
@@ -384,7 +387,8 @@ static bool next(struct stmt *q, enum stmt_kind kind, int64_t v)
 		return true;
 	if (kind != STMT_KIND_ELSE && b->kind == kind && b->v == v)
 		return false;
-	*b = (struct stmt_bound){.v = v, .kind = kind};
+	b->v = v;
+	b->kind = kind;
 	return true;
 }
 
@@ -406,6 +410,27 @@ void stmt_text(struct stmt *q, const char *text)
 		stmt_null(q);
 	else if (next(q, STMT_KIND_ELSE, 0))
 		sqlite3_bind_text(q->s, q->at, text, (int)strlen(text), SQLITE_STATIC);
+}
+
+void stmt_text_again(struct stmt *q, const char *text)
+{
+	struct stmt_bound *b = q->bound && q->at < q->count ? &q->bound[q->at] : NULL;
+	size_t bytes = text ? strlen(text) + 1 : 0;
+	bool same;
+
+	if (!b || !text || bytes > STMT_TEXT_KEPT) {
+		stmt_text(q, text);
+		return;
+	}
+	same = b->kind == STMT_KIND_TEXT && strcmp(b->text, text) == 0;
+	next(q, STMT_KIND_ELSE, 0);
+	if (!same) {
+		if (!b->text && !(b->text = malloc(STMT_TEXT_KEPT)))
+			abort();
+		memcpy(b->text, text, bytes);
+		sqlite3_bind_text(q->s, q->at, b->text, (int)bytes - 1, SQLITE_STATIC);
+	}
+	b->kind = STMT_KIND_TEXT;
 }
 
 void stmt_blob(struct stmt *q, const void *p, size_t n)

@@ -170,9 +170,11 @@ enum stmt_id {
 struct store;
 
 /* What a parameter is bound to, from one use to the next. */
-enum stmt_kind { STMT_KIND_ELSE, STMT_KIND_INT, STMT_KIND_NULL };
+enum stmt_kind { STMT_KIND_ELSE, STMT_KIND_INT, STMT_KIND_NULL, STMT_KIND_TEXT };
+#define STMT_TEXT_KEPT 40
 struct stmt_bound {
 	int64_t v;
+	char *text; /* STMT_TEXT_KEPT bytes; NULL: none was kept */
 	enum stmt_kind kind;
 };
 
@@ -192,6 +194,8 @@ void stmt_begin(struct stmt *q, struct store *st, enum stmt_id id);
 void stmt_int(struct stmt *q, int64_t v);
 void stmt_null(struct stmt *q);
 void stmt_text(struct stmt *q, const char *text); /* NULL is stored as NULL */
+/* One that is often that of the row before. */
+void stmt_text_again(struct stmt *q, const char *text);
 void stmt_blob(struct stmt *q, const void *p, size_t n);
 /* 1: a row, 0: no more, -1: an error, told to store_sql_failed. */
 int stmt_step(struct stmt *q);

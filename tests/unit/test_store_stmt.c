@@ -69,7 +69,7 @@ static void put_job(struct room *r, int64_t id, bool chained, int64_t chain, con
 	stmt_int(&q, 1);
 	stmt_text(&q, "http://h/");
 	stmt_text(&q, NULL);
-	stmt_text(&q, tag);
+	stmt_text_again(&q, tag);
 	for (int i = 0; i < 4; i++)
 		stmt_null(&q);
 	assert_int_equal(stmt_run(&q), 0);
@@ -82,8 +82,12 @@ static void a_row_has_nothing_of_the_row_before(void **state)
 		bool chained;
 		int64_t chain;
 		const char *tag;
-	} rows[] = {{true, 5, "a"}, {true, 5, NULL}, {false, 0, NULL}, {false, 0, "b"},
-		    {true, 0, "b"}, {true, 5, "c"},  {false, 0, "c"},  {true, 0, NULL}};
+	} rows[] = {{true, 5, "a"},   {true, 5, NULL},
+		    {false, 0, NULL}, {false, 0, "b"},
+		    {true, 0, "b"},   {true, 5, "c"},
+		    {false, 0, "c"},  {true, 0, NULL},
+		    {true, 0, "c"},   {true, 0, "longer than what is kept for the rows to come"},
+		    {true, 0, "c"},   {true, 0, "cc"}};
 	struct room *r = *state;
 	struct stmt forget;
 
