@@ -92,6 +92,8 @@ def test_nothing_is_lost_with_workers_and_daemons_that_are_killed(daemon, apisim
     for part in range(1, 7):
         wait_done(daemon, batch, part * MANY // 8)
         if part % 3:
+            # The one that was killed before may not have been replaced yet.
+            wait_until(lambda: len(daemon.workers()) == 2, what="there are two workers")
             os.kill(daemon.workers()[part % 2], signal.SIGKILL)
         else:
             daemon.kill()
