@@ -35,7 +35,7 @@
  * one, it does nothing else. */
 #define CONNECTIONS_KEPT 2048u
 
-#define SPARE_DESCRIPTORS 64u                /* channel, epoll, log, bodies, resolver */
+#define SPARE_DESCRIPTORS 128u /* channel, epoll, log, bodies, resolver; libcurl's own, 2 a multi handle */
 #define PENDING_MAX       ((size_t)32 << 20) /* unread by the daemon: from here on transfers are held */
 
 struct worker {

@@ -4,43 +4,61 @@
  * libcurl drops and takes up its socket with every single transfer. Of a socket that we made and will close, the event
  * stays where it is meanwhile: a kept connection has nothing to say, and where it has (the server closes it), the event
  * goes with the first that comes. Any other socket (the resolver's) may be closed without our knowledge once it is
- * dropped. */
+ * dropped.
+ *
+ * At the end of every transfer libcurl (7.88) goes through the connections it keeps, to find the one that was used, and
+ * through all addresses it knows. With a thousand hosts that is a third of the worker's time. So there are several
+ * multi handles, made when they are needed, and an origin's transfers go by one of them. */
 #include "worker/multi.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#define PARTS      32
+#define PART_LEAST (4 * PARTS) /* of this one: so many connections are left to a part whatever others keep */
+
 struct watch {
 	struct event event;
-	struct multi *multi;
+	struct part *part; /* the last that wanted it */
 	curl_socket_t fd;
 	short set;   /* what the event is for; 0: there is none */
 	bool wanted; /* by libcurl, now */
 	bool ours;   /* the socket: close_socket() will be told */
+	bool open;   /* and counted as a connection of its part */
+};
+
+struct part {
+	struct multi *multi;
+	CURLM *curl; /* NULL: not needed yet */
+	struct event timer;
+	bool timer_due;
+	unsigned flying;
+	long open, keeps;
 };
 
 struct multi {
 	struct event_base *base;
-	CURLM *curl;
-	struct event timer;
 	multi_done_cb *on_done;
 	void *arg;
-	bool held, timer_due;
+	bool held;
+	long connections, open;
+	struct part parts[PARTS];
 	struct watch **watches; /* by descriptor; they stay */
 	size_t watches_cap;
 };
 
-static void drain(struct multi *m)
+static void drain(struct part *p)
 {
 	CURLMsg *msg;
 	int left;
 
-	while ((msg = curl_multi_info_read(m->curl, &left)))
+	while ((msg = curl_multi_info_read(p->curl, &left)))
 		if (msg->msg == CURLMSG_DONE)
-			m->on_done(msg->easy_handle, msg->data.result, m->arg);
+			p->multi->on_done(msg->easy_handle, msg->data.result, p->multi->arg);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg);
@@ -54,15 +72,14 @@ static void watch_set(struct watch *w, short wants)
 	w->set = wants;
 	if (!wants)
 		return;
-	event_assign(&w->event, w->multi->base, w->fd, (short)(wants | EV_PERSIST), on_ready, w);
-	if (!w->multi->held)
+	event_assign(&w->event, w->part->multi->base, w->fd, (short)(wants | EV_PERSIST), on_ready, w);
+	if (!w->part->multi->held)
 		event_add(&w->event, NULL);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct watch *w = arg;
-	struct multi *m = w->multi;
 	int running, mask = 0;
 
 	if (!w->wanted) {
@@ -73,32 +90,32 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 		mask |= CURL_CSELECT_IN;
 	if (what & EV_WRITE)
 		mask |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(m->curl, fd, mask, &running);
-	drain(m);
+	curl_multi_socket_action(w->part->curl, fd, mask, &running);
+	drain(w->part);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct multi *m = arg;
+	struct part *p = arg;
 	int running;
 
 	(void)fd, (void)what;
-	curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running);
-	drain(m);
+	curl_multi_socket_action(p->curl, CURL_SOCKET_TIMEOUT, 0, &running);
+	drain(p);
 }
 
 /* libcurl tells when it wants to be called. Also 0 ms goes through the loop: this is a callback. */
 static int want_timer(CURLM *curl, long ms, void *arg)
 {
-	struct multi *m = arg;
+	struct part *p = arg;
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
 	(void)curl;
-	m->timer_due = ms >= 0;
+	p->timer_due = ms >= 0;
 	if (ms < 0)
-		event_del(&m->timer);
-	else if (!m->held)
-		event_add(&m->timer, &tv);
+		event_del(&p->timer);
+	else if (!p->multi->held)
+		event_add(&p->timer, &tv);
 	return 0;
 }
 
@@ -130,7 +147,6 @@ static struct watch *watch_of(struct multi *m, curl_socket_t fd)
 	w = calloc(1, sizeof *w);
 	if (!w)
 		return NULL;
-	w->multi = m;
 	w->fd = fd;
 	m->watches[fd] = w;
 	return w;
@@ -138,12 +154,19 @@ static struct watch *watch_of(struct multi *m, curl_socket_t fd)
 
 static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
-	struct watch *w = watch_of(arg, fd);
+	struct part *p = arg;
+	struct watch *w = watch_of(p->multi, fd);
 
 	(void)easy, (void)assigned;
 	if (!w)
 		return -1;
+	w->part = p;
 	w->wanted = what != CURL_POLL_REMOVE;
+	if (w->wanted && w->ours && !w->open) {
+		w->open = true;
+		p->open++;
+		p->multi->open++;
+	}
 	if (!w->wanted && w->ours && w->set == EV_READ)
 		return 0;
 	watch_set(w, (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0)));
@@ -162,31 +185,88 @@ void multi_opened(struct multi *m, curl_socket_t fd)
 
 static int close_socket(void *arg, curl_socket_t fd)
 {
-	struct watch *w = watch_of(arg, fd);
+	struct multi *m = arg;
+	struct watch *w = watch_of(m, fd);
 
-	if (w) {
-		watch_set(w, 0);
-		w->ours = w->wanted = false;
+	if (!w)
+		return close(fd);
+	watch_set(w, 0);
+	if (w->open) {
+		w->part->open--;
+		m->open--;
 	}
+	w->ours = w->wanted = w->open = false;
 	return close(fd);
 }
 
-void multi_keep(struct multi *m, long connections)
-{
-	curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, connections);
-}
+/* ---- parts ---- */
 
-static int set_options(struct multi *m, long connections)
+static int part_make(struct part *p)
 {
 	CURLMcode rc = CURLM_OK;
 
-	rc |= curl_multi_setopt(m->curl, CURLMOPT_SOCKETFUNCTION, want_socket);
-	rc |= curl_multi_setopt(m->curl, CURLMOPT_SOCKETDATA, m);
-	rc |= curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, want_timer);
-	rc |= curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-	/* Left alone it follows the number of transfers down, and closes connections that are wanted again. */
-	rc |= curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, connections);
+	if (p->curl)
+		return 0;
+	p->curl = curl_multi_init();
+	if (!p->curl)
+		return -1;
+	p->keeps = 0;
+	rc |= curl_multi_setopt(p->curl, CURLMOPT_SOCKETFUNCTION, want_socket);
+	rc |= curl_multi_setopt(p->curl, CURLMOPT_SOCKETDATA, p);
+	rc |= curl_multi_setopt(p->curl, CURLMOPT_TIMERFUNCTION, want_timer);
+	rc |= curl_multi_setopt(p->curl, CURLMOPT_TIMERDATA, p);
 	return rc ? -1 : 0;
+}
+
+/* With it go the connections that it keeps. */
+static void part_close(struct part *p)
+{
+	curl_multi_cleanup(p->curl);
+	event_del(&p->timer);
+	p->timer_due = false;
+	p->curl = NULL;
+}
+
+/* Left alone libcurl follows the number of transfers down, and closes connections that are wanted again. Where all
+ * parts together keep as many as they may, this one closes one of its own for each that it opens. */
+static void part_keep(struct part *p)
+{
+	const struct multi *m = p->multi;
+	long keeps = m->connections - (m->open - p->open);
+
+	if (keeps < m->connections / PART_LEAST + 1)
+		keeps = m->connections / PART_LEAST + 1;
+	if (keeps != p->keeps)
+		curl_multi_setopt(p->curl, CURLMOPT_MAXCONNECTS, keeps);
+	p->keeps = keeps;
+}
+
+/* A part without transfers closes nothing by itself, and would leave no room to others. */
+static void make_room(struct multi *m, const struct part *but)
+{
+	for (struct part *p = m->parts; m->open >= m->connections && p < m->parts + PARTS; p++)
+		if (p != but && p->curl && p->flying == 0 && p->open > 0)
+			part_close(p);
+}
+
+/* FNV-1a of host and port. */
+unsigned multi_part(const char *url)
+{
+	const char *host = strstr(url, "//"), *end;
+	uint32_t h = 2166136261u;
+
+	host = host ? host + 2 : url;
+	end = host + strcspn(host, "/?#");
+	for (; host < end; host++)
+		h = (h ^ (unsigned char)*host) * 16777619u;
+	return (h ^ h >> 16) % PARTS;
+}
+
+/* ---- public ---- */
+
+void multi_keep(struct multi *m, long connections)
+{
+	m->connections = connections;
 }
 
 struct multi *multi_create(struct event_base *base, long connections, multi_done_cb *on_done, void *arg, struct err *e)
@@ -198,9 +278,13 @@ struct multi *multi_create(struct event_base *base, long connections, multi_done
 	m->base = base;
 	m->on_done = on_done;
 	m->arg = arg;
-	evtimer_assign(&m->timer, base, on_timer, m);
-	m->curl = curl_multi_init();
-	if (!m->curl || set_options(m, connections))
+	m->connections = connections;
+	for (struct part *p = m->parts; p < m->parts + PARTS; p++) {
+		p->multi = m;
+		evtimer_assign(&p->timer, base, on_timer, p);
+	}
+	/* The first shows that there can be others. */
+	if (part_make(&m->parts[0]))
 		goto bad;
 	return m;
 bad:
@@ -224,22 +308,34 @@ void multi_free(struct multi *m)
 {
 	if (!m)
 		return;
-	curl_multi_cleanup(m->curl);
-	event_del(&m->timer);
+	for (struct part *p = m->parts; p < m->parts + PARTS; p++)
+		if (p->curl)
+			part_close(p);
 	free_watches(m);
 	free(m);
 }
 
-CURLMcode multi_add(struct multi *m, CURL *easy)
+CURLMcode multi_add(struct multi *m, CURL *easy, unsigned part)
 {
+	struct part *p = &m->parts[part];
+	CURLMcode rc;
+
+	if (m->open >= m->connections)
+		make_room(m, p);
+	if (part_make(p))
+		return CURLM_OUT_OF_MEMORY;
+	part_keep(p);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, m);
-	return curl_multi_add_handle(m->curl, easy);
+	rc = curl_multi_add_handle(p->curl, easy);
+	p->flying += rc == CURLM_OK;
+	return rc;
 }
 
-void multi_remove(struct multi *m, CURL *easy)
+void multi_remove(struct multi *m, CURL *easy, unsigned part)
 {
-	curl_multi_remove_handle(m->curl, easy);
+	curl_multi_remove_handle(m->parts[part].curl, easy);
+	m->parts[part].flying--;
 }
 
 void multi_hold(struct multi *m, bool hold)
@@ -257,8 +353,9 @@ void multi_hold(struct multi *m, bool hold)
 		else if (w && w->set)
 			event_add(&w->event, NULL);
 	}
-	if (hold)
-		event_del(&m->timer);
-	else if (m->timer_due)
-		event_add(&m->timer, &at_once);
+	for (struct part *p = m->parts; p < m->parts + PARTS; p++)
+		if (hold)
+			event_del(&p->timer);
+		else if (p->timer_due)
+			event_add(&p->timer, &at_once);
 }

@@ -1,4 +1,4 @@
-/* libcurl's multi handle driven by a libevent base: sockets and the one timer. Knows easy handles and no jobs. */
+/* libcurl's multi handles driven by a libevent base: sockets and timers. Knows easy handles and no jobs. */
 #ifndef FANOUT_WORKER_MULTI_H
 #define FANOUT_WORKER_MULTI_H
 
@@ -20,9 +20,11 @@ void multi_keep(struct multi *m, long connections);
 /* All handles have been removed. */
 void multi_free(struct multi *m);
 
+/* Where a URL's transfers go: connections are kept for those of one part. */
+unsigned multi_part(const char *url);
 /* Neither may be called from a callback of an easy handle. */
-CURLMcode multi_add(struct multi *m, CURL *easy);
-void multi_remove(struct multi *m, CURL *easy);
+CURLMcode multi_add(struct multi *m, CURL *easy, unsigned part);
+void multi_remove(struct multi *m, CURL *easy, unsigned part);
 /* For CURLOPT_OPENSOCKETFUNCTION: has made a socket for libcurl. The only one that a callback may call. */
 void multi_opened(struct multi *m, curl_socket_t fd);
 

@@ -33,6 +33,7 @@ struct xfer {
 	struct attempt attempt;
 	struct key key;
 	uint64_t lane; /* the job's */
+	unsigned part; /* of the multi handles */
 	UT_hash_handle hh;
 	bool flying;              /* in the multi handle */
 	STAILQ_ENTRY(xfer) entry; /* in the pool, or where its body has it wait */
@@ -138,7 +139,7 @@ static void on_done(CURL *easy, CURLcode rc, void *arg)
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &attempt);
 	x = XFER_OF(attempt, attempt);
-	multi_remove(all->multi, easy);
+	multi_remove(all->multi, easy, x->part);
 	x->flying = false;
 	attempt_end(&x->attempt, rc);
 	ended(all, x);
@@ -231,7 +232,7 @@ void xfers_free(struct xfers *all)
 	syncer_free(all->syncer);
 	HASH_ITER (hh, all->open, x, next) {
 		if (x->flying)
-			multi_remove(all->multi, x->attempt.easy);
+			multi_remove(all->multi, x->attempt.easy, x->part);
 		HASH_DEL(all->open, x);
 		xfer_free(x);
 	}
@@ -251,7 +252,7 @@ void xfers_free(struct xfers *all)
 static void fly(struct xfers *all, struct xfer *x)
 {
 	x->attempt.started_us = clock_boot_us();
-	x->flying = multi_add(all->multi, x->attempt.easy) == CURLM_OK;
+	x->flying = multi_add(all->multi, x->attempt.easy, x->part) == CURLM_OK;
 	if (x->flying)
 		return;
 	attempt_end(&x->attempt, CURLE_FAILED_INIT);
@@ -269,6 +270,7 @@ int xfers_start(struct xfers *all, const struct message_job *job)
 	x = take(all);
 	x->key = key;
 	x->lane = job->lane;
+	x->part = multi_part(job->url);
 	HASH_ADD(hh, all->open, key, sizeof key, x);
 	if (attempt_begin(&x->attempt, job))
 		ended(all, x);
@@ -286,7 +288,7 @@ void xfers_cancel(struct xfers *all, const struct message_cancel *cancel)
 	if (!x || (!x->flying && x->attempt.ticket.state != LOOKUP_WAITS))
 		return;
 	if (x->flying)
-		multi_remove(all->multi, x->attempt.easy);
+		multi_remove(all->multi, x->attempt.easy, x->part);
 	x->flying = false;
 	lookup_forget(&all->lookups, &x->attempt.ticket);
 	x->attempt.stopped = CAUSE_CANCELLED;

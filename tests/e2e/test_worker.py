@@ -1,5 +1,6 @@
 """The worker alone: what it sends, what it tells of a response, of limits and of errors."""
 
+import pathlib
 import socket
 import ssl
 import threading
@@ -43,6 +44,38 @@ def test_a_second_request_reuses_the_connection_and_has_no_connect_phase(worker,
     assert first.timings["connect"] > 0
     assert [second.timings[p] for p in ("dns", "connect", "tls")] == [0, 0, 0]
     assert second.remote_ip == "127.0.0.1"
+
+
+def many_hosts(serve, count):
+    """A server, and as many URLs that lead to it and are of different hosts."""
+    server = serve(echo, address="0.0.0.0")
+    return server, [f"http://127.0.0.{n + 1}:{server.port}/" for n in range(count)]
+
+
+def test_connections_to_many_hosts_are_kept_side_by_side(worker, serve):
+    server, urls = many_hosts(serve, 100)
+    for url in urls + urls:
+        assert worker.fetch(url).cause == "response"
+    assert server.connections == 100
+
+
+def connections_of(worker):
+    """Sockets of its own to somewhere on the network."""
+    sockets = {p.readlink().name for p in pathlib.Path(f"/proc/{worker.pid}/fd").iterdir()}
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return sum(f"socket:[{line.split()[9]}]" in sockets for line in lines)
+
+
+def test_connections_to_many_hosts_are_no_more_than_a_worker_may_have(make_worker, serve):
+    worker = make_worker(capacity_max=16)
+    server, urls = many_hosts(serve, 100)
+    most = 0
+    for url in urls:
+        assert worker.fetch(url).cause == "response"
+        most = max(most, connections_of(worker))
+    assert 8 <= most <= 16
+    worker.fetch(urls[-1])
+    assert server.connections == 100
 
 
 def test_a_plain_get_asks_for_compression_and_names_the_user_agent(worker, serve):
