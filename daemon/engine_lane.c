@@ -347,6 +347,8 @@ static void lane_load(struct engine_lane *lane, unsigned room)
 void engine_load(struct engine *en)
 {
 	for (int i = 0; i < ENGINE_LOADS_PER_TURN; i++) {
+		if (en->staging - en->staging_open >= ENGINE_UNSTAGED_MAX)
+			return;
 		unsigned room;
 		struct sched_lane *sl = sched_hungry(en->sched, &room);
 		if (!sl)

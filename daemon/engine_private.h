@@ -26,6 +26,7 @@
 #define ENGINE_DEPTH_MIN      8
 #define ENGINE_DEPTH_START    128
 #define ENGINE_LOADS_PER_TURN 16
+#define ENGINE_UNSTAGED_MAX   256 /* no load while so many wait to be opened ahead of their turn */
 #define ENGINE_PICKS_PER_TURN 1000
 #define ENGINE_STAGE_SLICE    16         /* opened ahead of their turn before the workers are listened to again */
 #define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
