@@ -1,7 +1,8 @@
 /* The yardstick: libcurl's multi_socket on libevent with nothing around it. No queue, no store, no results; the bodies
  * are thrown away. What fanout adds to this is what fanout costs.
  *
- * usage: bare [-p PARALLEL] [-n PROCESSES] FILE     (one URL a line; process k of n takes every n-th line) */
+ * usage: bare [-p PARALLEL] [-n PROCESSES] [-k KEPT] FILE     (one URL a line; process k of n takes every n-th line; it
+ * keeps KEPT connections, or as many as it has requests under way) */
 #define _GNU_SOURCE
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -141,14 +142,14 @@ static struct event_base *make_base(void)
 	return base;
 }
 
-static int run(size_t parallel)
+static int run(size_t parallel, size_t kept)
 {
 	loop.base = make_base();
 	loop.multi = curl_multi_init();
 	loop.timer = event_new(loop.base, -1, 0, on_timer, NULL);
 	curl_multi_setopt(loop.multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
 	curl_multi_setopt(loop.multi, CURLMOPT_TIMERFUNCTION, on_timeout_wanted);
-	curl_multi_setopt(loop.multi, CURLMOPT_MAXCONNECTS, (long)parallel);
+	curl_multi_setopt(loop.multi, CURLMOPT_MAXCONNECTS, (long)(kept ? kept : parallel));
 	for (size_t i = 0; i < parallel && i < loop.count; i++)
 		start_next(curl_easy_init());
 	if (loop.count > 0)
@@ -191,18 +192,20 @@ static void raise_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	size_t parallel = 64, processes = 1;
+	size_t parallel = 64, processes = 1, kept = 0;
 	int option, status, failed = 0;
 
-	while ((option = getopt(argc, argv, "p:n:")) != -1)
+	while ((option = getopt(argc, argv, "p:n:k:")) != -1)
 		if (option == 'p')
 			parallel = strtoul(optarg, NULL, 10);
 		else if (option == 'n')
 			processes = strtoul(optarg, NULL, 10);
+		else if (option == 'k')
+			kept = strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	if (optind + 1 != argc || processes < 1 || parallel < 1 || parallel > PARALLEL_MAX) {
-		fprintf(stderr, "usage: bare [-p PARALLEL] [-n PROCESSES] FILE\n");
+		fprintf(stderr, "usage: bare [-p PARALLEL] [-n PROCESSES] [-k KEPT] FILE\n");
 		return 2;
 	}
 	raise_descriptors();
@@ -210,7 +213,7 @@ int main(int argc, char **argv)
 	for (size_t k = 0; k < processes; k++)
 		if (fork() == 0) {
 			read_urls(argv[optind], k, processes);
-			_exit(run(parallel / processes ? parallel / processes : 1));
+			_exit(run(parallel / processes ? parallel / processes : 1, kept));
 		}
 	while (wait(&status) > 0)
 		failed += status != 0;

@@ -113,7 +113,7 @@ class Bench:
     @property
     def lists(self):
         if "lists" not in self.made:
-            self.made["lists"] = fetching.Lists(self.directory, self.nginx.url, self.options.urls)
+            self.made["lists"] = fetching.Lists(self.directory, [self.nginx.url], self.options.urls)
         return self.made["lists"]
 
     # ---- The parts ----
@@ -158,7 +158,10 @@ class Bench:
 
     def hosts(self):
         daemon = self.daemon("hosts")
-        rows = scale.hosts(daemon, self.daemon("calm"), self.nginx.port, self.options.queued // scale.HOSTS, self.options.rounds)
+        port, rounds = self.nginx.port, self.options.rounds
+        lists = fetching.Lists(self.directory, scale.host_urls(port), self.options.urls // 2, "hosts")
+        rows = scale.hosts_list(self.daemon("main"), lists, rounds)
+        rows += scale.hosts(daemon, self.daemon("calm"), port, self.options.queued // scale.HOSTS, rounds)
         self.drop("hosts")
         return rows
 

@@ -22,10 +22,11 @@ STATUS_PAUSE_S = 0.002
 class Lists:
     """The same URLs in the form that each tool reads."""
 
-    def __init__(self, directory, url, count):
+    def __init__(self, directory, urls, count, name="urls"):
+        """`count` URLs, to the origins `urls` in turn."""
         self.count = count
-        urls = [f"{url}/{i}" for i in range(count)]
-        self.plain, self.curl = directory / "urls", directory / "curlrc"
+        urls = [f"{urls[i % len(urls)]}/{i}" for i in range(count)]
+        self.plain, self.curl = directory / name, directory / f"{name}.curlrc"
         self.plain.write_text("".join(f"{u}\n" for u in urls))
         self.curl.write_text("".join(f'url = "{u}"\noutput = "/dev/null"\n' for u in urls))
 
@@ -40,9 +41,11 @@ def fetch_all(daemon, lists):
     return done["seconds"], batch
 
 
-def tools(daemon, lists):
+def tools(daemon, lists, kept=0):
+    """`kept`: connections that a process of the bare loop keeps; 0: as many as it has requests under way."""
+
     def bare(processes):
-        return lambda: run(BUILD / "bench/bare", "-p", PARALLEL, "-n", processes, lists.plain)["seconds"]
+        return lambda: run(BUILD / "bench/bare", "-p", PARALLEL, "-n", processes, "-k", kept, lists.plain)["seconds"]
 
     return {
         "fanout": lambda: fetch_all(daemon, lists)[0],

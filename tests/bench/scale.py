@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 
+import fetching
 from common import MIB, Client, ctl, job_lines, row, say
 from harness.process import memory_kib
 
@@ -21,6 +22,7 @@ ASKED = 200
 HOSTS = 1000
 HOSTS_DONE = 200_000
 CONCURRENCY = 64
+HOSTS_KEPT = 2048  # connections that a process of the bare loop keeps, as a worker does
 
 
 def wait_done(client, batch, count):
@@ -146,9 +148,26 @@ def done_by_host(daemon, batch):
     return collections.Counter(json.loads(line)["url"].split("/")[2] for line in rows.splitlines())
 
 
+def host_urls(port):
+    return [f"http://127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(HOSTS)]
+
+
+def hosts_list(daemon, lists, rounds):
+    """A list of URLs of a thousand hosts in turn, by fanout and by others."""
+    targets = {"curl -Z": (">=", 2.0), "bare loop, 2 processes": (">=", 0.65)}
+    tools = {n: t for n, t in fetching.tools(daemon, lists, HOSTS_KEPT).items() if n in ("fanout", *targets)}
+    per_s = {name: [] for name in tools}
+    for i in range(rounds):
+        for name, tool in tools.items():
+            per_s[name].append(lists.count / tool())
+        say(f"round {i + 1} of {rounds}: " + ", ".join(f"{name} {v[-1]:.0f} /s" for name, v in per_s.items()))
+    what = f"{lists.count} small GETs from a file, over {HOSTS} hosts in turn: jobs/s"
+    return [row(what, per_s["fanout"], "/s", target, name, per_s[name], "rate") for name, target in targets.items()]
+
+
 def hosts(daemon, calm, port, each, rounds):
     """`each` jobs for each of a thousand hosts: how many of each are done while most still wait."""
-    urls = [f"http://127.1.{i // 250}.{i % 250 + 1}:{port}" for i in range(HOSTS)]
+    urls = host_urls(port)
     count = HOSTS * each
     client, other = Client(daemon), Client(calm)
     before = memory_kib(daemon.pid) / MIB
@@ -167,6 +186,6 @@ def hosts(daemon, calm, port, each, rounds):
     say(f"{what}, {sum(counts)} done: {min(counts)} to {max(counts)} of each, Jain's index {jain(counts):.5f}")
     return [
         row(f"{what}, {sum(counts)} of them done: most of a host", [max(counts)], "", ("<=", 1.1), "least of a host", [max(min(counts), 1)], "times", note),
-        row(f"{what}: jobs/s", ours, "/s", (">=", 0.9), "one host", theirs, "rate"),
+        row(f"{what}: jobs/s", ours, "/s", None, "one host", theirs, "rate"),
         row(f"{what}: the daemon's memory at most", [memory_kib(daemon.pid, "VmHWM") / MIB], "MiB", ("<=", 64)),
     ]
