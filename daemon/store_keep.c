@@ -1,7 +1,8 @@
-/* Keeping house: how long results stay, how large the log and the file grow, and whether a full disk has room again. */
+/* Keeping house: how long results stay, how large the file grows, and whether a full disk has room again. */
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/store_checkpoint.h"
 #include "daemon/store_sqlite.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -12,27 +13,11 @@
 #define KEEP_AGAIN_US     (SECOND_US / 10)
 #define LOOKS_MAX         128 /* batches that limits may need, at a time */
 #define PROBE_EVERY_US    SECOND_US
-#define WAL_PAGES_QUIET   256  /* then a quiet moment is used for a checkpoint */
+#define PASS_PAGES_QUIET  256  /* of the log: worth a quiet moment */
 #define FREE_PAGES_KEPT   1024 /* and an eighth of the file: not given back, it will be used again */
 #define VACUUM_PAGES_STEP 64
 
-/* ---- the log ---- */
-
-/* With one connection every checkpoint moves the whole log, and the next commit starts it anew. */
-int store_checkpoint(struct store *st)
-{
-	int rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-
-	/* A read is under way (one of its rows led to a commit): the next commit tries again. */
-	if (rc == SQLITE_LOCKED || rc == SQLITE_BUSY)
-		return 0;
-	if (rc != SQLITE_OK) {
-		store_sql_failed(st, rc);
-		return -1;
-	}
-	st->wal_pages = 0;
-	return 0;
-}
+/* ---- the file ---- */
 
 static int64_t pages_of(struct store *st, enum stmt_id id)
 {
@@ -161,7 +146,7 @@ static int probe_run(struct store *st)
 	for (size_t i = 0; i < sizeof sql / sizeof *sql && rc == SQLITE_OK; i++)
 		rc = sqlite3_exec(st->db, sql[i], NULL, NULL, NULL);
 	if (rc == SQLITE_OK)
-		rc = sqlite3_wal_checkpoint_v2(st->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		rc = store_checkpoint(st);
 	return rc;
 }
 
@@ -172,7 +157,6 @@ static void probe(struct store *st)
 	if (st->tx || st->delivered || probe_run(st) != SQLITE_OK)
 		return;
 	st->trouble = false;
-	st->wal_pages = 0;
 	if (st->listener.on_trouble)
 		st->listener.on_trouble(st->listener.arg, NULL);
 }
@@ -236,7 +220,8 @@ static bool keep_step(struct store *st, bool quiet)
 		more = keep(st, now);
 	if (!quiet || st->tx || st->dead)
 		return more;
-	if (st->wal_pages > WAL_PAGES_QUIET && store_checkpoint(st) < 0)
+	store_checkpoint_keep(st, PASS_PAGES_QUIET);
+	if (st->tx) /* it failed */
 		return more;
 	return give_back(st) || more;
 }

@@ -1,11 +1,14 @@
 /* Opening and closing the SQLite store: the directory, the lock, how the database is set up. docs of the rooms:
  * daemon/store_sqlite.h.
  *
- * One connection, exclusive: no shared memory file, and nothing else in this process ever opens the file (closing it
- * would drop SQLite's POSIX locks). Our own lock is flock(2) on a file beside it, which says who has it. */
+ * Two connections, the loop's and that of the thread which moves the log (store_checkpoint.c). What they share of it is
+ * in memory, and no other process gets at the file while they are open: that is what the VFS unix-excl is for. Nothing
+ * else in this process ever opens the file (closing it would drop SQLite's POSIX locks). Our own lock is flock(2) on a
+ * file beside it, which says who has it. */
 #define _GNU_SOURCE 1
 
 #include "daemon/store_sqlite.h"
+#include "daemon/store_checkpoint.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +25,8 @@
 #include "lib/log.h"
 
 #define CLOSE_ROUNDS_MAX 100
-#define LOCK_TRIES       500 /* 10 ms apart */
+#define LOCK_TRIES       500         /* 10 ms apart */
+#define VFS              "unix-excl" /* no -shm file, and locked against other processes from the first read on */
 
 static const char hint_writable[] = "state_dir has to be a directory that the user of fanoutd can write";
 
@@ -138,11 +142,12 @@ static int lock_take(struct store *st, struct err *e)
 
 /* ---- the database ---- */
 
-/* auto_vacuum and page_size hold only for a database that is made now. Journal mode after locking mode: that order is
- * what keeps the shared memory file away. NORMAL, because the sync of a commit is made by wal_sync, and waited for.
- * secure_delete is on by default in Debian's build: our directory is ours. */
+/* auto_vacuum and page_size hold only for a database that is made now. NORMAL, because the sync of a commit is made by
+ * wal_sync, and waited for. secure_delete is on by default in Debian's build: our directory is ours. busy_timeout:
+ * where the thread reads the head of the log's index just while it is written, it takes the writer's lock to look
+ * again; for a moment BEGIN IMMEDIATE may find that taken. */
 static const char *const pragmas[] = {
-    "PRAGMA locking_mode = EXCLUSIVE",  "PRAGMA page_size = " STORE_PAGE_SIZE,
+    "PRAGMA busy_timeout = 1000",       "PRAGMA page_size = " STORE_PAGE_SIZE,
     "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",      "PRAGMA cache_size = -" STORE_CACHE_KIB,
     "PRAGMA temp_store = MEMORY",       "PRAGMA mmap_size = 0",
@@ -150,16 +155,6 @@ static const char *const pragmas[] = {
     "PRAGMA foreign_keys = OFF",        "PRAGMA secure_delete = OFF",
     "PRAGMA trusted_schema = OFF",      "PRAGMA cell_size_check = ON",
 };
-
-static int on_wal(void *arg, sqlite3 *db, const char *name, int pages)
-{
-	struct store *st = arg;
-
-	(void)db;
-	(void)name;
-	st->wal_pages = pages;
-	return SQLITE_OK;
-}
 
 /* The first column of the first row; -1 on an error (noted), 0 for NULL or no row. */
 int64_t store_pragma_int(struct store *st, const char *sql)
@@ -190,35 +185,42 @@ static int database_create(struct store *st, struct err *e)
 	return 0;
 }
 
-/* The daemon is one thread: no mutexes, and no statistics that every malloc would have to count for (together 8 % of
- * the time of store_bench). For the whole process, and only before SQLite is used first. */
+/* No connection is used by two threads at a time: no mutexes of theirs, and no statistics that every malloc would have
+ * to count for (together 8 % of the time of store_bench; a job costs as many instructions as with SINGLETHREAD). For
+ * the whole process, and only before SQLite is used first. */
 static void library_set_up(void)
 {
 	static bool done;
 
-	if (!done && sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK)
+	if (!done && sqlite3_config(SQLITE_CONFIG_MULTITHREAD) == SQLITE_OK)
 		sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	done = true;
 }
 
-static int database_open(struct store *st, struct err *e)
+int store_connect(const struct store *st, sqlite3 **db)
 {
 	char *path = NULL;
 	int rc;
 
 	if (asprintf(&path, "%s/fanout.db", st->state_dir) < 0)
 		abort();
-	library_set_up();
-	rc = sqlite3_open_v2(path, &st->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	rc = sqlite3_open_v2(path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, VFS);
 	free(path);
 	for (size_t i = 0; rc == SQLITE_OK && i < sizeof pragmas / sizeof *pragmas; i++)
-		rc = sqlite3_exec(st->db, pragmas[i], NULL, NULL, NULL);
-	if (rc != SQLITE_OK) {
-		store_sql_error(st, rc, e);
-		return -1;
-	}
-	sqlite3_wal_hook(st->db, on_wal, st);
-	return 0;
+		rc = sqlite3_exec(*db, pragmas[i], NULL, NULL, NULL);
+	return rc;
+}
+
+static int database_open(struct store *st, struct err *e)
+{
+	int rc;
+
+	library_set_up();
+	rc = store_connect(st, &st->db);
+	if (rc == SQLITE_OK)
+		return 0;
+	store_sql_error(st, rc, e);
+	return -1;
 }
 
 /* The daemon before did not close: what it left in the log is moved over, before anyone is served. */
@@ -305,7 +307,7 @@ static int events_open(struct store *st, struct err *e)
 	struct syncer_settings sync = {.base = st->base, .sync = wal_sync, .on_done = on_synced, .arg = st};
 
 	st->sync = syncer_create(&sync, e);
-	if (!st->sync)
+	if (!st->sync || store_checkpoint_open(st, e) < 0)
 		return -1;
 	st->commit_event = event_new(st->base, -1, 0, on_commit, st);
 	st->late_event = event_new(st->base, -1, 0, on_late, st);
@@ -337,6 +339,7 @@ static void store_free(struct store *st)
 	store_tx_free(st->spare);
 	store_cache_clear(st);
 	store_bodies_close(st);
+	store_checkpoint_close(st);
 	if (st->db) {
 		store_stmts_finalize(st);
 		if (sqlite3_close(st->db) != SQLITE_OK)
@@ -392,6 +395,7 @@ void store_close(struct store *st)
 	}
 	store_tx_commit(st);
 	syncer_wait(st->sync);
+	store_checkpoint_close(st);
 	if (!st->dead && !st->trouble)
 		store_schema_close(st);
 	store_free(st);

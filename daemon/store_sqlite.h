@@ -12,8 +12,9 @@
  *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
  *   store_load     lanes and recovery            store_read   the answers
  *   store_open     which attempts are open       store_ahead  jobs that were loaded
- *   store_plain    plain ends                     store_append  rows in the order of their ids
- *   store_sweep    work in steps                 store_keep   retention, checkpoint, vacuum
+ *   store_plain    plain ends                    store_append  rows in the order of their ids
+ *   store_checkpoint  the log's way into the database
+ *   store_sweep    work in steps                 store_keep   retention, vacuum, room
  *   store_bodies   files                         store_check  does it all add up
  *
  * Between two commits the truth about batches, lanes and chains is in memory (struct batch_entry, struct group): their
@@ -44,11 +45,9 @@
 #define STORE_SWEEP_ROWS    500
 #define STORE_REST_ROWS     256
 #define STORE_STEP_US       3000
-#define STORE_WAL_PAGES_MAX \
-	256 /* 2 MiB: then a checkpoint is made under load too, 3 ms; with 4 MiB it was 6, with 16 MiB 15 */
-#define STORE_EXAMINED_MAX 4000 /* rows that one load looks at */
-#define STORE_AHEAD_PLACES (1u << 11)
-#define STORE_SPAN_GAP     8 /* a lane's span goes on over this many jobs of other lanes */
+#define STORE_EXAMINED_MAX  4000 /* rows that one load looks at */
+#define STORE_AHEAD_PLACES  (1u << 11)
+#define STORE_SPAN_GAP      8 /* a lane's span goes on over this many jobs of other lanes */
 
 struct batch_entry {
 	uint32_t id, uid;
@@ -246,7 +245,11 @@ struct store {
 	uint32_t needed_batch;
 	bool work;      /* sweeps or rests may be there */
 	uint32_t swept; /* the batch whose turn it was */
-	int wal_pages;  /* of the write-ahead log */
+	struct checkpointer *checkpointer;
+	struct {
+		int pages, moved; /* of the write-ahead log; moved to the database, if more is not known */
+		unsigned anew;    /* how often it started anew */
+	} log;
 	int64_t pages, free_pages;
 	int page_bytes;
 	uint64_t ops_seen; /* by the last step: tells quiet from busy */
@@ -267,6 +270,8 @@ struct store {
 /* ---- store_sqlite.c ---- */
 void *store_grow(void *p, size_t *cap, size_t need, size_t size);
 int64_t store_pragma_int(struct store *st, const char *sql);
+/* A connection, set up. Returns SQLite's code. */
+int store_connect(const struct store *st, sqlite3 **db);
 
 /* ---- store_schema.c ---- */
 int store_schema_open(struct store *st, struct err *e);
@@ -301,6 +306,9 @@ void store_tx_free(struct store_tx *tx);
 /* A statement failed: notes why, and that the transaction (if there is one) cannot be committed. */
 void store_sql_failed(struct store *st, int rc);
 void store_sql_error(struct store *st, int rc, struct err *e);
+/* The same, of the connection that failed. */
+void store_sql_failed_by(struct store *st, sqlite3 *db, int rc);
+void store_sql_error_by(sqlite3 *db, int rc, struct err *e);
 /* Ends a read. */
 void store_op_done(struct store *st, struct store_op *op, bool failed);
 void store_op_refused(struct store_op *op, enum err_code code, const char *hint, const char *fmt, ...)
@@ -473,7 +481,6 @@ bool store_record_needed(struct store *st, struct batch_entry *b);
 
 /* ---- store_sweep.c, store_keep.c ---- */
 bool store_sweep_step(struct store *st);
-int store_checkpoint(struct store *st);
 void store_pages_refresh(struct store *st);
 
 /* ---- store_bodies.c ---- */

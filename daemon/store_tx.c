@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/store_checkpoint.h"
 #include "daemon/store_sqlite.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -22,13 +23,13 @@ static const char hint_disk[] = "look at the kernel's log: the disk below the st
 /* ---- what a failing statement means ---- */
 
 /* Of the last write that failed, in the log or in the database. sqlite3_system_errno does not know. */
-static int write_errno(struct store *st)
+static int write_errno(sqlite3 *db)
 {
 	sqlite3_file *file[2] = {NULL, NULL};
 	int error[2] = {0, 0};
 
-	sqlite3_file_control(st->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file[0]);
-	sqlite3_file_control(st->db, "main", SQLITE_FCNTL_FILE_POINTER, &file[1]);
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file[0]);
+	sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file[1]);
 	for (int i = 0; i < 2; i++) {
 		if (file[i] && file[i]->pMethods)
 			file[i]->pMethods->xFileControl(file[i], SQLITE_FCNTL_LAST_ERRNO, &error[i]);
@@ -37,18 +38,18 @@ static int write_errno(struct store *st)
 }
 
 /* SQLite says FULL for ENOSPC alone. */
-static bool no_space(struct store *st, int rc)
+static bool no_space(sqlite3 *db, int rc)
 {
-	int error = rc == SQLITE_IOERR_WRITE ? write_errno(st) : 0;
+	int error = rc == SQLITE_IOERR_WRITE ? write_errno(db) : 0;
 
 	return (rc & 0xff) == SQLITE_FULL || error == EDQUOT || error == EFBIG || error == ENOSPC;
 }
 
-void store_sql_error(struct store *st, int rc, struct err *e)
+void store_sql_error_by(sqlite3 *db, int rc, struct err *e)
 {
-	const char *text = st->db ? sqlite3_errmsg(st->db) : sqlite3_errstr(rc);
+	const char *text = db && sqlite3_errcode(db) != SQLITE_OK ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
 
-	if (st->db && no_space(st, rc)) {
+	if (db && no_space(db, rc)) {
 		err_set(e, ERR_NO_SPACE, hint_space, "the disk is full");
 		return;
 	}
@@ -70,6 +71,11 @@ void store_sql_error(struct store *st, int rc, struct err *e)
 	default:
 		err_set(e, ERR_SYSTEM, NULL, "the database failed: %s", text);
 	}
+}
+
+void store_sql_error(struct store *st, int rc, struct err *e)
+{
+	store_sql_error_by(st->db, rc, e);
 }
 
 /* What is on disk is not known any more, or not to be trusted. */
@@ -122,9 +128,9 @@ static void tx_need(struct store *st)
 	schedule(st);
 }
 
-void store_sql_failed(struct store *st, int rc)
+void store_sql_failed_by(struct store *st, sqlite3 *db, int rc)
 {
-	store_sql_error(st, rc, &st->sql_err);
+	store_sql_error_by(db, rc, &st->sql_err);
 	if (st->begun) {
 		st->failed = true;
 	} else if (st->sql_err.code != ERR_SYSTEM && st->commit_event) {
@@ -132,6 +138,11 @@ void store_sql_failed(struct store *st, int rc)
 		tx_need(st);
 		st->failed = true;
 	}
+}
+
+void store_sql_failed(struct store *st, int rc)
+{
+	store_sql_failed_by(st, st->db, rc);
 }
 
 /* ---- taking operations ---- */
@@ -363,8 +374,7 @@ void store_tx_commit(struct store *st)
 	st->delivered_end = &tx->next;
 	if (st->deliver_event)
 		event_active(st->deliver_event, EV_TIMEOUT, 1);
-	if (!st->dead && !st->trouble && st->wal_pages > STORE_WAL_PAGES_MAX)
-		store_checkpoint(st); /* what fails here is told as trouble */
+	store_checkpoint_keep(st, STORE_PASS_PAGES);
 }
 
 /* ---- telling ---- */

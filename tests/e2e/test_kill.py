@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import sqlite3
 
 import pytest
 
@@ -157,3 +158,35 @@ def test_a_great_many_stored_jobs_are_all_there_after_a_kill(daemon, apisim):
     assert sum(daemon.api.get(f"/v1/batches/{batch}").json()["counts"].values()) == jobs
     daemon.ctl("cancel", batch)
     daemon.ctl("wait", batch, check=7, timeout=120)
+
+
+def test_a_kill_amid_the_logs_way_into_the_database_loses_nothing(daemon, apisim):
+    """Some megabytes of log are moved by a thread meanwhile. Each second time somebody looks at what is left."""
+    jobs = 4000 if sanitized() else 16000
+    batch = daemon.ctl("submit", "-p", "-n", str(jobs), "--concurrency", "200", f"{apisim.url}/uuid").out.strip()
+    for turn in range(1, 6):
+        wait_until(lambda: ended(daemon, batch) >= turn * jobs // 7, 120, f"{turn} sevenths have ended")
+        seen = ended(daemon, batch)
+        daemon.kill()
+        if turn % 2:
+            with sqlite3.connect(daemon.state / "fanout.db") as db:
+                assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                assert db.execute("SELECT count(*) FROM outcomes WHERE state >= 3").fetchone()[0] >= seen
+            db.close()
+        daemon.start()
+        assert ended(daemon, batch) >= seen
+    daemon.ctl("wait", batch, timeout=120)
+    rows = daemon.ctl("results", batch, "-f", "ndjson").rows()
+    assert [row["seq"] for row in rows] == list(range(1, jobs + 1))
+    assert {row["state"] for row in rows} == {"done"}
+
+
+def test_nobody_else_gets_at_the_database_of_a_daemon_that_runs(daemon, apisim):
+    daemon.ctl("submit", "-p", "-n", "100", "--wait", f"{apisim.url}/uuid")
+    for statement in ("SELECT count(*) FROM jobs", "DELETE FROM jobs"):
+        db = sqlite3.connect(daemon.state / "fanout.db", timeout=0)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            db.execute(statement)
+        db.close()
+    assert not (daemon.state / "fanout.db-shm").exists()
+    daemon.ctl("submit", "-p", "-n", "100", "--wait", f"{apisim.url}/uuid")
