@@ -1,5 +1,5 @@
 /* The answers: batches, results, jobs, events. Each is a scan of a range, bounded by the caller's limit. It must not
- * change anything; what is pending is committed first. */
+ * change anything; what is pending is committed first, but for batches where nobody waits for it. */
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
@@ -15,7 +15,7 @@ void store_counts_read(struct store *st, int64_t counts[JOB_STATES], uint32_t ba
 	int64_t running = b ? b->counts[JOB_RUNNING] : 0;
 
 	counts[JOB_BLOCKED] = col_int(q, at);
-	counts[JOB_QUEUED] = col_int(q, at + 1) - running;
+	counts[JOB_QUEUED] = col_int(q, at + 1) > running ? col_int(q, at + 1) - running : 0;
 	counts[JOB_RUNNING] = running;
 	counts[JOB_DONE] = col_int(q, at + 2);
 	counts[JOB_FAILED] = col_int(q, at + 3);
@@ -49,6 +49,15 @@ static void batch_read(struct store *st, struct store_batch *out, const struct s
 	out->active_from_us = col_int(q, 19) ? col_int(q, 20) : out->submitted_us;
 }
 
+/* A batch's row changes with commits only: it is shown as it was at the last one, which is all that anybody was told
+ * of. What is pending and waited for (something new, changed, removed) is committed; ends and openings that wait for
+ * more are not, or those who ask how far it is would have the daemon commit each time. */
+static void commit_awaited(struct store *st)
+{
+	if (!store_tx_can_wait(st))
+		store_tx_commit(st);
+}
+
 static void no_batch(struct store_op *op, uint32_t batch)
 {
 	store_op_refused(op, ERR_NOT_FOUND, hint_batches, "there is no batch %u", batch);
@@ -61,7 +70,7 @@ void store_batch_get(struct store *st, struct store_batch_get *g)
 	bool found = false;
 	int rc;
 
-	store_tx_commit(st);
+	commit_awaited(st);
 	stmt_begin(&q, st, STMT_BATCH_GET);
 	stmt_int(&q, g->batch);
 	rc = stmt_step(&q);
@@ -84,7 +93,7 @@ void store_batch_list(struct store *st, struct store_batch_list *l)
 	struct stmt q;
 	int rc;
 
-	store_tx_commit(st);
+	commit_awaited(st);
 	stmt_begin(&q, st, l->uid < 0 ? STMT_BATCH_LIST : STMT_BATCH_LIST_UID);
 	if (l->uid >= 0)
 		stmt_int(&q, l->uid);
