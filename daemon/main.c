@@ -33,7 +33,7 @@
 #define DRAIN_SECONDS 30
 #define FLUSH_US      50000 /* for answers that are on their way when all is done */
 #define HEARTBEAT_MS  1000
-#define STEPS_FORWARD 5
+#define STEPS_FORWARD 10
 #define WORKER_IN_FLIGHT \
 	8192 /* what slow servers can want; a worker takes it up only while it is idle (worker/capacity.h) */
 

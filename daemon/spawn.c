@@ -12,7 +12,7 @@
 #include "daemon/timeslice.h"
 #include "lib/message.h"
 
-#define WORKER_STEPS_BACK 5
+#define WORKER_STEPS_BACK 10
 
 /* Between fork and exec: async-signal-safe calls only. Descriptors are first lifted out of the way of their targets. */
 static _Noreturn void child_exec(const char *program, int channel, int bodies_fd, pid_t daemon)

@@ -158,7 +158,7 @@ def slice_ns(pid):
 
 def test_workers_stand_behind_the_daemon_whose_turns_are_short(daemon):
     workers = daemon.workers()
-    assert [niceness(w) for w in workers] == [min(niceness(daemon.pid) + 5, 19)] * len(workers)
+    assert [niceness(w) for w in workers] == [min(niceness(daemon.pid) + 10, 19)] * len(workers)
     if slice_ns(daemon.pid) is not None:
         assert slice_ns(daemon.pid) <= 100_000
         assert all(slice_ns(w) > 100_000 for w in workers)
@@ -166,9 +166,9 @@ def test_workers_stand_behind_the_daemon_whose_turns_are_short(daemon):
 
 def test_the_daemon_steps_forward_where_it_may_and_nobody_chose_its_place(make_daemon):
     here = os.nice(0)
-    forward = int(subprocess.run(["nice", "-n", "-5", "nice"], capture_output=True, text=True).stdout)  # as far as it may
+    forward = int(subprocess.run(["nice", "-n", "-10", "nice"], capture_output=True, text=True).stdout)  # as far as it may
     assert niceness(make_daemon().pid) == (here or forward)
     chosen = make_daemon(start=False)
     chosen.spawn(program=["nice", "-n", "3", chosen.program])
     wait_until(chosen.workers, 20, "it has workers")
-    assert [niceness(chosen.pid), niceness(chosen.workers()[0])] == [here + 3, here + 8]
+    assert [niceness(chosen.pid), niceness(chosen.workers()[0])] == [here + 3, here + 13]
