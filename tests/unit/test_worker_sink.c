@@ -245,7 +245,7 @@ static size_t cached_bytes(uint64_t job, uint32_t n, size_t size)
 {
 	char path[JOBID_PATH_SIZE];
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = (size + page - 1) / page, count = 0;
-	unsigned char *there = malloc(pages);
+	unsigned char *there = calloc(pages, 1);
 	int fd = openat(bodies_fd, jobid_body_path(path, job, n), O_RDONLY);
 	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 
