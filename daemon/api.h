@@ -89,9 +89,6 @@ struct rate api_batch_rate(const struct store_batch *b);
 /* The name of its pull's rate, which the batch of a run counts against: to `out`, of ENGINE_PULL_LIMIT_SIZE bytes; ""
  * where it is no run, or has none. */
 void api_pull_limit(const struct store_batch *b, const struct rate *rate, char *out);
-/* How the batch's own rate is called where limits are told: to `out`, of API_BATCH_LIMIT_SIZE bytes. */
-#define API_BATCH_LIMIT_SIZE sizeof "batch 4294967295"
-const char *api_batch_limit(uint32_t batch, char *out);
 /* The forecast, of what is shown (api_shown_batch): by the speed so far, or by the limits that it waits for. */
 int64_t api_eta_us(const struct api *a, const struct store_batch *shown, const struct rate *rate);
 /* When a job of it that waits for this will start, as far as can be told; wall, 0: not known. */

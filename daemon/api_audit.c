@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <event2/buffer.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -87,7 +86,7 @@ static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 
 	api_pull_limit(b, &rate, v->own);
 	if (rate.count && !b->run)
-		api_batch_limit(b->id, v->own);
+		engine_batch_limit_name(v->own, b->id);
 }
 
 static void on_batch_read(struct store_op *op, const struct err *e)
@@ -95,8 +94,6 @@ static void on_batch_read(struct store_op *op, const struct err *e)
 	(void)op;
 	(void)e; /* it is being removed: then its rate is not told */
 }
-
-_Static_assert(ENGINE_PULL_LIMIT_SIZE >= API_BATCH_LIMIT_SIZE, "either fits");
 
 static const char *own_limit(struct audit *v, uint32_t batch)
 {

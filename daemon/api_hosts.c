@@ -7,17 +7,12 @@
 #include <string.h>
 
 #include "daemon/api.h"
+#include "daemon/engine_run.h"
 #include "daemon/render.h"
 #include "daemon/store_pull.h"
 #include "lib/url.h"
 
 #define KEYS_MAX 64
-
-const char *api_batch_limit(uint32_t batch, char *out)
-{
-	snprintf(out, API_BATCH_LIMIT_SIZE, "batch %u", batch);
-	return out;
-}
 
 /* ---- of a batch ---- */
 
@@ -48,11 +43,12 @@ static void on_hosts(struct store_op *op, const struct err *e)
 
 static json_t *limit_of(const struct api_batch *b)
 {
-	char name[API_BATCH_LIMIT_SIZE], rate[RENDER_RATE_SIZE];
+	char name[ENGINE_PULL_LIMIT_SIZE], rate[RENDER_RATE_SIZE];
 
 	if (!b->rate.count || b->row.run)
 		return json_null();
-	return json_pack("{s:s,s:s}", "name", api_batch_limit(b->row.id, name), "rate", render_rate(rate, &b->rate));
+	return json_pack("{s:s,s:s}", "name", engine_batch_limit_name(name, b->row.id), "rate",
+			 render_rate(rate, &b->rate));
 }
 
 static void list_hosts(struct http_request *r, const struct api_batch *b)

@@ -3,7 +3,6 @@
 #define _GNU_SOURCE 1
 
 #include <event2/buffer.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/api.h"
@@ -119,11 +118,9 @@ static void look_at_own(struct outlook *o, const struct store_batch *b, const st
 {
 	int64_t made = b->counts[JOB_RUNNING] + b->counts[JOB_DONE] + b->counts[JOB_FAILED];
 	struct forecast_window f = {.count = rate->count, .window_us = rate->window_us, .used = made};
-	const struct engine_wait *wait;
-	char name[32];
+	char name[ENGINE_PULL_LIMIT_SIZE];
+	const struct engine_wait *wait = wait_for(o, engine_batch_limit_name(name, b->id));
 
-	snprintf(name, sizeof name, "batch %u", b->id);
-	wait = wait_for(o, name);
 	if (wait && wait->until_us) {
 		f.used = rate->count;
 		f.free_us = clock_boot_of(wait->until_us);

@@ -54,7 +54,7 @@ int engine_set_conf_rules(struct engine *en, const struct rule *rules, unsigned 
  */
 int engine_limit_set(struct engine *en, struct store_limit_set *s, struct err *e);
 void engine_limit_remove(struct engine *en, struct store_limit_remove *r);
-/* Lifts the pause of a host that refused. False: it is not paused. */
+/* Ends the pause of a host that refused: a probe follows. False: it is not paused. */
 bool engine_host_resume(struct engine *en, const char *host);
 const struct rules *engine_rules(const struct engine *en);
 

@@ -17,16 +17,19 @@ const char *engine_pull_limit_name(char *out, const char *pull, const struct rat
 	return out;
 }
 
+const char *engine_batch_limit_name(char *out, uint32_t batch)
+{
+	snprintf(out, ENGINE_PULL_LIMIT_SIZE, "batch %u", batch);
+	return out;
+}
+
 /* Whose rate it is: the batch's, or that of the pull whose run it is, which all its runs share. A recipe that asks for
  * another rate than before has another limit. */
 const char *engine_own_name(const struct engine_batch *b, char *out)
 {
 	const char *pull = b->run ? engine_run_pull(b->run) : NULL;
 
-	if (pull)
-		return engine_pull_limit_name(out, pull, &b->policy.rate);
-	snprintf(out, ENGINE_PULL_LIMIT_SIZE, "batch %u", b->id);
-	return out;
+	return pull ? engine_pull_limit_name(out, pull, &b->policy.rate) : engine_batch_limit_name(out, b->id);
 }
 
 /* ---- what earlier runs of a pull have sent: they may have ended before this daemon began ---- */

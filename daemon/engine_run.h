@@ -48,6 +48,8 @@ unsigned engine_explain_run(struct engine *en, const struct store_run *row, cons
 /* The name of the limit that all runs of a pull with this rate share: "pull cats 100/1min". */
 #define ENGINE_PULL_LIMIT_SIZE 160
 const char *engine_pull_limit_name(char *out, const char *pull, const struct rate *rate);
+/* That of a batch's own rate: "batch 7". To as much room. */
+const char *engine_batch_limit_name(char *out, uint32_t batch);
 
 /* What state is kept under for these vars (NULL: none) of a pull; malloc'd. NULL with ERR_NOT_FOUND (no such recipe) or
  * ERR_INPUT: it does not parse, has no such var, or could not begin at `since` (a JSON text or number; NULL: not
