@@ -344,11 +344,11 @@ int feed_refuse(struct feed *f, unsigned line, const struct err *why, struct err
 	return err_set(e, why->code, why->hint, "%.100s:%u: %.280s", f->source, line, why->what);
 }
 
-static int refuse_url(struct feed *f, unsigned line, struct err *e)
+static int refuse_url(struct feed *f, unsigned line, const char *what, struct err *e)
 {
 	struct err one;
 
-	err_set(&one, ERR_INPUT, "percent-encode such bytes", "the URL is not valid UTF-8");
+	err_set(&one, ERR_INPUT, "percent-encode such bytes", "the URL %s", what);
 	return feed_refuse(f, line, &one, e);
 }
 
@@ -356,11 +356,14 @@ int feed_add_url(struct feed *f, const char *url, size_t len, unsigned line, str
 {
 	size_t from = f->lines.len;
 
+	/* The daemon would find it in no line where all go in one request: its JSON can't be read then. */
+	if (memchr(url, '\0', len))
+		return refuse_url(f, line, "has a NUL byte", e);
 	mark(f, line);
 	text_add(&f->lines, "{\"url\":", 7);
 	if (text_add_json(&f->lines, url, len) < 0) {
 		f->lines.len = from;
-		return refuse_url(f, line, e);
+		return refuse_url(f, line, "is not valid UTF-8", e);
 	}
 	if (f->tag_json) {
 		text_add(&f->lines, ",\"tag\":", 7);

@@ -153,6 +153,7 @@ def test_a_malformed_line_in_ten_thousand_takes_nothing(ctl, apisim, scratch):
         ("gopher://h/", "gopher"),
         ("just words", ""),
         ("http://h/\udcff", "UTF-8"),
+        ("http://h/\0", "NUL"),
         ("http://" + "x" * 70000 + "/", "65536"),
     ],
 )
@@ -236,7 +237,7 @@ def test_standard_input_that_is_a_file_is_taken_whole_or_not_at_all(ctl, scratch
     assert sum(ctl("status", "1", "-f", "json").json()["counts"].values()) == 9000
 
 
-@pytest.mark.parametrize("refused", ["nonsense", '{"url":7}', '{"url":"http://h/"', "http://h/\udcff", "[", "too long"])
+@pytest.mark.parametrize("refused", ["nonsense", '{"url":7}', '{"url":"http://h/"', "http://h/\udcff", "http://h/\0", "[", "too long"])
 @pytest.mark.parametrize("before", [3, 7000])
 @pytest.mark.parametrize("kind", ["urls", "json"])
 def test_of_a_pipe_what_stands_before_a_refused_line_is_taken_and_nothing_behind_it(ctl, refused, before, kind):
