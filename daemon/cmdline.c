@@ -27,10 +27,12 @@ int cmdline_exit_status(enum err_code code)
 #define IDLE_SECONDS 60
 
 static const char usage_text[] =
-    "usage: fanoutd -c FILE [-n]\n"
-    "       fanoutd --local [-c FILE]\n"
+    "usage: fanoutd [-c FILE] [-n]\n"
+    "       fanoutd --local [-c FILE] [-n]\n"
+    "       fanoutd -h | -V\n"
     "\n"
-    "  -c FILE   the configuration (default: " PATHS_SYSTEM_CONF ")\n"
+    "  -c FILE   the configuration (default: " PATHS_SYSTEM_CONF ";\n"
+    "            with --local, fanout/fanout.conf in ~/.config, where there is one)\n"
     "  -n        check the configuration, and end\n"
     "  --local   a private daemon for this user; it ends when it has been idle for a minute\n"
     "  -h        this text\n"

@@ -327,8 +327,8 @@ static void set_defaults(struct conf *c)
 static int syntax_error(const struct conf_reader *r, const config_t *file)
 {
 	if (config_error_type(file) == CONFIG_ERR_FILE_IO)
-		return err_set(r->e, ERR_INPUT, "fanoutd -c FILE names another", "%.200s: cannot be read: %s", r->path,
-			       strerror(errno));
+		return err_set(r->e, errno == ENOENT ? ERR_USAGE : ERR_INPUT, "fanoutd -c FILE names another",
+			       "%.200s: cannot be read: %s", r->path, strerror(errno));
 	err_set(r->e, ERR_INPUT, "fanout.conf(5) shows the syntax", "%.200s:%d: %s", r->path, config_error_line(file),
 		config_error_text(file));
 	if (r->e)

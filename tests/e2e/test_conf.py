@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 from harness.http import Answer, Api, UnixConnection
-from harness.process import BUILD, alive, environment, spawn, wait_until
+from harness.process import BUILD, ROOT, alive, environment, spawn, wait_until
 
 NOBODY = 65534
 ROOT_ONLY = pytest.mark.skipif(os.getuid() != 0, reason="needs root to become another user")
@@ -74,7 +74,17 @@ def test_the_shipped_configuration_is_a_good_one(fanoutd):
 
 
 def test_a_missing_configuration_is_told_by_name(fanoutd, scratch):
-    assert "no-such.conf" in fanoutd("-c", scratch / "no-such.conf", check=START).err
+    for local in ([], ["--local"]):
+        assert "no-such.conf: cannot be read" in fanoutd(*local, "-c", scratch / "no-such.conf", check=USAGE).err
+
+
+def test_the_usage_has_the_manual_pages_forms(fanoutd):
+    forms = re.findall(r"(?:usage:| {6}) fanoutd (.*)", fanoutd("-h").out)
+    synopsis = (ROOT / "docs/fanoutd.8").read_text().split(".Sh SYNOPSIS\n")[1].split(".Sh ")[0]
+    words = synopsis.replace(".Fl -local", "--local").replace(".Fl h | V", "-h | -V")
+    words = re.sub(r"^\.Op Fl (\w) Ar file$", r"[-\1 FILE]", words, flags=re.M)
+    words = re.sub(r"^\.Op Fl (\w)$", r"[-\1]", words, flags=re.M)
+    assert forms == [" ".join(form.split()) for form in words.split(".Nm")[1:]]
 
 
 @pytest.mark.skipif(os.path.exists("/etc/fanout/fanout.conf"), reason="fanout is installed here")
