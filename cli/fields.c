@@ -10,7 +10,7 @@
 
 static const struct column seconds = {"seconds", "timings.total_us", CELL_DECIMAL, 0, 0};
 
-static const struct column *find(const struct column *all, const char *name, struct err *e)
+static const struct column *find(const struct column *all, const char *verb, const char *name, struct err *e)
 {
 	struct closest near = {.word = name};
 
@@ -22,12 +22,12 @@ static const struct column *find(const struct column *all, const char *name, str
 		closest_offer(&near, c->head);
 	}
 	err_set(e, ERR_USAGE, "fanoutctl results BATCH -f csv has all of them in its first line; also seconds",
-		" --fields: there is no field \"%.40s\"%s%s%s", name, near.name ? "; did you mean " : "",
+		" %s: --fields: there is no field \"%.40s\"%s%s%s", verb, name, near.name ? "; did you mean " : "",
 		near.name ? near.name : "", near.name ? "?" : "");
 	return NULL;
 }
 
-const struct layout *fields_layout(const char *list, const struct layout *standard, struct err *e)
+const struct layout *fields_layout(const char *verb, const char *list, const struct layout *standard, struct err *e)
 {
 	static struct column columns[FIELDS_MAX + 1];
 	static const struct layout chosen = {columns, columns};
@@ -41,11 +41,11 @@ const struct layout *fields_layout(const char *list, const struct layout *standa
 		char name[64];
 
 		snprintf(name, sizeof name, "%.*s", (int)len, list);
-		c = find(standard->csv, name, e);
+		c = find(standard->csv, verb, name, e);
 		if (!c)
 			return NULL;
 		if (n == FIELDS_MAX) {
-			err_set(e, ERR_USAGE, NULL, " --fields: more than %u fields", FIELDS_MAX);
+			err_set(e, ERR_USAGE, NULL, " %s: --fields: more than %u fields", verb, FIELDS_MAX);
 			return NULL;
 		}
 		columns[n++] = *c;

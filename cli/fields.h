@@ -5,7 +5,7 @@
 #include "cli/rows.h"
 
 /* The layout for "job,url,seconds" (NULL: `standard`). It is kept for as long as the program runs. NULL with ERR_USAGE
- * where a name is none. */
-const struct layout *fields_layout(const char *list, const struct layout *standard, struct err *e);
+ * where a name is none, said of `verb`. */
+const struct layout *fields_layout(const char *verb, const char *list, const struct layout *standard, struct err *e);
 
 #endif

@@ -53,7 +53,7 @@ int verb_results(struct ctl *ctl)
 		err_set(&e, ERR_USAGE, "add -f ndjson, json or csv", " results: bodies do not fit into a table");
 		return ctl_report(&e);
 	}
-	layout = fields_layout(a->fields, a->body ? &layout_results_body : &layout_results, &e);
+	layout = fields_layout(ctl->verb->name, a->fields, a->body ? &layout_results_body : &layout_results, &e);
 	if (!layout || ctl_parse_batch(a->operands[0], &batch, &e) < 0 || ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
 	results_path(a, batch, &path);

@@ -97,7 +97,7 @@ static int check_options(const struct args *a, struct err *e)
 	if (a->fields && !a->follow)
 		return err_set(e, ERR_USAGE, "fanoutctl results BATCH --fields chooses the columns later",
 			       " submit: --fields is for the rows of --follow");
-	return a->fields && !fields_layout(a->fields, &layout_results, e) ? -1 : 0;
+	return a->fields && !fields_layout("submit", a->fields, &layout_results, e) ? -1 : 0;
 }
 
 int verb_submit(struct ctl *ctl)

@@ -34,7 +34,7 @@ static const struct opt request_options[] = {
 	  "basic authentication; the password is asked for where it is left away"),
     FLAG('g', "globoff", globoff, "take [] and {} in URLs as they are"),
     NUMBER('n', "repeat", repeat, "COUNT", 1, JOBID_SEQ_MAX, "each job COUNT times"),
-    NUMBER(0, "concurrency", concurrency, "K", 1, 1000000, "at most K requests of this batch at a time"),
+    NUMBER(0, "concurrency", concurrency, "K", 1, 10000, "at most K requests of this batch at a time"),
     VALUE(0, "rate", OPT_RATE, rate, "RATE", "at most so many requests of this batch to one host, as 100/min"),
     CHOICE(0, "on-limit", on_limit, "wait drop fail", "wait|drop|fail",
 	   "what a refusal (429) means: wait (default), drop the job, fail all"),
@@ -119,7 +119,7 @@ static const struct opt rm_options[] = {
 
 static const struct opt limit_options[] = {
     VALUE(0, "rate", OPT_RATES, rates, "RATE", "at most so many in any such time, as 100/min; up to four of them"),
-    NUMBER(0, "concurrency", concurrency, "K", 1, 1000000, "at most K requests at a time"),
+    NUMBER(0, "concurrency", concurrency, "K", 1, 10000, "at most K requests at a time"),
     FLAG(0, "pace", pace, "spread them evenly"),
     VALUE(0, "match", OPT_TEXT, match, "GLOB",
 	  "the hosts (and paths) it is for, as '*.example.org:443/search*' (default: NAME)"),

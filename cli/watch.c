@@ -349,7 +349,7 @@ int watch_follow(struct ctl *ctl, uint32_t batch)
 	struct err e;
 	int rc, status;
 
-	layout = fields_layout(ctl->args.fields, &layout_results, &e);
+	layout = fields_layout(ctl->verb->name, ctl->args.fields, &layout_results, &e);
 	if (!layout)
 		return ctl_report(&e);
 	s.rows = rows_open(ctl->args.format, layout, true);

@@ -44,6 +44,9 @@ def test_options_of_limits_and_retries_are_members_of_the_batch(play, ctl):
         (["--deadline", "0"], "--deadline takes a time from"),
         (["--fail-if", ".message |"], "--fail-if: "),
         (["--fail-if", "1" + " " * 4096], "--fail-if: the program is longer than 4096 bytes"),
+        (["--concurrency", "0"], "--concurrency takes a whole number from 1 to 10000, not"),
+        (["--concurrency", "10001"], "--concurrency takes a whole number from 1 to 10000, not"),
+        (["--follow", "--fields", "joob"], '--fields: there is no field "joob"; did you mean job?'),
         (["--max-redirects", "-1"], "--max-redirects takes a whole number from 0 to 50"),
     ],
 )
