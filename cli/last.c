@@ -36,13 +36,13 @@ static char *keep(size_t bytes)
 	return k->word;
 }
 
-void last_spell(int argc, char **argv)
+void last_spell(const struct opt *const *groups, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *rest = behind(argv[i], "-1");
 		char *word;
 
-		if (!rest)
+		if (!rest || options_await_value(groups, argv[i - 1]))
 			continue;
 		word = keep(strlen(rest) + sizeof "last");
 		sprintf(word, "last%s", rest);

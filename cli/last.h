@@ -5,9 +5,11 @@
 #include <stdint.h>
 
 #include "cli/ctl.h"
+#include "cli/options.h"
 
-/* "-1" means the same, and must not look like an option. To be called before options are parsed. */
-void last_spell(int argc, char **argv);
+/* "-1" means the same, and must not look like an option. To be called before options are parsed; their values,
+ * by the tables in `groups`, stay as they are. */
+void last_spell(const struct opt *const *groups, int argc, char **argv);
 /* The number of the caller's newest batch; ERR_NOT_FOUND. The daemon is connected. */
 int last_find(struct ctl *ctl, uint32_t *last, struct err *e);
 /* Puts numbers in place of "last", "last.3" and the names of pulls among the operands. ERR_NOT_FOUND when there is no

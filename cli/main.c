@@ -94,7 +94,7 @@ static int parse_verb(struct ctl *ctl, int argc, char **argv, struct err *e)
 	verb_groups(ctl->verb, groups);
 	snprintf(prefix, sizeof prefix, " %s", ctl->verb->name);
 	if (takes_batches(ctl->verb) || takes_runs(ctl->verb))
-		last_spell(argc, argv);
+		last_spell(groups, argc, argv);
 	if (options_parse(&ctl->args, groups, prefix, argc, argv, false, &used, e) == 0)
 		return 0;
 	if (second)

@@ -174,6 +174,27 @@ int options_parse(struct args *args, const struct opt *const *groups, const char
 	return 0;
 }
 
+/* Of several that a short word may mean, none is taken by getopt_long either. */
+static bool await_value(const struct opt *o, const char *word)
+{
+	if (o->kind == OPT_FLAG)
+		return false;
+	if (word[1] == '-')
+		return word[2] && strncmp(o->name, word + 2, strlen(word + 2)) == 0;
+	return o->letter && word[1] == o->letter && !word[2];
+}
+
+bool options_await_value(const struct opt *const *groups, const char *word)
+{
+	if (*word != '-')
+		return false;
+	for (; *groups; groups++)
+		for (const struct opt *o = *groups; o->name; o++)
+			if (await_value(o, word))
+				return true;
+	return false;
+}
+
 static int label(char *out, size_t size, const struct opt *o)
 {
 	char letter[] = {'-', o->letter, ',', ' ', '\0'};

@@ -66,6 +66,8 @@ struct opt {
  * `prefix` is what messages begin with: " submit", or "". */
 int options_parse(struct args *args, const struct opt *const *groups, const char *prefix, int argc, char **argv,
 		  bool stop, int *used, struct err *e);
+/* Whether the word behind `word` is the value of an option: --limit, or -i. */
+bool options_await_value(const struct opt *const *groups, const char *word);
 
 /* The tables as lines of help, aligned. */
 void options_print(const struct opt *const *groups, FILE *out);
