@@ -137,6 +137,8 @@ static void add_secret(struct pull_recipe *p, const char *name, bool present, co
 		snprintf(hint, sizeof hint, "write its value into that file as one line");
 	else if (!*why)
 		snprintf(hint, sizeof hint, "put its value into a file %.100s in secrets_dir", name);
+	else
+		snprintf(hint, sizeof hint, "write its value there as one line, mode 600, for the daemon's user");
 	unsigned line = e.line;
 	err_set(&e, ERR_INPUT, hint, "%.140s:%u: secrets.%.64s%s%s%.200s", r->file, line, name,
 		present ? "" : " has no value", *why ? ": " : "", why);
@@ -183,22 +185,31 @@ void pull_recipe_examine(struct pull_recipe *p)
 static size_t tell(const struct pull_recipe *p, FILE *out)
 {
 	const struct recipe_faults *f = &p->faults;
+	size_t without_hint = 0;
 
 	for (size_t i = 0; i < f->count; i++) {
 		const struct err *e = &f->list[i];
 		bool own = *e->hint && strcmp(e->hint, RECIPE_HINT) != 0;
 
+		without_hint += !own;
 		fprintf(out, "%s%s%s\n", e->what, own ? "; " : "", own ? e->hint : "");
 	}
 	if (f->count)
-		fprintf(out, "%s: %s%zu mistake%s; " RECIPE_HINT "\n", p->recipe->file, f->more ? "more than " : "",
-			f->count, f->count == 1 ? "" : "s");
+		fprintf(out, "%s: %s%zu mistake%s%s\n", p->recipe->file, f->more ? "more than " : "", f->count,
+			f->count == 1 ? "" : "s", without_hint ? "; " RECIPE_HINT : "");
 	return f->count;
 }
 
 size_t pull_recipe_check(struct pull_recipe *p, FILE *out)
 {
 	pull_recipe_examine(p);
+	return tell(p, out);
+}
+
+size_t pull_recipe_check_text(struct pull_recipe *p, FILE *out)
+{
+	examine_expressions(p);
+	recipe_faults_sort(&p->faults);
 	return tell(p, out);
 }
 

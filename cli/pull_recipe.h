@@ -24,6 +24,8 @@ void pull_recipe_clear(struct pull_recipe *p);
 void pull_recipe_examine(struct pull_recipe *p);
 /* The same, and tells of it on `out`, as compilers do: "FILE:LINE: what; what to do". Returns how many there were. */
 size_t pull_recipe_check(struct pull_recipe *p, FILE *out);
+/* The same for a request that is only shown: no secret has to be there. */
+size_t pull_recipe_check_text(struct pull_recipe *p, FILE *out);
 /* The same before a run, which is to begin soon: jq takes 20 ms to compile anything, and here it does so once unless
  * something is wrong. */
 size_t pull_recipe_check_quickly(struct pull_recipe *p, FILE *out);

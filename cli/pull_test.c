@@ -364,7 +364,7 @@ int verb_pull_test(struct ctl *ctl)
 	int status = -1;
 
 	if (check_options(ctl, &e) == 0 && pull_recipe_open(ctl, a->operands[0], &t.p, &e) == 0) {
-		if (pull_recipe_check(&t.p, stderr))
+		if (a->live ? pull_recipe_check(&t.p, stderr) : pull_recipe_check_text(&t.p, stderr))
 			status = STATUS_USAGE;
 		else if (make_request(&t, &e) == 0)
 			status = a->live ? trial_live(&t, &e) : a->page_body ? try_answer(&t, &e) : show_request(&t);

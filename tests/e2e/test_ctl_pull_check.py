@@ -152,6 +152,13 @@ def test_the_first_request_is_shown_and_nothing_sent(daemon, ctl, apisim):
     assert "is not NAME=VALUE" in ctl("pull", "test", "r", "--var", "kind", check=2).err
 
 
+def test_a_request_is_shown_before_its_secret_is_there(daemon, ctl):
+    write_recipe(daemon, "s", url="http://127.0.0.1:1/?t={secret:tok}", secrets=Raw('{ tok = ["127.0.0.1"]; }'))
+    assert ctl("pull", "test", "s").lines()[0] == "GET http://127.0.0.1:1/?t={secret:tok}"
+    err = ctl("pull", "test", "s", "--live", check=2).err
+    assert "does not exist; write its value there as one line, mode 600, " in err and err.endswith("1 mistake\n"), err
+
+
 OFFLINE = """url = "http://a.example/x";
 page = { type = "cursor"; param = "cursor"; next = ".meta.next"; has_more = ".more"; total_items = ".total"; };
 items = ".result[]"; key = ".id"; since = { from = ".at"; param = "since"; };
