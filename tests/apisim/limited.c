@@ -185,7 +185,7 @@ void limited_on_done(struct request *req, bool answered)
 
 static void limited_put(struct request *req)
 {
-	char why[256];
+	char why[OPTION_WHY_BYTES];
 
 	if (limited_configure(req->rest, &req->query, why, sizeof why) < 0)
 		reply_text(req, 400, "%s\n", why);

@@ -45,6 +45,8 @@ struct limited {
 int limited_configure(const char *name, const struct evkeyvalq *options, char *why, size_t size);
 /* The same from "NAME,option=value,...". */
 int limited_configure_text(const char *text, char *why, size_t size);
+/* The names of its options, with commas. */
+void limited_name_options(char *out, size_t size);
 int limited_read_options(const struct evkeyvalq *options, struct limited_options *out, char *why, size_t size);
 
 /* Lets a request of another route travel to that limit: it is answered as `path`, in the request, would be, or refused.

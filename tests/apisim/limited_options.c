@@ -41,6 +41,11 @@ static const struct option_row table[] = {
     {"x-ratelimit", option_word, AT(x_ratelimit), x_ratelimit_words},
 };
 
+void limited_name_options(char *out, size_t size)
+{
+	options_name(table, sizeof table / sizeof table[0], out, size);
+}
+
 int limited_read_options(const struct evkeyvalq *options, struct limited_options *out, char *why, size_t size)
 {
 	*out =

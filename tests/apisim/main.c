@@ -27,6 +27,28 @@ static const char usage[] = "usage: apisim [--port N] [--bind ADDRESS] [--stdin]
 			    "Listens on ADDRESS (127.0.0.1) and port N (any free one) and says where on stdout.\n"
 			    "Ends on SIGTERM or SIGINT, with its parent, and with --stdin at the end of its input.\n";
 
+static void print_help(void)
+{
+	char names[OPTION_WHY_BYTES];
+
+	limited_name_options(names, sizeof names);
+	printf("%s\nOptions of --limit: %s\n", usage, names);
+	paged_name_options(names, sizeof names);
+	printf("\nOptions of --pages: %s\n\ntests/apisim/README.md says what they mean.\n", names);
+}
+
+/* Anything else would be taken as 0, any free one, and nobody find it. */
+static int read_port(const char *text)
+{
+	char *end;
+	const long port = strtol(text, &end, 10);
+
+	if (*text >= '0' && *text <= '9' && !*end && port <= 65535)
+		return (int)port;
+	fprintf(stderr, "apisim: --port takes 0 (any free one) to 65535, not \"%s\"\n", text);
+	exit(2);
+}
+
 static void on_signal(evutil_socket_t fd, short what, void *base)
 {
 	(void)fd;
@@ -80,7 +102,7 @@ static struct event_base *make_base(bool with_stdin)
 
 static void configure(const char *option, int (*take)(const char *text, char *why, size_t size), const char *text)
 {
-	char why[256];
+	char why[OPTION_WHY_BYTES];
 
 	if (take(text, why, sizeof why) == 0)
 		return;
@@ -99,7 +121,7 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (option) {
 		case 'p':
-			port = atoi(optarg);
+			port = read_port(optarg);
 			break;
 		case 'b':
 			address = optarg;
@@ -116,9 +138,12 @@ int main(int argc, char **argv)
 		case 'r':
 			routes_print();
 			return 0;
+		case 'h':
+			print_help();
+			return 0;
 		default:
-			fputs(usage, option == 'h' ? stdout : stderr);
-			return option == 'h' ? 0 : 2;
+			fputs(usage, stderr);
+			return 2;
 		}
 	prepare_process();
 	struct event_base *base = make_base(with_stdin);

@@ -223,14 +223,26 @@ static int read_option(const struct option_row *table, size_t rows, const struct
 	return -1;
 }
 
+void options_name(const struct option_row *table, size_t rows, char *out, size_t size)
+{
+	size_t used = 0;
+
+	*out = '\0';
+	for (size_t i = 0; i < rows && used < size; i++)
+		used += (size_t)snprintf(out + used, size - used, "%s%s", i ? ", " : "", table[i].name);
+}
+
 int options_read(const struct option_row *table, size_t rows, const struct evkeyvalq *options, void *out,
 		 const char *what, char *why, size_t size)
 {
 	const struct evkeyval *option;
+	char names[OPTION_WHY_BYTES - 256];
 
 	TAILQ_FOREACH (option, options, next)
 		if (read_option(table, rows, option, out) < 0) {
-			snprintf(why, size, "%.50s=%.100s is no option of %s", option->key, option->value, what);
+			options_name(table, rows, names, sizeof names);
+			snprintf(why, size, "%.50s=%.100s is no option of %s, which has %s", option->key, option->value,
+				 what, names);
 			return -1;
 		}
 	return 0;

@@ -50,7 +50,11 @@ option_reader option_text;    /* char[OPTION_TEXT_BYTES] */
 option_reader option_spans;   /* struct option_spans */
 option_reader option_pairs;   /* struct option_pairs */
 
-/* Reads all options by the table. -1: `why` says which one is no option of `what`. */
+/* For a message about options: a table has up to 60 names. */
+#define OPTION_WHY_BYTES 1024
+/* Their names, with commas. */
+void options_name(const struct option_row *table, size_t rows, char *out, size_t size);
+/* Reads all options by the table. -1: `why` says which one is no option of `what`, and which there are. */
 int options_read(const struct option_row *table, size_t rows, const struct evkeyvalq *options, void *out,
 		 const char *what, char *why, size_t size);
 /* Fills `options` from "NAME,option=value,..." and returns the name, for free(). */

@@ -185,7 +185,7 @@ static void paged_serve(struct paged *p, struct request *req)
 
 static void paged_set(struct request *req, bool anew)
 {
-	char why[256];
+	char why[OPTION_WHY_BYTES];
 
 	if (paged_configure(req->rest, &req->query, anew, why, sizeof why) < 0)
 		reply_text(req, 400, "%s\n", why);

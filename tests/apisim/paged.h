@@ -148,6 +148,8 @@ int paged_read_options(const struct evkeyvalq *options, struct paged_options *ou
 /* paged.c: as limited_configure() */
 int paged_configure(const char *name, const struct evkeyvalq *options, bool anew, char *why, size_t size);
 int paged_configure_text(const char *text, char *why, size_t size);
+/* The names of its options, with commas. */
+void paged_name_options(char *out, size_t size);
 
 /* paged_place.c. `out` is to be cleared. */
 void paged_place_read(struct paged *p, const struct request *req, struct paged_place *out);

@@ -193,6 +193,11 @@ static bool end_is_known(const char *end)
 	return option_word(end, &which, words) == 0 || option_code(end, &which, NULL) == 0;
 }
 
+void paged_name_options(char *out, size_t size)
+{
+	options_name(table, sizeof table / sizeof table[0], out, size);
+}
+
 int paged_read_options(const struct evkeyvalq *options, struct paged_options *out, char *why, size_t size)
 {
 	if (options_read(table, sizeof table / sizeof table[0], options, out, "a paginated API", why, size) < 0)

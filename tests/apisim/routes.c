@@ -42,10 +42,10 @@ static const struct route {
     {"/log", "?channel=X[&code=200]", memory_log, "POST appends to X; GET the order of arrival; DELETE forgets"},
     {"/limit/", "NAME/...", limited_handle, "under that limit: as the route in ..., else a small JSON document"},
     {"/limit/", "NAME[?window=S][&list=1]", limited_handle,
-     "PUT sets it (above); GET its statistics; DELETE forgets them"},
+     "PUT sets it (--help names its options); GET its statistics; DELETE forgets them"},
     {"/pages/", "NAME/...", paged_handle, "a page of those items; what follows NAME is at will"},
     {"/pages/", "NAME[?list=1]", paged_handle,
-     "PUT sets it (above), PATCH alters it; GET what was asked for; DELETE forgets that"},
+     "PUT sets it (--help names its options), PATCH alters it; GET what was asked for; DELETE forgets that"},
     {"/jitter/", "SPEC[?n=1000][&seed=1]", limited_jitter, "delays drawn from a distribution"},
     {"/stats", "", stats_show, "requests by path and host, connections, peaks; DELETE forgets"},
 };

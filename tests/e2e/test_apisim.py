@@ -34,6 +34,21 @@ def test_readme_lists_the_routes():
     assert (ROOT / "tests/apisim/README.md").read_text().endswith("\n\n" + routes)
 
 
+@pytest.mark.parametrize("port", ["x", "", "80x", "-1", "65536"])
+def test_a_port_that_is_none_is_refused(port):
+    r = subprocess.run([BUILD / "apisim", "--stdin", "--port", port], input="", capture_output=True, text=True)
+    assert r.returncode == 2 and f'not "{port}"' in r.stderr and not r.stdout
+
+
+@pytest.mark.parametrize("what, first, last", [("limit", "kind, n, ", ", x-ratelimit"), ("pages", "style, items, ", ", limit")])
+def test_the_options_of_what_is_set_are_named(what, first, last):
+    said = subprocess.run([BUILD / "apisim", "--help"], capture_output=True, check=True, text=True).stdout
+    (names,) = re.findall(rf"^Options of --{what}: (.*)$", said, re.M)
+    assert names.startswith(first) and names.endswith(last)
+    r = subprocess.run([BUILD / "apisim", "--stdin", f"--{what}", "a,rate=10/1s"], input="", capture_output=True, text=True)
+    assert r.returncode == 2 and r.stderr.endswith(f", which has {names}\n"), r.stderr
+
+
 def test_delayed_answers_overlap(apisim):
     def overlapped():
         begin = time.monotonic()
