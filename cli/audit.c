@@ -273,7 +273,7 @@ static int nothing(const struct audit *a, struct err *e)
 	const struct args *args = &a->ctl->args;
 
 	if (a->batch)
-		return err_set(e, ERR_NOT_FOUND, NULL, "no request of %s %s is recorded%s", a->of, args->operands[0],
+		return err_set(e, ERR_NOT_FOUND, NULL, "no request of %s %u is recorded%s", a->of, a->number,
 			       args->since || args->until ? " in that time" : "");
 	return err_set(e, ERR_NOT_FOUND, NULL, "nothing that was sent to %.200s%s is recorded", args->operands[0],
 		       args->since || args->until ? " in that time" : "");

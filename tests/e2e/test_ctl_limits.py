@@ -365,6 +365,7 @@ def test_a_batch_is_audited_by_the_limits_it_was_under_and_its_own(daemon, apisi
     assert (row["limit"], row["of_batch"]) == ("127.0.0.1", 7), "of its own time, and no other's rate"
     assert daemon.ctl("audit", batch, "--rate", "2/h", check=1).out.count("is broken") == 1
     assert f"no request of batch {batch} is recorded in that time" in daemon.ctl("audit", batch, "--since", "2h", "--until", "1h", check=4).err
+    assert f"no request of batch {batch} is recorded in that time" in daemon.ctl("audit", "last", "--since", "2h", "--until", "1h", check=4).err
     assert "there is no batch 99" in daemon.ctl("audit", "99", check=4).err
     assert f"{batch}.1 is a job" in daemon.ctl("audit", f"{batch}.1", check=2).err
     daemon.ctl("rm", batch)
