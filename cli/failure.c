@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
+#include "lib/reason.h"
 
 #define SHOWN_MAX   3
 #define COUNTED_MAX 1000 /* failures whose errors are compared */
@@ -73,13 +74,20 @@ void failure_tell_batch(struct ctl *ctl, uint32_t batch)
 
 /* ---- explained ---- */
 
+struct counted {
+	json_t *errors;    /* how often each was met */
+	long long unknown; /* that may have been carried out: a plain retry leaves them as they are */
+};
+
 static int count_error(void *arg, const char *line, size_t len, struct err *e)
 {
-	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL), *counts = arg;
+	struct counted *c = arg;
+	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL), *counts = c->errors;
 	const char *error = json_string_value(json_object_get(row, "error"));
 	const char *reason = json_string_value(json_object_get(row, "reason"));
 
 	(void)e;
+	c->unknown += reason && strcmp(reason, job_reason_name(REASON_UNKNOWN_OUTCOME)) == 0;
 	error = error ? error : reason ? reason : "failed";
 	json_object_set_new(counts, error, json_integer(json_integer_value(json_object_get(counts, error)) + 1));
 	json_decref(row);
@@ -111,10 +119,11 @@ static void add_most_frequent(struct text *t, json_t *counts)
 
 void failure_explain_batch(struct ctl *ctl, uint32_t batch)
 {
-	struct lines lines = {.on_line = count_error, .arg = json_object()};
+	struct counted c = {.errors = json_object()};
+	struct lines lines = {.on_line = count_error, .arg = &c};
 	char path[100];
 	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
-	json_t *j = client_get_json(ctl->client, NULL, "/v1/batches/%u", batch), *counts = lines.arg;
+	json_t *j = client_get_json(ctl->client, NULL, "/v1/batches/%u", batch);
 	struct progress p = {0};
 	struct text t = {0};
 	struct err e;
@@ -126,11 +135,17 @@ void failure_explain_batch(struct ctl *ctl, uint32_t batch)
 	if (p.counts[JOB_FAILED] && client_call(ctl->client, &call, &e) == 0 && lines_end(&lines, &e) == 0) {
 		text_printf(&t, "%lld of %lld jobs failed", (long long)p.counts[JOB_FAILED],
 			    (long long)progress_total(&p));
-		add_most_frequent(&t, counts);
-		printf("%s\nfanoutctl results %u --state failed has them, fanoutctl retry %u tries them again.\n",
-		       t.data, batch, batch);
+		add_most_frequent(&t, c.errors);
+		printf("%s\nfanoutctl results %u --state failed has them", t.data, batch);
+		if (c.unknown < p.counts[JOB_FAILED])
+			printf(", fanoutctl retry %u tries them again", batch);
+		if (c.unknown)
+			printf("; where they may have been carried out (unknown_outcome), look at the server, then"
+			       " fanoutctl retry %u --unsafe",
+			       batch);
+		printf(".\n");
 	}
 	lines_clear(&lines);
 	text_clear(&t);
-	json_decref(counts);
+	json_decref(c.errors);
 }

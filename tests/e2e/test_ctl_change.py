@@ -132,6 +132,8 @@ def test_what_may_have_been_carried_out_is_not_sent_again_by_a_plain_retry(ctl, 
     ctl("wait", batch, check=1)
     unknown = [row["job"] for row in ctl("results", batch, "-f", "ndjson").rows() if row["reason"] == "unknown_outcome"]
     assert len(unknown) == 2
+    explained = ctl("explain", batch).out
+    assert f"fanoutctl retry {batch} tries them again" in explained and f"look at the server, then fanoutctl retry {batch} --unsafe." in explained
 
     def attempts():
         ctl("wait", batch, check=1)
@@ -154,6 +156,8 @@ def test_a_retry_of_nothing_but_what_may_have_been_carried_out_does_nothing(ctl,
     batch = ctl("submit", "-p", "-X", "POST", apisim.url + "/reset?bytes=0").out.strip()
     ctl("wait", batch, check=1)
     before = ctl("status", batch, "-f", "json").json()
+    explained = ctl("explain", batch).out
+    assert "tries them again" not in explained and f"look at the server, then fanoutctl retry {batch} --unsafe." in explained
     r = ctl("retry", batch, check=1)
     assert "1 job of batch" in r.err and "nothing was retried" in r.err and "--unsafe" in r.err
     assert ctl("status", batch, "-f", "json").json() == before
