@@ -10,6 +10,7 @@
 #include "daemon/api.h"
 #include "daemon/engine.h"
 #include "daemon/render.h"
+#include "daemon/store.h"
 #include "lib/clock.h"
 #include "lib/units.h"
 #include "lib/url.h"
@@ -104,6 +105,8 @@ void api_limits_get(struct http_request *r)
 		http_problem(r, &e);
 		return;
 	}
+	/* A pause that was told is still there after a kill. */
+	store_commit(api_store(http_arg(r)));
 	l = list(http_arg(r), host[0] ? host : NULL, NULL);
 	api_reply_json(r, 200, json_pack("{s:o,s:o}", "limits", l.limits, "hosts", l.hosts));
 }

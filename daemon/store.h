@@ -172,6 +172,8 @@ int store_open(struct store **out, const struct store_settings *set, const struc
 	       struct event_base *base, struct err *e);
 /* Commits what is pending and closes. */
 void store_close(struct store *st);
+/* Commits what is pending now: what is told from memory next is in the log then, and outlives a kill of the daemon. */
+void store_commit(struct store *st);
 void store_set_retention(struct store *st, int64_t age_us, int64_t bytes);
 /* A descriptor of the bodies directory, the store's own. */
 int store_bodies_fd(const struct store *st);

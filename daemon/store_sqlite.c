@@ -401,6 +401,11 @@ void store_close(struct store *st)
 	store_free(st);
 }
 
+void store_commit(struct store *st)
+{
+	store_tx_commit(st);
+}
+
 int store_bodies_fd(const struct store *st)
 {
 	return st->bodies_fd;

@@ -7,6 +7,7 @@ is asserted of time is read from its record.
 import os
 import random
 import signal
+import threading
 import time
 from datetime import datetime, timedelta
 
@@ -405,6 +406,38 @@ def test_after_a_restart_nothing_arrives_before_the_pause_is_over_and_then_one_p
     wait_until(lambda: hosts(daemon, limit) == [], 30, "the host is forgotten")
     daemon.restart()
     assert hosts(daemon, limit) == []
+
+
+HANGING_SYNC = r"""
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fdatasync(int fd)
+{
+	while (access(getenv("HANG"), F_OK) == 0)
+		usleep(10000);
+	return syscall(SYS_fdatasync, fd);
+}
+"""
+
+
+def test_a_pause_that_was_told_outlives_a_kill_though_the_disk_was_slow(make_daemon, apisim, preload, scratch):
+    """The refusal comes while the sync for another batch hangs: what is told of it must not wait for that one's end."""
+    shim, hang = preload(HANGING_SYNC), scratch / "hang"
+    daemon = make_daemon(env={"HANG": str(hang)} | {k: shim[k] for k in ("LD_PRELOAD", "ASAN_OPTIONS")})
+    limit = refusing(apisim, tell=60, jitter_out="uniform:0.5:0.5")
+    submit(daemon, limit.url + "/first", wait=False)
+    wait_until(lambda: limit.stats()["refused"] == 1, what="the request has arrived")
+    hang.touch()
+    other = threading.Thread(target=daemon.ctl, args=("submit", apisim.url + "/status/200"), kwargs={"check": None})
+    other.start()
+    wait_until(lambda: hosts(daemon, limit), what="the host is paused")
+    daemon.kill()
+    hang.unlink()
+    other.join()
+    daemon.start()
+    assert "host is still paused" in daemon.log()
 
 
 def test_a_learned_rate_and_what_it_counted_outlive_the_daemon(daemon, apisim):
