@@ -7,6 +7,8 @@
 
 #include "cli/client.h"
 #include "cli/failure.h"
+#include "cli/pull.h"
+#include "cli/receipt.h"
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "cli/when.h"
@@ -169,15 +171,33 @@ static void tell(const char *what, const char *name, const json_t *answer)
 	text_clear(&line);
 }
 
-/* `batch` 0: it is a job. A run's failures are its receipt's to tell. */
+/* What its receipt says, where it has not everything: the state of its pages says nothing of that. */
+static void tell_run(struct ctl *ctl, uint32_t number)
+{
+	json_t *run = run_get(ctl, number, NULL);
+	struct text out = {0};
+
+	if (run && (receipt_status(run) != STATUS_FINE || receipt_is_partial(run))) {
+		receipt_add(ctl, run, &out);
+		printf("%s\n", out.data);
+	}
+	text_clear(&out);
+	json_decref(run);
+}
+
+/* `batch` 0: it is a job. */
 static void tell_all(struct ctl *ctl, const char *operand, uint32_t batch, const json_t *answer)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
 	bool run = json_is_true(json_object_get(answer, "run"));
 
 	tell(!batch ? "job" : run ? "run" : "batch", operand, answer);
-	if (batch && !run && state && strcmp(state, "failed") == 0)
+	if (run && state && has_ended(state))
+		tell_run(ctl, batch);
+	else if (state && strcmp(state, "failed") == 0 && batch)
 		failure_explain_batch(ctl, batch);
+	else if (state && strcmp(state, "failed") == 0)
+		failure_explain_job(ctl, operand);
 }
 
 /* A row for each reason. */

@@ -149,3 +149,39 @@ void failure_explain_batch(struct ctl *ctl, uint32_t batch)
 	text_clear(&t);
 	json_decref(c.errors);
 }
+
+/* What a retry of it alone would be refused for is not advised. */
+static void print_job_advice(const char *name, const char *reason)
+{
+	if (strcmp(reason, job_reason_name(REASON_PREDECESSOR)) == 0)
+		printf("fanoutctl retry %.*s tries it again, after what failed before it.\n", (int)strcspn(name, "."),
+		       name);
+	else if (strcmp(reason, job_reason_name(REASON_UNKNOWN_OUTCOME)) == 0)
+		printf("fanoutctl show %s has its attempts; it may have been carried out (unknown_outcome): look at the"
+		       " server, then fanoutctl retry %s --unsafe.\n",
+		       name, name);
+	else
+		printf("fanoutctl show %s has its attempts, fanoutctl retry %s tries it again.\n", name, name);
+}
+
+void failure_explain_job(struct ctl *ctl, const char *name)
+{
+	json_t *j = client_get_json(ctl->client, NULL, "/v1/jobs/%s", name);
+	const char *error = json_string_value(json_object_get(j, "error"));
+	const char *reason = json_string_value(json_object_get(j, "reason"));
+	long long attempts = json_integer_value(json_object_get(j, "attempts"));
+	struct text line = {0};
+
+	reason = reason ? reason : "";
+	text_add_shown(&line, error ? error : *reason ? reason : "it does not say why", 0);
+	if (error && *reason)
+		text_printf(&line, " (%s)", reason);
+	if (attempts > 0)
+		text_printf(&line, ", after %lld attempt%s", attempts, attempts == 1 ? "" : "s");
+	if (j) {
+		printf("%s\n", line.data);
+		print_job_advice(name, reason);
+	}
+	text_clear(&line);
+	json_decref(j);
+}

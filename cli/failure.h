@@ -12,6 +12,8 @@
 void failure_add_job(struct text *line, const json_t *result);
 /* Of a batch that failed: how many jobs, their most frequent error, and what to do. On stdout. */
 void failure_explain_batch(struct ctl *ctl, uint32_t batch);
+/* Of a job that failed ("7.42"): why, after how many attempts, and what to do. On stdout. */
+void failure_explain_job(struct ctl *ctl, const char *name);
 /* A paragraph for who asked for quiet and was told nothing so far: the batch's sums and its first errors. */
 void failure_tell_batch(struct ctl *ctl, uint32_t batch);
 

@@ -296,25 +296,31 @@ static void add_refused(struct ctl *ctl, const json_t *run, struct text *out)
 			    (long long)refused, refused == 1 ? "" : "s");
 }
 
-int receipt_tell(struct ctl *ctl, const json_t *run)
+void receipt_add(struct ctl *ctl, const json_t *run, struct text *out)
 {
 	const char *warning = pull_text(run, "warning");
+
+	receipt_add_line(out, run);
+	if (*warning) {
+		text_add_str(out, "\n  warning: ");
+		text_add_shown(out, warning, 0);
+	}
+	add_refused(ctl, run, out);
+	if (receipt_is_partial(run))
+		add_partial(run, out);
+	add_kept(run, out);
+	if (receipt_status(run) != STATUS_FINE)
+		add_trouble(ctl, run, out);
+}
+
+int receipt_tell(struct ctl *ctl, const json_t *run)
+{
 	int status = receipt_status(run);
 	struct text out = {0};
 
-	receipt_add_line(&out, run);
-	if (*warning) {
-		text_add_str(&out, "\n  warning: ");
-		text_add_shown(&out, warning, 0);
-	}
-	add_refused(ctl, run, &out);
-	if (receipt_is_partial(run))
-		add_partial(run, &out);
-	add_kept(run, &out);
-	if (status != STATUS_FINE)
-		add_trouble(ctl, run, &out);
+	receipt_add(ctl, run, &out);
 	fflush(stdout);
-	if (status != STATUS_FINE || *warning)
+	if (status != STATUS_FINE || *pull_text(run, "warning"))
 		fprintf(stderr, "fanoutctl: %s\n", out.data);
 	else
 		ctl_note(ctl, "%s", out.data);

@@ -15,8 +15,10 @@ void receipt_add_count(struct text *out, json_int_t n, const char *one, const ch
 /* A value of since: a text as it is, anything else as JSON. */
 void receipt_add_since(struct text *out, const json_t *since);
 
-/* How a run that has ended did, on stderr: a line, or, where it has not everything, a paragraph with what is missing,
- * why, and what to do. With --quiet nothing where all is well. Returns the exit status. */
+/* How a run that has ended did: a line, or, where it has not everything, a paragraph with what is missing, why, and
+ * what to do. */
+void receipt_add(struct ctl *ctl, const json_t *run, struct text *out);
+/* The same on stderr. With --quiet nothing where all is well. Returns the exit status. */
 int receipt_tell(struct ctl *ctl, const json_t *run);
 int receipt_status(const json_t *run);
 /* Whether the daemon would take a retry of it: not of one that a guard stopped, nor where no page failed or was

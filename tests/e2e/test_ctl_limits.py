@@ -321,6 +321,28 @@ def test_a_failed_batch_is_explained_by_its_most_frequent_error(daemon, apisim):
     assert f"fanoutctl results {batch} --state failed" in then and f"fanoutctl retry {batch}" in then
 
 
+def test_a_failed_job_is_explained_by_its_error_and_what_to_do(daemon, apisim):
+    chain = "".join(json.dumps({"url": apisim.url + path, "chain": "a"}) + "\n" for path in ("/status/404", "/uuid"))
+    batch = daemon.ctl("submit", "-i", "-", input=chain).out.strip()
+    daemon.ctl("wait", batch, check=1)
+    first, second = f"{batch}.1", f"{batch}.2"
+    assert daemon.ctl("explain", first).lines() == [
+        f"job {first} is failed.",
+        "404 Not Found (http_status), after 1 attempt",
+        f"fanoutctl show {first} has its attempts, fanoutctl retry {first} tries it again.",
+    ]
+    assert daemon.ctl("explain", second).lines()[1:] == [
+        f"job {first} of its chain failed (predecessor)",
+        f"fanoutctl retry {batch} tries it again, after what failed before it.",
+    ], "a retry of it alone is refused"
+    answer = daemon.api.get(f"/v1/jobs/{first}/explain").json()
+    assert daemon.ctl("explain", first, "-f", "json").json() == answer
+    unknown = daemon.ctl("submit", "-X", "POST", apisim.url + "/reset?bytes=0").out.strip()
+    daemon.ctl("wait", unknown, check=1)
+    then = daemon.ctl("explain", f"{unknown}.1").lines()[2]
+    assert f"look at the server, then fanoutctl retry {unknown}.1 --unsafe." in then and "tries it again" not in then
+
+
 def test_the_record_proves_what_the_server_counted(make_daemon, apisim):
     daemon = make_daemon(limits=[{"name": "sim", "match": "127.0.0.1", "rates": ["20/5s", "1000/h"]}])
     url = limited(apisim, "kept", n=20, window=5, jitter_in="uniform:0:0.15", jitter_out="uniform:0:0.15")

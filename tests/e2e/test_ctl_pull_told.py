@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness.process import BUILD, spawn
-from harness.pulls import PAGED, Raw, broken, files, ids, silent, start, write_recipe
+from harness.pulls import PAGED, Raw, Run, broken, explain, files, ids, pull, silent, start, write_recipe
 
 
 @pytest.fixture
@@ -61,6 +61,26 @@ def test_a_batch_that_is_no_run_is_told_so(ctl, apisim):
 
 def test_a_job_is_not_taken_for_a_pull(ctl, done):
     assert f"{done}.1 is a job; fanoutctl get {done}.1" in ctl("items", f"{done}.1", check=2).err
+
+
+def test_a_run_that_has_not_everything_is_explained_by_its_receipt(daemon, ctl, apisim):
+    broken(daemon, apisim, 2)
+    run = pull(daemon, "holes")[0].number
+    told = ctl("explain", run).out
+    assert told.startswith(f"run {run} is failed.\npull holes: incomplete: 4 of 5 pages, "), told
+    assert re.search(r"^  page 2 http.*: 503 Service Unavailable.*, after 2 attempts$", told, re.M), told
+    assert f"\n  fanoutctl retry {run} fetches what is missing and goes on from there\n" in told
+    assert ctl("explain", run, "-f", "json").json() == explain(daemon, Run(daemon, run))
+
+
+def test_a_run_that_ended_as_asked_is_explained_with_where_the_next_one_begins(daemon, ctl, species):
+    run = ctl("pull", "run", "species", "--max-pages", "2", "-p", "--wait").out.strip()
+    told = ctl("explain", run).lines()
+    assert told[0] == f"run {run} is done." and told[1].startswith("pull species: partial: ") and "--max-pages" in told[2], told
+
+
+def test_a_complete_run_is_explained_in_a_line(ctl, done):
+    assert ctl("explain", done).out == f"run {done} is done.\n"
 
 
 def test_a_run_is_audited_by_its_pulls_name_and_as_the_last(ctl, done):
