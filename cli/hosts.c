@@ -65,18 +65,27 @@ void hosts_add(struct hosts *h, const char *key)
 	strcpy(h->keys[h->count++], key);
 }
 
-void hosts_add_known(struct hosts *h, const json_t *limits)
+static void add_of_rules(struct hosts *h, const json_t *rules)
 {
 	const json_t *rule, *state;
 	size_t i, k;
 
-	if (h->exact)
-		return;
-	json_array_foreach (json_object_get(limits, "limits"), i, rule) {
+	json_array_foreach (rules, i, rule) {
 		json_array_foreach (json_object_get(rule, "state"), k, state) {
 			hosts_add(h, json_string_value(json_object_get(state, "host")));
 		}
 	}
+}
+
+void hosts_add_known(struct hosts *h, const json_t *limits)
+{
+	const json_t *state;
+	size_t i;
+
+	if (h->exact)
+		return;
+	add_of_rules(h, json_object_get(limits, "limits"));
+	add_of_rules(h, json_object_get(limits, "batches"));
 	json_array_foreach (json_object_get(limits, "hosts"), i, state) {
 		hosts_add(h, json_string_value(json_object_get(state, "host")));
 	}

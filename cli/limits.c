@@ -36,6 +36,7 @@ static void merge_rules(json_t *all, const json_t *answer)
 			json_array_extend(json_object_get(found, "state"), state);
 	}
 	json_array_extend(json_object_get(all, "hosts"), json_object_get(answer, "hosts"));
+	json_array_extend(json_object_get(all, "batches"), json_object_get(answer, "batches"));
 }
 
 /* Leaves the rows of the hosts that were asked for, each once. */
@@ -86,7 +87,7 @@ int limits_find_hosts(struct client *c, const char *operand, struct hosts *h, st
 static json_t *ask_host(struct client *c, const char *operand, struct err *e)
 {
 	struct hosts *h = calloc(1, sizeof *h);
-	json_t *all = json_pack("{s:[], s:[]}", "limits", "hosts"), *answer, *rule;
+	json_t *all = json_pack("{s:[], s:[], s:[]}", "limits", "hosts", "batches"), *answer, *rule;
 	int rc;
 	size_t i;
 

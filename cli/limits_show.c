@@ -300,25 +300,31 @@ static void note_none(const struct ctl *ctl)
 	text_clear(&seconds);
 }
 
-int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
+static int show_tables(const struct ctl *ctl, const json_t *rules, const json_t *hosts, struct err *e)
 {
-	const json_t *rules = json_object_get(answer, "limits"), *hosts = json_object_get(answer, "hosts");
-
-	switch (ctl->args.format) {
-	case FORMAT_CSV:
-		return show_csv(rules, e);
-	case FORMAT_NDJSON:
-		return show_ndjson(rules, hosts, e);
-	case FORMAT_JSON:
-		return rows_object(FORMAT_JSON, answer, &layout_use, e);
-	default:
-		break;
-	}
 	if (json_array_size(rules) == 0)
 		note_none(ctl);
 	else if (show_table(rules, e) < 0 || show_use(rules, e) < 0)
 		return -1;
 	return show_hosts(hosts, json_array_size(rules) > 0, e);
+}
+
+int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
+{
+	const json_t *hosts = json_object_get(answer, "hosts");
+	json_t *rules;
+	int rc;
+
+	if (ctl->args.format == FORMAT_JSON)
+		return rows_object(FORMAT_JSON, answer, &layout_use, e);
+	rules = json_array();
+	json_array_extend(rules, json_object_get(answer, "limits"));
+	json_array_extend(rules, json_object_get(answer, "batches"));
+	rc = ctl->args.format == FORMAT_CSV      ? show_csv(rules, e)
+	     : ctl->args.format == FORMAT_NDJSON ? show_ndjson(rules, hosts, e)
+						 : show_tables(ctl, rules, hosts, e);
+	json_decref(rules);
+	return rc;
 }
 
 void limits_show_rule(const struct ctl *ctl, json_t *rule)

@@ -16,6 +16,7 @@
 #include "lib/url.h"
 
 #define CONCURRENCY_MAX 10000
+#define OWN_MAX         1000 /* rates of batches, each a look into the store */
 
 int api_query_host(struct http_request *r, char *key, struct err *e)
 {
@@ -38,9 +39,11 @@ int api_query_host(struct http_request *r, char *key, struct err *e)
 /* ---- showing them ---- */
 
 struct listing {
-	json_t *limits, *hosts;
-	json_t *last;     /* the rule shown last */
-	const char *only; /* the runtime rule of this name; NULL: all */
+	json_t *limits, *hosts, *batches;
+	const struct http_request *r; /* who asks */
+	unsigned own;                 /* rates of batches looked at */
+	json_t *last;                 /* the rule shown last */
+	const char *only;             /* the runtime rule of this name; NULL: all */
 	struct render_now now;
 };
 
@@ -80,16 +83,58 @@ static void on_host(void *arg, const char *host, const struct limit *state, cons
 		json_array_append_new(l->hosts, shown);
 }
 
-static struct listing list(const struct api *a, const char *host, const char *only)
+struct seeing {
+	struct store_batch_get get;
+	const struct http_request *r;
+	bool visible;
+};
+
+static void on_seen_batch(struct store_batch_get *g, const struct store_batch *b)
+{
+	struct seeing *s = (struct seeing *)g;
+
+	s->visible = api_visible(http_arg(s->r), http_uid(s->r), b->uid);
+}
+
+static void on_seen(struct store_op *op, const struct err *e)
+{
+	(void)op; /* one that cannot be read is not shown */
+	(void)e;
+}
+
+/* Batches are their owners' to see. Reads call back at once. */
+static void on_own(void *arg, uint32_t batch, const struct rule *rate, const char *host, const struct limit *state,
+		   unsigned waiting)
+{
+	struct listing *l = arg;
+	struct seeing s = {.get = {.op.done = on_seen, .batch = batch, .on_row = on_seen_batch}, .r = l->r};
+	json_t *shown;
+
+	if (l->own++ >= OWN_MAX)
+		return;
+	store_batch_get(api_store(http_arg(l->r)), &s.get);
+	if (!s.visible)
+		return;
+	shown = render_rule(rate);
+	render_set(shown, "batch", json_integer(batch));
+	json_array_append_new(json_object_get(shown, "state"), render_rule_state(host, state, waiting, &l->now));
+	json_array_append_new(l->batches, shown);
+}
+
+/* `only`: without the rates of batches. */
+static struct listing list(const struct http_request *r, const char *host, const char *only)
 {
 	int64_t now_us = clock_boot_us();
 	struct listing l = {.limits = json_array(),
 			    .hosts = json_array(),
+			    .batches = json_array(),
+			    .r = r,
 			    .only = only,
 			    .now = {.boot_us = now_us, .wall_us = clock_wall_of(now_us)}};
-	struct engine_limits_visitor v = {.arg = &l, .on_rule = on_rule, .on_state = on_state, .on_host = on_host};
+	struct engine_limits_visitor v = {
+	    .arg = &l, .on_rule = on_rule, .on_state = on_state, .on_host = on_host, .on_own = only ? NULL : on_own};
 
-	engine_limits_visit(api_engine(a), host, &v);
+	engine_limits_visit(api_engine(http_arg(r)), host, &v);
 	return l;
 }
 
@@ -107,8 +152,8 @@ void api_limits_get(struct http_request *r)
 	}
 	/* A pause that was told is still there after a kill. */
 	store_commit(api_store(http_arg(r)));
-	l = list(http_arg(r), host[0] ? host : NULL, NULL);
-	api_reply_json(r, 200, json_pack("{s:o,s:o}", "limits", l.limits, "hosts", l.hosts));
+	l = list(r, host[0] ? host : NULL, NULL);
+	api_reply_json(r, 200, json_pack("{s:o,s:o,s:o}", "limits", l.limits, "hosts", l.hosts, "batches", l.batches));
 }
 
 /* ---- setting one ---- */
@@ -249,10 +294,11 @@ static void on_set(struct store_op *op, const struct err *e)
 	if (e) {
 		http_problem(s->r, e);
 	} else {
-		l = list(http_arg(s->r), NULL, s->name);
+		l = list(s->r, NULL, s->name);
 		api_reply_json(s->r, 200, json_incref(json_array_get(l.limits, 0)));
 		json_decref(l.limits);
 		json_decref(l.hosts);
+		json_decref(l.batches);
 	}
 	setting_free(s);
 }

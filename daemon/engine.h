@@ -69,6 +69,9 @@ struct engine_limits_visitor {
 			 unsigned waiting, int64_t rivals);
 	void (*on_host)(void *arg, const char *host, const struct limit *state, const struct throttle *throttle,
 			int64_t rivals);
+	/* A batch's own rate and its state for a host, while the batch lives; NULL: they are not asked for. */
+	void (*on_own)(void *arg, uint32_t batch, const struct rule *rate, const char *host, const struct limit *state,
+		       unsigned waiting);
 };
 void engine_limits_visit(const struct engine *en, const char *host, const struct engine_limits_visitor *v);
 

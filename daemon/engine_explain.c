@@ -274,6 +274,19 @@ static void visit_pull(const struct engine *en, const struct engine_limit *first
 				    rivals(en, l->sched, v));
 }
 
+static void visit_own(const struct engine *en, const char *host, const struct engine_limits_visitor *v)
+{
+	for (const struct engine_limit *l = en->limits; l; l = l->hh.next) {
+		struct rule rate = {.name = l->name, .match = "", .source = RULE_BATCH};
+
+		if (l->batch == ENGINE_LIMIT_OF_PULL || (host && strcmp(l->host, host) != 0) ||
+		    !engine_batch_find(en, l->batch))
+			continue;
+		rate.limit = *limit_get_rule(sched_limit_state(l->sched));
+		v->on_own(v->arg, l->batch, &rate, l->host, sched_limit_state(l->sched), sched_limit_waiting(l->sched));
+	}
+}
+
 /* A rule with a path counts too: some of the host's requests may match it. */
 static bool concerns(const struct engine *en, unsigned index, const char *host)
 {
@@ -288,6 +301,8 @@ void engine_limits_visit(const struct engine *en, const char *host, const struct
 	for (const struct engine_limit *l = en->limits; l; l = l->hh.next)
 		if (l->batch == ENGINE_LIMIT_OF_PULL && (!host || strcmp(l->host, host) == 0) && is_first(l, host))
 			visit_pull(en, l, host, v);
+	if (v->on_own)
+		visit_own(en, host, v);
 	for (const struct engine_host *h = en->hosts; h; h = h->hh.next)
 		if (!host || strcmp(h->name, host) == 0)
 			v->on_host(v->arg, h->name, sched_limit_state(h->sched), &h->throttle, rivals(en, h->sched, v));

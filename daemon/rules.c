@@ -19,10 +19,8 @@ struct rules {
 const char *rule_source_name(enum rule_source s)
 {
 	static const char *const names[] = {
-	    [RULE_CONF] = "conf",
-	    [RULE_RUNTIME] = "runtime",
-	    [RULE_PULL] = "pull",
-	    [RULE_LEARNED] = "learned",
+	    [RULE_CONF] = "conf",   [RULE_RUNTIME] = "runtime", [RULE_PULL] = "pull",
+	    [RULE_BATCH] = "batch", [RULE_LEARNED] = "learned",
 	};
 	_Static_assert(sizeof names / sizeof *names == RULE_SOURCES, "every source has a name");
 

@@ -34,9 +34,10 @@ enum rule_source {
 	RULE_RUNTIME, /* set by an operator, kept in the store: shadows a conf rule of the same name */
 	RULE_LEARNED, /* told by a server (only in listings: learned rates live in their limits) */
 	RULE_PULL,    /* a recipe's own rate (only in listings too) */
+	RULE_BATCH,   /* a batch's (likewise) */
 	RULE_SOURCES
 };
-const char *rule_source_name(enum rule_source s); /* "conf", "runtime", "learned", "pull" */
+const char *rule_source_name(enum rule_source s); /* "conf", "runtime", "learned", "pull", "batch" */
 
 struct rule {
 	const char *name; /* unique within its source */

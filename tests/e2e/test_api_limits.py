@@ -67,6 +67,7 @@ def test_rules_of_the_configuration_are_listed_by_name_or_match(make_daemon):
             },
         ],
         "hosts": [],
+        "batches": [],
     }
 
 

@@ -428,6 +428,37 @@ def test_limits_are_set_listed_and_removed(daemon, apisim):
     assert daemon.ctl("limits", "other.example").err == "no limits for this host\n"
 
 
+def test_a_batchs_own_rate_is_listed_while_it_holds_the_host(daemon, gate, apisim):
+    key = gate.url.removeprefix("http://")
+    batch = int(daemon.ctl("submit", "-p", "--rate", "1/h", gate.url + "/{a,b,c}").out)
+    assert daemon.ctl("limits", "other.example").err == "no limits for this host\n"
+
+    def own(operand):
+        return daemon.ctl("limits", operand, "-f", "json").json()
+
+    (row,) = wait_until(lambda: [b for b in own(key)["batches"] if b["state"][0]["in_flight"]], 60, "one of its requests is out")
+    assert (row["batch"], row["name"], row["source"], row["match"], row["rates"]) == (batch, f"batch {batch}", "batch", None, ["1/1h"])
+    assert [(s["host"], s["windows"][0]["used"]) for s in row["state"]] == [(key, 1)]
+    assert own(key)["limits"] == []
+    for operand in (key, gate.url, key.partition(":")[0]):
+        r = daemon.ctl("limits", operand)
+        assert r.err == "" and re.search(rf"^batch {batch} +batch +1/1h *$", r.out, re.M), r
+        assert re.search(rf"^{re.escape(key)} +batch {batch} +1 +\d+ +1 +1/1h +when a request ends$", r.out, re.M), r
+    assert [r["name"] for r in daemon.ctl("limits", key, "-f", "ndjson").rows()] == [f"batch {batch}"]
+    gate.open()
+    daemon.ctl("cancel", batch)
+    daemon.ctl("wait", batch, check=7)
+    wait_until(lambda: own(key)["batches"] == [], 60, "it holds nothing any more")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+def test_the_own_rate_of_anothers_batch_is_not_listed(make_daemon, gate):
+    daemon = make_daemon(socket_mode="0666")
+    daemon.ctl("submit", "--rate", "1/h", gate.url + "/{a,b}")
+    wait_until(lambda: daemon.ctl("limits", "-f", "json").json()["batches"], 60, "it is listed for its owner")
+    assert daemon.ctl("limits", gate.url, user=65534, group=65534, extra_groups=[]).err == "no limits for this host\n"
+
+
 def test_of_a_url_the_host_is_limited(daemon, apisim):
     r = daemon.ctl("limits", "set", "https://API.example.org/v1/items?x=1", "--rate", "5/s")
     assert "this is for all of api.example.org; --match 'api.example.org/PATH*'" in r.err and "limit api.example.org: 5/1s" in r.err
