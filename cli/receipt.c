@@ -130,7 +130,7 @@ size_t receipt_error_len(const char *error)
 
 struct failures {
 	const json_t *gaps;
-	struct text said, last; /* the error of the page before */
+	struct text said, last; /* the error of the page before, of the first the run's */
 	size_t count;
 	size_t by_recipe; /* so many would fail again as the recipe is */
 };
@@ -194,6 +194,7 @@ static enum trouble add_failed_pages(struct ctl *ctl, const json_t *run, struct 
 	uint32_t number = (uint32_t)pull_number(run, "run");
 	size_t all = json_array_size(f.gaps);
 
+	text_add_str(&f.last, pull_text(run, "error"));
 	run_pages(ctl->client, number, 0, 0, on_page, &f, NULL); /* what is not said is not said: the verdict stands */
 	text_add(out, f.said.len ? f.said.data : "", f.said.len);
 	if (f.count && all > f.count)

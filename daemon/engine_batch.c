@@ -1,5 +1,6 @@
 /* Jobs and batches in memory: from when they are needed until nothing of them is under way. Must not know how jobs get
  * here (engine_lane.c) or where they go (engine_start.c). */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/engine_private.h"
@@ -98,13 +99,19 @@ struct sched_batch_options engine_batch_sched_options(const struct engine_batch 
 	};
 }
 
+/* With what it waited for: afterwards nobody knows. */
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct engine_batch *b = arg;
+	struct engine_wait w;
+	char error[200] = "the deadline of the batch passed";
 	(void)fd;
 	(void)what;
 
-	engine_batch_fail(b, REASON_EXPIRED, "the deadline of the batch passed");
+	if (engine_explain_held(b, &w))
+		snprintf(error, sizeof error, "the deadline of the batch passed while it waited%s%.60s: %.80s",
+			 *w.host ? " for " : "", w.host, w.text);
+	engine_batch_fail(b, REASON_EXPIRED, error);
 }
 
 static void deadline_arm(struct engine_batch *b, const struct store_batch *row)

@@ -148,6 +148,36 @@ unsigned engine_explain_batch(const struct engine *en, const struct store_batch 
 	return n;
 }
 
+/* A limit's doing, the host's, or that attempts fail; the rest is that others go first. */
+static bool is_hold(const struct engine_wait *w)
+{
+	static const char *const known[] = {"due", "pause", "probe", "learned"};
+	bool found = *w->limit;
+
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		found |= strcmp(w->why, known[i]) == 0;
+	return found;
+}
+
+bool engine_explain_held(const struct engine_batch *b, struct engine_wait *w)
+{
+	const struct engine_lane *lane;
+
+	*w = (struct engine_wait){.why = NULL};
+	if (b->paused)
+		put(w, "paused", "it was paused");
+	LIST_FOREACH (lane, &b->lanes, of_batch) {
+		if (w->why || engine_failing_explain(lane, INT64_MAX, w))
+			break;
+		for (const struct engine_track *t = lane->tracks; t && !w->why; t = t->next) {
+			explain_track(b->en, t, w);
+			if (!is_hold(w))
+				w->why = NULL;
+		}
+	}
+	return w->why != NULL;
+}
+
 /* How many jobs of its batch go before it; -1: not known. Fresh ones of a host go by their numbers, and those that are
  * tried again before them; of several hosts, tracks or chains a number says nothing, nor of what is staged. */
 static int64_t jobs_ahead(const struct engine_batch *live, const struct store_result *row, const struct store_batch *b)

@@ -530,7 +530,28 @@ def test_a_deadline_ends_what_a_rate_holds_up(daemon, apisim, until_in_time):
         daemon.ctl("wait", batch, check=1)
         return daemon.ctl("results", batch, "-f", "ndjson").rows()
 
-    assert [row["reason"] for row in until_in_time(attempt)] == [None, "expired"]
+    rows = until_in_time(attempt)
+    batch, host = rows[1]["batch"], apisim.url.removeprefix("http://")
+    assert [row["reason"] for row in rows] == [None, "expired"]
+    assert rows[1]["error"] == f"the deadline of the batch passed while it waited for {host}: the rate of batch {batch} is used up"
+    assert rows[1]["error"] in daemon.ctl("explain", batch).lines()[1]
+
+
+def test_a_deadline_that_passes_in_a_hosts_pause_says_so(daemon, apisim):
+    url = limited(apisim, "shut", n=1, window=3600, retry_after="date")
+    daemon.ctl("submit", "--wait", url)
+    pausing = daemon.ctl("submit", "-p", url).out.strip()
+    wait_until(lambda: [h for h in daemon.ctl("limits", "-f", "json").json()["hosts"] if h["paused_until"]], 60, "the host is paused")
+
+    def errors(deadline):
+        batch = daemon.ctl("submit", "-p", "--deadline", deadline, url + "?[1-3]").out.strip()
+        daemon.ctl("wait", batch, check=1)
+        return {row["error"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()}
+
+    host = apisim.url.removeprefix("http://")
+    wanted = {f"the deadline of the batch passed while it waited for {host}: the host refused, or told that nothing is left for now"}
+    assert any(errors(deadline) == wanted for deadline in ("1s", "8s", "60s")), "one that is not loaded in time waits for nothing yet"
+    daemon.ctl("cancel", pausing)
 
 
 def test_redirects_are_followed_as_often_as_asked_for(daemon, apisim):
