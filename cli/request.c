@@ -18,6 +18,7 @@
 #include "cli/options.h"
 #include "cli/password.h"
 #include "cli/text.h"
+#include "lib/address.h"
 
 #define DATA_MAX_BYTES (1u << 20) /* what the daemon takes as a body */
 
@@ -334,6 +335,26 @@ static int check_stdin(const struct args *a, struct err *e)
 		       "stdin can be one of them: the list (-i -), the data (-d @-), the headers (-H @-)");
 }
 
+/* A service of this machine, or of a private net, or at a port like 80, hardly speaks TLS. */
+static const char *likely_scheme(const char *operand)
+{
+	const char *host = operand + (*operand == '['), *port;
+	size_t n = strcspn(host, *operand == '[' ? "]" : ":/?#");
+	uint8_t address[ADDRESS_BYTES];
+	char text[64];
+
+	port = host + n + (host[n] == ']');
+	if (strncmp(port, ":80", 3) == 0)
+		return "http";
+	if (n >= sizeof text)
+		return "https";
+	memcpy(text, host, n);
+	text[n] = '\0';
+	if (strcmp(text, "localhost") == 0 || (address_parse(address, text) >= 0 && !address_is_public(address)))
+		return "http";
+	return "https";
+}
+
 static int check_operands(const struct args *a, struct err *e)
 {
 	struct glob *g;
@@ -343,8 +364,8 @@ static int check_operands(const struct args *a, struct err *e)
 	for (size_t i = 0; i < a->operand_count; i++)
 		if (!strstr(a->operands[i], "://"))
 			return err_set(e, ERR_USAGE, "nothing was submitted",
-				       "\"%.200s\" is no URL; did you mean https://%.200s?", a->operands[i],
-				       a->operands[i]);
+				       "\"%.200s\" is no URL; did you mean %s://%.200s?", a->operands[i],
+				       likely_scheme(a->operands[i]), a->operands[i]);
 	/* A wrong pattern is told before anything is sent. */
 	for (size_t i = 0; !a->globoff && i < a->operand_count; i++) {
 		g = glob_create(a->operands[i], e);

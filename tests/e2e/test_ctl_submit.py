@@ -484,7 +484,10 @@ def test_options_of_curl_get_a_pointer(fanoutctl, option, said):
 
 
 def test_what_is_no_url_or_no_json_is_told_before_anything_is_sent(ctl):
-    assert "did you mean https://example.org/x?" in ctl("submit", "example.org/x", check=2).err
+    for operand, scheme in (("example.org/x", "https"), ("8.8.8.8/x", "https"), ("example.org:8443", "https"), ("localhosts", "https"),
+                            ("127.0.0.1:8043/json", "http"), ("localhost", "http"), ("[::1]:3000/x", "http"), ("10.0.0.7", "http"),
+                            ("example.org:80/x", "http"), ("example.org:8080", "http")):
+        assert f"did you mean {scheme}://{operand}?" in ctl("submit", operand, check=2).err, operand
     assert "this is no JSON" in ctl("submit", "--json", "{a:1}", "http://h/", check=2).err
     assert "jq -c '.[]'" in ctl("submit", "-i", "-", input='[\n{"url":"http://h/"}\n]\n', check=2).err
     assert ctl("status", "-f", "json").json() == []
