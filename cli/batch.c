@@ -22,15 +22,16 @@
 
 /* ---- status ---- */
 
-static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
+/* *left: how many are shown at most; afterwards, how many there might have been besides. */
+static int list(struct ctl *ctl, struct rows *rows, int64_t *left, struct err *e)
 {
 	json_int_t before = 0;
 	json_t *page, *row;
 	size_t i;
 	int rc = 0;
 
-	while (left > 0) {
-		long long limit = left < LIST_PAGE ? left : LIST_PAGE;
+	while (*left > 0) {
+		long long limit = *left < LIST_PAGE ? *left : LIST_PAGE;
 
 		page = before ? client_get_json(ctl->client, e, "/v1/batches?before=%lld&limit=%lld", (long long)before,
 						limit)
@@ -40,7 +41,7 @@ static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
 		json_array_foreach (json_object_get(page, "batches"), i, row) {
 			if (rc == 0)
 				rc = rows_put(rows, row, e);
-			left--;
+			--*left;
 		}
 		before = json_integer_value(json_object_get(page, "next"));
 		json_decref(page);
@@ -53,11 +54,14 @@ static int list(struct ctl *ctl, struct rows *rows, int64_t left, struct err *e)
 static int status_list(struct ctl *ctl)
 {
 	int64_t limit = ctl->args.all ? INT64_MAX : ctl->args.limit ? strtoll(ctl->args.limit, NULL, 10) : LIST_DEFAULT;
+	int64_t left = limit;
 	struct rows *rows = rows_open(ctl->args.format, &layout_batches, false);
 	struct err e;
-	int rc = list(ctl, rows, limit, &e);
+	int rc = list(ctl, rows, &left, &e);
 
 	rows_close(rows, rc == 0);
+	if (rc == 0 && left == limit && ctl->args.format == FORMAT_TABLE)
+		ctl_note(ctl, "no batches: fanoutctl submit URL... makes one");
 	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
 }
 

@@ -154,6 +154,16 @@ def test_what_is_no_job_is_refused_before_anything_is_asked(fanoutctl, verb, ope
 # ---- status, wait ----
 
 
+def test_status_without_batches_says_how_to_make_one(ctl):
+    r = ctl("status")
+    assert (r.out, r.err) == ("", "no batches: fanoutctl submit URL... makes one\n")
+    r = ctl("status", "-q")
+    assert (r.out, r.err) == ("", "")
+    for form, out in (("json", "[]\n"), ("ndjson", ""), ("csv", ctl("status", "-f", "csv").lines()[0] + "\n")):
+        r = ctl("status", "-f", form)
+        assert (r.out.replace("\r", ""), r.err) == (out, ""), form
+
+
 def test_status_lists_batches_newest_first(ctl, apisim):
     for i in range(3):
         ctl("submit", "--name", f"n{i}", apisim.url + "/uuid")
