@@ -152,59 +152,54 @@ static bool tells_all(const struct feed *f)
 	return f->hold && f->source;
 }
 
-/* The first refusal as an error of its line of the request; -1 where there is one. */
-static int first_refusal(const json_t *refusals, struct err *e)
+/* What the daemon said of a line of the request. */
+static void refusal_read(const json_t *row, struct err *e)
 {
-	const json_t *row = json_array_get(refusals, 0);
 	const char *detail = json_string_value(json_object_get(row, "detail"));
 
-	if (!row)
-		return 0;
 	client_said(e, ERR_INPUT, detail ? detail : "refused", json_string_value(json_object_get(row, "hint")));
 	e->line = (unsigned)json_integer_value(json_object_get(row, "line"));
-	return -1;
 }
 
-static int note_refusals(struct feed *f, const json_t *refusals, struct err *e)
-{
-	const json_t *row;
-	struct err one;
-	size_t i;
-
-	if (!tells_all(f))
-		return first_refusal(refusals, e);
-	json_array_foreach (refusals, i, row) {
-		const char *detail = json_string_value(json_object_get(row, "detail"));
-
-		client_said(&one, ERR_INPUT, detail ? detail : "refused",
-			    json_string_value(json_object_get(row, "hint")));
-		refusals_note(&f->refusals, input_line(f, (unsigned)json_integer_value(json_object_get(row, "line"))),
-			      &one);
-	}
-	return 0;
-}
-
-/* Has the daemon look at what has gathered, which takes nothing and can be asked for again. Refused lines are noted, or
- * the first is the error, and has a line. */
+/* Has the daemon look at what has gathered. Refused lines are noted, or the first is the error, and has a line. */
 static int look_at(struct feed *f, struct err *e)
 {
-	int64_t until = f->looked ? clock_boot_us() + PATIENCE_US : 0;
-	json_t *answer;
-	int rc;
+	json_t *answer = client_post_json(f->client, f->lines.data, f->lines.len, e, "/v1/check"), *refusals, *row;
+	struct err one;
+	size_t i;
+	int rc = answer ? 0 : -1;
 
-	while (!(answer = client_post_json(f->client, f->lines.data, f->lines.len, e, "/v1/check"))) {
-		e->line = 0; /* there is one where lines are told */
-		if (e->code != ERR_UNREACHABLE || clock_boot_us() > until)
-			return -1;
-		poll(NULL, 0, 100);
+	refusals = json_object_get(answer, "refusals");
+	json_array_foreach (refusals, i, row) {
+		refusal_read(row, &one);
+		if (!tells_all(f)) {
+			*e = one;
+			rc = -1;
+			break;
+		}
+		refusals_note(&f->refusals, input_line(f, one.line), &one);
 	}
-	f->looked = true;
-	rc = note_refusals(f, json_object_get(answer, "refusals"), e);
 	json_decref(answer);
 	return rc;
 }
 
-static int send_lines(struct feed *f, struct err *e);
+static int take_lines(struct feed *f, struct err *e)
+{
+	json_t *answer;
+
+	if (f->batch == 0 && make_batch(f, e) < 0)
+		return -1;
+	if (f->existed)
+		return 0;
+	answer = post_patiently(f, &f->lines, e, f->batch, "/jobs");
+	if (!answer)
+		return -1;
+	json_decref(answer);
+	if (f->taken == 0 && f->on_created && !f->hold)
+		f->on_created(f->arg, f->batch);
+	f->taken += f->jobs;
+	return 0;
+}
 
 /* However the lines of a pipe came, what stands before the first that is refused is taken, and nothing behind it. */
 static int take_before(struct feed *f, struct err *e)
@@ -217,8 +212,8 @@ static int take_before(struct feed *f, struct err *e)
 	for (unsigned i = 0; i < f->jobs && end < f->lines.len; end++)
 		i += f->lines.data[end] == '\n';
 	f->lines.len = end;
-	if (f->jobs && send_lines(f, e) < 0)
-		return -1;
+	if (f->jobs && take_lines(f, e) < 0)
+		return blame(f, e);
 	*e = said;
 	return -1;
 }
@@ -262,41 +257,16 @@ static int make_at_once(struct feed *f, struct err *e)
 	return rc;
 }
 
-/* A list that is refused at its beginning has no batch, and uses no number. A daemon that cannot look refuses it later.
- */
-static int look_first(struct feed *f, struct err *e)
-{
-	if (f->looked || look_at(f, e) == 0 || e->code == ERR_NOT_FOUND)
-		return 0;
-	if (!e->line)
-		return -1;
-	return f->source && e->line <= f->jobs ? take_before(f, e) : blame(f, e);
-}
-
-static int send_lines(struct feed *f, struct err *e)
-{
-	json_t *answer;
-
-	if (f->batch == 0 && (look_first(f, e) < 0 || (!f->refusals.count && make_batch(f, e) < 0)))
-		return -1;
-	if (f->existed || f->refusals.count)
-		return 0;
-	answer = post_patiently(f, &f->lines, e, f->batch, "/jobs");
-	if (!answer)
-		return refuse(f, e);
-	json_decref(answer);
-	if (f->taken == 0 && f->on_created && !f->hold)
-		f->on_created(f->arg, f->batch);
-	f->taken += f->jobs;
-	return 0;
-}
-
 int feed_flush(struct feed *f, struct err *e)
 {
 	int rc = 0;
 
-	if (f->jobs && !f->existed)
-		rc = f->refusals.count ? look_at(f, e) : send_lines(f, e);
+	if (f->jobs && !f->existed) {
+		if (f->refusals.count)
+			rc = look_at(f, e);
+		else if (take_lines(f, e) < 0)
+			rc = refuse(f, e);
+	}
 	f->lines.len = 0;
 	f->jobs = 0;
 	f->mark_count = 0;

@@ -33,7 +33,6 @@ struct feed {
 	uint32_t batch; /* 0: not made yet */
 	bool foreign;   /* JSON that is the user's is in `lines`: only as a line of its own can it be told what it is */
 	bool lost;      /* a request's answer did not come */
-	bool looked;    /* the daemon has looked at some */
 	struct refusals refusals; /* of what is held: nothing is taken any more, the rest is only looked at */
 	bool existed;             /* a batch with this key was there, and is complete: nothing is added */
 };

@@ -213,17 +213,18 @@ def test_a_line_that_is_cut_hides_no_other(ctl, scratch):
             assert said in r.err
 
 
-def test_a_list_that_is_refused_at_its_beginning_uses_no_number(ctl, scratch):
+def test_a_list_that_is_refused_at_its_beginning_leaves_no_batch(ctl, scratch):
     good, many = '{"url":"http://127.0.0.1:1/"}\n', "http://127.0.0.1:1/\n" * 20000
-    for text in (good + '{"url":7}\n', "nonsense\n" + good * 5000, '{"url":7}\n' + many, '{"url":\n' + many):
+    for bad, text in (("list:2: ", good + '{"url":7}\n'), ("list:1: ", "nonsense\n" + good * 5000), ("list:1: ", '{"url":7}\n' + many), ("list:1: ", '{"url":\n' + many)):
         (scratch / "list").write_text(text)
-        assert "nothing was submitted" in ctl("submit", "-i", scratch / "list", check=2).err
-    ctl("submit", "-i", "-", input="nonsense\n" + good, check=2)
-    ctl("submit", "-i", "-", input='{"url":7}\n' + good, check=2)
-    ctl("submit", "-g", *["ftp://h/"] * 1500, check=2)
-    (scratch / "list").write_text(good * 9000 + many)
-    assert ctl("submit", "-p", "-i", scratch / "list").out == "1\n"
-    assert sum(ctl("status", "1", "-f", "json").json()["counts"].values()) == 29000
+        r = ctl("submit", "-i", scratch / "list", check=2)
+        assert bad in r.err and "nothing was submitted" in r.err and r.out == "", r
+    for text in ("nonsense\n" + good, '{"url":7}\n' + good):
+        r = ctl("submit", "-i", "-", input=text, check=2)
+        assert "standard input:1: " in r.err and "nothing was submitted" in r.err and r.out == "", r
+    r = ctl("submit", "-g", *["ftp://h/"] * 1500, check=2)
+    assert "ftp" in r.err and "nothing was submitted" in r.err and r.out == "", r
+    assert ctl("status", "-f", "json").json() == []
 
 
 def test_standard_input_that_is_a_file_is_taken_whole_or_not_at_all(ctl, scratch):
