@@ -1,7 +1,6 @@
 /* Which hosts, as limit keys: those of a batch, and those that a name may mean. For who audits. */
 #define _GNU_SOURCE 1
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,37 +8,47 @@
 #include "daemon/api.h"
 #include "daemon/engine_run.h"
 #include "daemon/render.h"
-#include "daemon/store_pull.h"
 #include "lib/url.h"
 
 #define KEYS_MAX 64
 
-/* ---- of a batch ---- */
-
-struct batch_listing {
-	struct store_batch_hosts list;
+struct listing {
+	struct store_host_keys list;
 	struct http_request *r;
-	json_t *hosts, *limit;
+	json_t *answer;
+	char from[URL_KEY_SIZE], to[URL_KEY_SIZE];
 };
 
-static void on_host(struct store_batch_hosts *list, const char *host)
+static void on_host(struct store_host_keys *list, const char *key)
 {
-	json_array_append_new(((struct batch_listing *)list)->hosts, render_text(host));
+	json_array_append_new(json_object_get(((struct listing *)list)->answer, "hosts"), render_text(key));
 }
 
 static void on_hosts(struct store_op *op, const struct err *e)
 {
-	struct batch_listing *l = (struct batch_listing *)op;
+	struct listing *l = (struct listing *)op;
 
 	if (e) {
 		http_problem(l->r, e);
-		json_decref(l->hosts);
-		json_decref(l->limit);
+		json_decref(l->answer);
 	} else {
-		api_reply_json(l->r, 200, json_pack("{s:o,s:o}", "hosts", l->hosts, "limit", l->limit));
+		api_reply_json(l->r, 200, l->answer);
 	}
 	free(l);
 }
+
+static struct listing *listing_create(struct http_request *r)
+{
+	struct listing *l = api_alloc(sizeof *l);
+
+	l->list.op.done = on_hosts;
+	l->list.on_row = on_host;
+	l->r = r;
+	l->answer = json_pack("{s:[]}", "hosts");
+	return l;
+}
+
+/* ---- of a batch ---- */
 
 static json_t *limit_of(const struct api_batch *b)
 {
@@ -53,14 +62,10 @@ static json_t *limit_of(const struct api_batch *b)
 
 static void list_hosts(struct http_request *r, const struct api_batch *b)
 {
-	struct batch_listing *l = api_alloc(sizeof *l);
+	struct listing *l = listing_create(r);
 
-	l->list.op.done = on_hosts;
+	json_object_set_new(l->answer, "limit", limit_of(b));
 	l->list.batch = b->row.id;
-	l->list.on_row = on_host;
-	l->r = r;
-	l->hosts = json_array();
-	l->limit = limit_of(b);
 	store_batch_hosts(api_store(http_arg(r)), &l->list);
 }
 
@@ -71,33 +76,8 @@ void api_batch_hosts(struct http_request *r)
 
 /* ---- of a name ---- */
 
-struct key_listing {
-	struct store_host_keys list;
-	struct http_request *r;
-	json_t *hosts;
-	char from[URL_KEY_SIZE], to[URL_KEY_SIZE];
-};
-
-static void on_key(struct store_host_keys *list, const char *key)
-{
-	json_array_append_new(((struct key_listing *)list)->hosts, render_text(key));
-}
-
-static void on_keys(struct store_op *op, const struct err *e)
-{
-	struct key_listing *l = (struct key_listing *)op;
-
-	if (e) {
-		http_problem(l->r, e);
-		json_decref(l->hosts);
-	} else {
-		api_reply_json(l->r, 200, json_pack("{s:o}", "hosts", l->hosts));
-	}
-	free(l);
-}
-
 /* Keys of the name are those behind "name:" and before "name;", which is the next byte. */
-static int read_name(struct http_request *r, struct key_listing *l, struct err *e)
+static int read_name(struct http_request *r, struct listing *l, struct err *e)
 {
 	const char *name = http_query(r, "name");
 	char url[URL_KEY_SIZE + sizeof "http:///"], key[URL_KEY_SIZE];
@@ -116,23 +96,18 @@ static int read_name(struct http_request *r, struct key_listing *l, struct err *
 
 void api_hosts(struct http_request *r)
 {
-	struct key_listing *l;
+	struct listing *l;
 	struct err e;
 
 	if (api_refuse_stopped(r))
 		return;
-	l = api_alloc(sizeof *l);
+	l = listing_create(r);
 	if (read_name(r, l, &e)) {
-		http_problem(r, &e);
-		free(l);
+		on_hosts(&l->list.op, &e);
 		return;
 	}
-	l->list.op.done = on_keys;
 	l->list.from = l->from;
 	l->list.to = l->to;
 	l->list.limit = KEYS_MAX;
-	l->list.on_row = on_key;
-	l->r = r;
-	l->hosts = json_array();
 	store_host_keys(api_store(http_arg(r)), &l->list);
 }

@@ -15,7 +15,7 @@ struct showing {
 	union {
 		struct store_run_get get;
 		struct store_batch_get batch;
-		struct store_batch_hosts hosts;
+		struct store_host_keys hosts;
 	} op;
 	struct http_request *r;
 	uint32_t run;
@@ -106,7 +106,7 @@ static void add_live(struct http_request *r)
 
 /* ---- any ---- */
 
-static void on_host(struct store_batch_hosts *h, const char *host)
+static void on_host(struct store_host_keys *h, const char *host)
 {
 	json_array_append_new(json_object_get(((struct showing *)h)->found, "hosts"), render_text(host));
 }
@@ -172,7 +172,7 @@ static void on_got(struct store_op *op, const struct err *e)
 		s->then(s->r, s->run);
 		free(s);
 	} else {
-		s->op.hosts = (struct store_batch_hosts){.op.done = on_hosts, .batch = s->run, .on_row = on_host};
+		s->op.hosts = (struct store_host_keys){.op.done = on_hosts, .batch = s->run, .on_row = on_host};
 		store_batch_hosts(api_store(http_arg(s->r)), &s->op.hosts);
 	}
 }

@@ -404,13 +404,17 @@ struct store_audit {
 };
 void store_audit(struct store *st, struct store_audit *a);
 
-/* The limit keys of one host that the record has requests to, in order. A read. */
+/* Hosts, as limit keys. Reads. */
 struct store_host_keys {
 	struct store_op op;
+	uint32_t batch;
 	const char *from, *to; /* keys behind the one and before the other */
-	unsigned limit;        /* keys told at most */
+	unsigned limit;        /* such keys told at most */
 	void (*on_row)(struct store_host_keys *k, const char *key);
 };
+/* Those that the batch's jobs went to, or are to go to, those of redirects too. */
+void store_batch_hosts(struct store *st, struct store_host_keys *k);
+/* Those between `from` and `to` that the record has requests to, in order. */
 void store_host_keys(struct store *st, struct store_host_keys *k);
 
 struct store_batch_get {

@@ -195,14 +195,6 @@ struct store_run_attempts {
 };
 void store_run_attempts(struct store *st, struct store_run_attempts *a);
 
-/* The hosts that a batch's jobs went to, or are to go to: limit keys, those of redirects too. A read. */
-struct store_batch_hosts {
-	struct store_op op;
-	uint32_t batch;
-	void (*on_row)(struct store_batch_hosts *h, const char *host);
-};
-void store_batch_hosts(struct store *st, struct store_batch_hosts *h);
-
 /* ---- ends and states ---- */
 
 struct store_run_end {

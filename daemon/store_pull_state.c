@@ -109,7 +109,7 @@ void store_run_attempts(struct store *st, struct store_run_attempts *a)
 	store_op_done(st, &a->op, rc < 0);
 }
 
-void store_batch_hosts(struct store *st, struct store_batch_hosts *h)
+void store_batch_hosts(struct store *st, struct store_host_keys *h)
 {
 	struct batch_entry *b = store_batch_for(st, &h->op, h->batch);
 	struct stmt q;
