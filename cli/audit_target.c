@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cli/client.h"
-#include "cli/last.h"
 #include "cli/limits.h"
 #include "cli/pull.h"
 #include "lib/jobid.h"
@@ -41,21 +40,17 @@ static json_t *get(struct ctl *ctl, uint32_t number, struct err *e)
 	return found;
 }
 
-/* 0 in *number: a host. One that is named as a recipe is has a URL, too. */
-static int find_number(struct ctl *ctl, const char *operand, uint32_t *number, struct err *e)
+/* 0 in *number: a host. */
+static int find_number(const char *operand, uint32_t *number, struct err *e)
 {
 	uint64_t job;
 
 	if (jobid_parse_batch(operand, number) == 0)
-		return ctl_connect(ctl, e);
+		return 0;
 	*number = 0;
 	if (jobid_parse(operand, &job) == 0)
 		return err_set(e, ERR_USAGE, NULL, " audit: %s is a job; its batch can be audited, or a host", operand);
-	if (strcmp(operand, "last") == 0)
-		return ctl_connect(ctl, e) < 0 ? -1 : last_find(ctl, number, e);
-	if (hosts_parse(operand, &(struct hosts){0}, e) < 0 || ctl_connect(ctl, e) < 0)
-		return -1;
-	return pull_newest(ctl, operand, number, e);
+	return hosts_parse(operand, &(struct hosts){0}, e);
 }
 
 int audit_target_find(struct ctl *ctl, const char *operand, json_t **batch, struct err *e)
@@ -63,7 +58,7 @@ int audit_target_find(struct ctl *ctl, const char *operand, json_t **batch, stru
 	uint32_t number;
 
 	*batch = NULL;
-	if (find_number(ctl, operand, &number, e) < 0)
+	if (find_number(operand, &number, e) < 0 || ctl_connect(ctl, e) < 0)
 		return -1;
 	if (number)
 		*batch = get(ctl, number, e);

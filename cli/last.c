@@ -51,7 +51,7 @@ void last_spell(const struct opt *const *groups, int argc, char **argv)
 }
 
 /* Administrators see everybody's: theirs is meant. */
-int last_find(struct ctl *ctl, uint32_t *last, struct err *e)
+static int find_last(struct ctl *ctl, uint32_t *last, struct err *e)
 {
 	json_int_t before = JOBID_BATCH_MAX;
 	json_t *page, *row;
@@ -124,8 +124,6 @@ int last_resolve(struct ctl *ctl, struct err *e)
 {
 	uint32_t last = 0;
 
-	if (ctl->verb->run == verb_audit)
-		return 0; /* what it takes may be a host: it looks itself */
 	for (size_t i = 0; i < ctl->args.operand_count; i++) {
 		char **operand = &ctl->args.operands[i];
 		const char *rest = behind(*operand, "last");
@@ -134,7 +132,7 @@ int last_resolve(struct ctl *ctl, struct err *e)
 			return -1;
 		if (!rest)
 			continue;
-		if (last == 0 && (ctl_connect(ctl, e) < 0 || last_find(ctl, &last, e) < 0))
+		if (last == 0 && (ctl_connect(ctl, e) < 0 || find_last(ctl, &last, e) < 0))
 			return -1;
 		put_number(operand, last, rest);
 	}

@@ -2,16 +2,12 @@
 #ifndef FANOUT_CLI_LAST_H
 #define FANOUT_CLI_LAST_H
 
-#include <stdint.h>
-
 #include "cli/ctl.h"
 #include "cli/options.h"
 
 /* "-1" means the same, and must not look like an option. To be called before options are parsed; their values,
  * by the tables in `groups`, stay as they are. */
 void last_spell(const struct opt *const *groups, int argc, char **argv);
-/* The number of the caller's newest batch; ERR_NOT_FOUND. The daemon is connected. */
-int last_find(struct ctl *ctl, uint32_t *last, struct err *e);
 /* Puts numbers in place of "last", "last.3" and the names of pulls among the operands. ERR_NOT_FOUND when there is no
  * batch, or no run. */
 int last_resolve(struct ctl *ctl, struct err *e);
