@@ -108,45 +108,23 @@ void store_open_remove(struct store *st, struct open_attempt *o, bool taken_back
 
 /* ---- rows ---- */
 
-#define EIGHT_DIGITS 100000000u
-#define TEN(d)       d "0" d "1" d "2" d "3" d "4" d "5" d "6" d "7" d "8" d "9"
-
-static const char two_digits[] =
-    TEN("0") TEN("1") TEN("2") TEN("3") TEN("4") TEN("5") TEN("6") TEN("7") TEN("8") TEN("9");
-
-static char *put_eight(char *at, unsigned v)
-{
-	for (int i = 6; i >= 0; i -= 2, v /= 100)
-		memcpy(at + i, two_digits + 2 * (v % 100), 2);
-	return at + 8;
-}
-
-/* Below EIGHT_DIGITS, without zeros before it. */
-static char *put_first(char *at, unsigned v)
-{
-	int digits = 1;
-
-	if (v >= EIGHT_DIGITS / 10)
-		return put_eight(at, v);
-	for (unsigned above = 10; v >= above; above *= 10)
-		digits++;
-	for (int i = digits - 1; i >= 0; i--, v /= 10)
-		at[i] = (char)('0' + v % 10);
-	return at + digits;
-}
-
-/* Eight digits a division: five numbers an attempt were a fortieth of what the daemon does for a job. */
+/* Two digits a division: five numbers an attempt were a fortieth of what the daemon does for a job. */
 static char *put_number(char *at, int64_t v, char behind)
 {
-	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v, high = left / EIGHT_DIGITS;
+	char digits[20], *const end = digits + sizeof digits, *d = end;
+	uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
 
+	for (; left >= 10; left /= 100) {
+		unsigned two = (unsigned)(left % 100);
+		*--d = (char)('0' + two % 10);
+		*--d = (char)('0' + two / 10);
+	}
+	if (left > 0 || d == end)
+		*--d = (char)('0' + left);
 	if (v < 0)
 		*at++ = '-';
-	if (high >= EIGHT_DIGITS)
-		at = put_eight(put_first(at, (unsigned)(high / EIGHT_DIGITS)), (unsigned)(high % EIGHT_DIGITS));
-	else if (high)
-		at = put_first(at, (unsigned)high);
-	at = high ? put_eight(at, (unsigned)(left % EIGHT_DIGITS)) : put_first(at, (unsigned)left);
+	memcpy(at, d, (size_t)(end - d));
+	at += end - d;
 	*at++ = behind;
 	return at;
 }
