@@ -373,6 +373,7 @@ def test_a_pause_outlives_the_daemon(daemon, apisim):
     limit, free = refusing(apisim, tell=3600), apisim.limit("free", host=2, kind="open")
     batch = submit(daemon, limit.url + "/x", wait=False)
     (before,) = wait_until(lambda: hosts(daemon, limit), what="the host is paused")
+    wait_until(lambda: [a["status"] for a in daemon.api.get(f"/v1/jobs/{batch}.1/attempts").json()["attempts"]] == [429], what="the refusal is on disk")
     for end in (daemon.kill, daemon.stop):
         end()
         daemon.start()
