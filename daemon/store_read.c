@@ -14,6 +14,8 @@ void store_counts_read(struct store *st, int64_t counts[JOB_STATES], uint32_t ba
 	/* A batch with something running is never dropped from memory. */
 	int64_t running = b ? b->counts[JOB_RUNNING] : 0;
 
+	/* The row's queued are those that run, too. But the row is of the last commit, and who runs of now: jobs that
+	 * came and began since are not in it yet. */
 	counts[JOB_BLOCKED] = col_int(q, at);
 	counts[JOB_QUEUED] = col_int(q, at + 1) > running ? col_int(q, at + 1) - running : 0;
 	counts[JOB_RUNNING] = running;
