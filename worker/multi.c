@@ -13,13 +13,12 @@
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
-#define PARTS      32
-#define PART_LEAST (4 * PARTS) /* of this one: so many connections are left to a part whatever others keep */
+#define PARTS 32
 
 struct watch {
 	struct event event;
@@ -203,19 +202,17 @@ static int close_socket(void *arg, curl_socket_t fd)
 
 static int part_make(struct part *p)
 {
-	CURLMcode rc = CURLM_OK;
-
 	if (p->curl)
 		return 0;
 	p->curl = curl_multi_init();
 	if (!p->curl)
 		return -1;
 	p->keeps = 0;
-	rc |= curl_multi_setopt(p->curl, CURLMOPT_SOCKETFUNCTION, want_socket);
-	rc |= curl_multi_setopt(p->curl, CURLMOPT_SOCKETDATA, p);
-	rc |= curl_multi_setopt(p->curl, CURLMOPT_TIMERFUNCTION, want_timer);
-	rc |= curl_multi_setopt(p->curl, CURLMOPT_TIMERDATA, p);
-	return rc ? -1 : 0;
+	curl_multi_setopt(p->curl, CURLMOPT_SOCKETFUNCTION, want_socket);
+	curl_multi_setopt(p->curl, CURLMOPT_SOCKETDATA, p);
+	curl_multi_setopt(p->curl, CURLMOPT_TIMERFUNCTION, want_timer);
+	curl_multi_setopt(p->curl, CURLMOPT_TIMERDATA, p);
+	return 0;
 }
 
 /* With it go the connections that it keeps. */
@@ -228,14 +225,15 @@ static void part_close(struct part *p)
 }
 
 /* Left alone libcurl follows the number of transfers down, and closes connections that are wanted again. Where all
- * parts together keep as many as they may, this one closes one of its own for each that it opens. */
+ * parts together keep as many as they may, this one closes one of its own for each that it opens; but a quarter of its
+ * share is its own whatever others keep. */
 static void part_keep(struct part *p)
 {
 	const struct multi *m = p->multi;
-	long keeps = m->connections - (m->open - p->open);
+	long keeps = m->connections - (m->open - p->open), least = m->connections / PARTS / 4 + 1;
 
-	if (keeps < m->connections / PART_LEAST + 1)
-		keeps = m->connections / PART_LEAST + 1;
+	if (keeps < least)
+		keeps = least;
 	if (keeps != p->keeps)
 		curl_multi_setopt(p->curl, CURLMOPT_MAXCONNECTS, keeps);
 	p->keeps = keeps;
@@ -249,17 +247,13 @@ static void make_room(struct multi *m, const struct part *but)
 			part_close(p);
 }
 
-/* FNV-1a of host and port. */
+/* By host and port. */
 unsigned multi_part(const char *url)
 {
-	const char *host = strstr(url, "//"), *end;
-	uint32_t h = 2166136261u;
+	const char *host = strstr(url, "//");
 
 	host = host ? host + 2 : url;
-	end = host + strcspn(host, "/?#");
-	for (; host < end; host++)
-		h = (h ^ (unsigned char)*host) * 16777619u;
-	return (h ^ h >> 16) % PARTS;
+	return (unsigned)(XXH3_64bits(host, strcspn(host, "/?#")) % PARTS);
 }
 
 /* ---- public ---- */
