@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -306,16 +307,33 @@ static int clear_path(const struct sockaddr_un *address, struct err *e)
 	return 0;
 }
 
+int http_check_socket(const char *socket, struct err *e)
+{
+	const char *slash = strrchr(socket, '/');
+	char dir[sizeof((struct sockaddr_un *)NULL)->sun_path] = ".";
+
+	if (sd_listen_fds(0) != 0)
+		return 0;
+	if (strlen(socket) >= sizeof dir)
+		return err_set(e, ERR_INPUT, "choose a shorter one",
+			       "the socket's path is longer than %zu bytes: %.200s", sizeof dir - 1, socket);
+	if (slash)
+		snprintf(dir, sizeof dir, "%.*s", slash == socket ? 1 : (int)(slash - socket), socket);
+	if (access(dir, W_OK | X_OK))
+		return socket_error(e, socket, "cannot listen at",
+				    errno == ENOENT ? "does its directory exist? make it, or name another socket"
+						    : "its directory has to be one that this user may write into");
+	return 0;
+}
+
 static int make_socket(struct http *h, const struct http_settings *set, struct err *e)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct stat st;
 	int fd;
 
-	if (strlen(set->socket) >= sizeof address.sun_path)
-		return err_set(e, ERR_INPUT, "choose a shorter one",
-			       "the socket's path is longer than %zu bytes: %.200s", sizeof address.sun_path - 1,
-			       set->socket);
+	if (http_check_socket(set->socket, e))
+		return -1;
 	strcpy(address.sun_path, set->socket);
 	if (clear_path(&address, e))
 		return -1;

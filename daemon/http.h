@@ -43,6 +43,9 @@ struct http_settings {
 	void *arg;                       /* for http_arg */
 };
 
+/* Before anything is started: a path that is too long, a directory that is missing or not to be written into. Nothing
+ * is made, and what another daemon has is http_open's to find. Of a socket that systemd passed it says nothing. */
+int http_check_socket(const char *socket, struct err *e);
 /* Takes the socket that systemd passed (sd_listen_fds), else makes one at `socket`; a stale one of a daemon that was
  * killed is replaced. ERR_LOCKED where somebody answers there. */
 struct http *http_open(struct event_base *base, const struct http_settings *set, struct err *e);

@@ -335,6 +335,8 @@ static int start(struct daemon *d, struct err *e)
 {
 	if (d->opt.local && private_dirs(&d->conf, e))
 		return -1;
+	if (http_check_socket(d->conf.socket, e))
+		return -1;
 	make_base(d);
 	if (start_engine(d, e) || start_http(d, e))
 		return -1;

@@ -151,6 +151,15 @@ def test_a_socket_whose_directory_is_missing_is_told(make_daemon):
     daemon = make_daemon(start=False, socket="/tmp/no-such-directory-of-fanout/s")
     code, log = ended(daemon)
     assert code == START and "does its directory exist" in log
+    assert "worker started" not in log and not (daemon.state / "fanout.db").exists(), "nothing was begun"
+
+
+@ROOT_ONLY
+def test_a_socket_whose_directory_may_not_be_written_into_is_told(fanoutd, scratch):
+    (scratch / "fanout.conf").write_text(f'socket = "{scratch}/s"; state_dir = "{scratch}/state";\n')
+    scratch.chmod(0o755)
+    err = fanoutd("-c", scratch / "fanout.conf", user=NOBODY, group=NOBODY, extra_groups=[], check=PERMISSION).err
+    assert f"cannot listen at {scratch}/s: Permission denied" in err and "may write into" in err
 
 
 def test_a_socket_path_that_is_too_long_is_told(make_daemon):
