@@ -114,9 +114,38 @@ static json_t *rule_row(json_t *rule)
 	return row;
 }
 
+typedef int put_fn(struct rows *rows, json_t *row, struct err *e);
+
+static int show(enum format format, const struct layout *layout, const json_t *list, put_fn *put, struct err *e)
+{
+	struct rows *rows = rows_open(format, layout, false);
+	json_t *row;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach (list, i, row) {
+		rc = rc < 0 ? rc : put(rows, row, e);
+	}
+	rows_close(rows, rc == 0);
+	return rc;
+}
+
+static int put_plain(struct rows *rows, json_t *row, struct err *e)
+{
+	return rows_put(rows, row, e);
+}
+
+static int put_rule(struct rows *rows, json_t *rule, struct err *e)
+{
+	json_t *row = rule_row(rule);
+	int rc = rows_put(rows, row, e);
+
+	json_decref(row);
+	return rc;
+}
+
 /* Calls `put` with a row for each window of each host of the rule. */
-static int each_window(json_t *rule, int (*put)(struct rows *rows, json_t *row, struct err *e), struct rows *rows,
-		       struct err *e)
+static int each_window(json_t *rule, put_fn *put, struct rows *rows, struct err *e)
 {
 	json_t *state, *window, *windows;
 	size_t i, k;
@@ -138,13 +167,8 @@ static int each_window(json_t *rule, int (*put)(struct rows *rows, json_t *row, 
 	return rc;
 }
 
-static int put_plain(struct rows *rows, json_t *row, struct err *e)
-{
-	return rows_put(rows, row, e);
-}
-
 /* "in 3.20 s, at ..." where it is full; with room for a request now, nothing is waited for. */
-static int put_use(struct rows *rows, json_t *row, struct err *e)
+static int put_window(struct rows *rows, json_t *row, struct err *e)
 {
 	int64_t free_us = when_parse_us(json_string_value(json_object_get(row, "free_at")));
 	char next[WHEN_TEXT_SIZE];
@@ -163,21 +187,9 @@ static int put_use(struct rows *rows, json_t *row, struct err *e)
 	return rows_put(rows, row, e);
 }
 
-static int show_table(const json_t *rules, struct err *e)
+static int put_use(struct rows *rows, json_t *rule, struct err *e)
 {
-	struct rows *rows = rows_open(FORMAT_TABLE, &layout_rules, false);
-	json_t *rule;
-	size_t i;
-	int rc = 0;
-
-	json_array_foreach (rules, i, rule) {
-		json_t *row = rule_row(rule);
-
-		rc = rc < 0 ? rc : rows_put(rows, row, e);
-		json_decref(row);
-	}
-	rows_close(rows, true);
-	return rc;
+	return each_window(rule, put_window, rows, e);
 }
 
 static bool any_state(const json_t *rules)
@@ -194,20 +206,10 @@ static bool any_state(const json_t *rules)
 
 static int show_use(const json_t *rules, struct err *e)
 {
-	struct rows *rows;
-	json_t *rule;
-	size_t i;
-	int rc = 0;
-
 	if (!any_state(rules))
 		return 0;
 	putchar('\n');
-	rows = rows_open(FORMAT_TABLE, &layout_use, false);
-	json_array_foreach (rules, i, rule) {
-		rc = rc < 0 ? rc : each_window(rule, put_use, rows, e);
-	}
-	rows_close(rows, true);
-	return rc;
+	return show(FORMAT_TABLE, &layout_use, rules, put_use, e);
 }
 
 static int put_host(struct rows *rows, json_t *host, struct err *e)
@@ -231,59 +233,17 @@ static int put_host(struct rows *rows, json_t *host, struct err *e)
 
 static int show_hosts(const json_t *hosts, bool behind, struct err *e)
 {
-	struct rows *rows;
-	json_t *host;
-	size_t i;
-	int rc = 0;
-
 	if (json_array_size(hosts) == 0)
 		return 0;
 	if (behind)
 		putchar('\n');
-	rows = rows_open(FORMAT_TABLE, &layout_hosts, false);
-	json_array_foreach (hosts, i, host) {
-		rc = rc < 0 ? rc : put_host(rows, host, e);
-	}
-	rows_close(rows, true);
-	return rc;
+	return show(FORMAT_TABLE, &layout_hosts, hosts, put_host, e);
 }
 
-static int show_csv(const json_t *rules, struct err *e)
+static int put_csv(struct rows *rows, json_t *rule, struct err *e)
 {
-	struct rows *rows = rows_open(FORMAT_CSV, &layout_use, false);
-	json_t *rule;
-	size_t i;
-	int rc = 0;
-
-	json_array_foreach (rules, i, rule) {
-		json_t *row = rule_row(rule);
-
-		if (rc == 0 && json_array_size(json_object_get(rule, "state")))
-			rc = each_window(rule, put_plain, rows, e);
-		else if (rc == 0)
-			rc = put_plain(rows, row, e);
-		json_decref(row);
-	}
-	rows_close(rows, rc == 0);
-	return rc;
-}
-
-/* One rule a line, and then one host a line. */
-static int show_ndjson(const json_t *rules, const json_t *hosts, struct err *e)
-{
-	struct rows *rows = rows_open(FORMAT_NDJSON, &layout_use, false);
-	const json_t *row;
-	size_t i;
-	int rc = 0;
-
-	json_array_foreach (rules, i, row) {
-		rc = rc < 0 ? rc : rows_put(rows, row, e);
-	}
-	json_array_foreach (hosts, i, row) {
-		rc = rc < 0 ? rc : rows_put(rows, row, e);
-	}
-	rows_close(rows, rc == 0);
-	return rc;
+	return json_array_size(json_object_get(rule, "state")) ? each_window(rule, put_plain, rows, e)
+							       : put_rule(rows, rule, e);
 }
 
 /* "r" may be a host, but is hardly meant as one. */
@@ -304,15 +264,14 @@ static int show_tables(const struct ctl *ctl, const json_t *rules, const json_t 
 {
 	if (json_array_size(rules) == 0)
 		note_none(ctl);
-	else if (show_table(rules, e) < 0 || show_use(rules, e) < 0)
+	else if (show(FORMAT_TABLE, &layout_rules, rules, put_rule, e) < 0 || show_use(rules, e) < 0)
 		return -1;
 	return show_hosts(hosts, json_array_size(rules) > 0, e);
 }
 
 int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
 {
-	const json_t *hosts = json_object_get(answer, "hosts");
-	json_t *rules;
+	json_t *hosts = json_object_get(answer, "hosts"), *rules;
 	int rc;
 
 	if (ctl->args.format == FORMAT_JSON)
@@ -320,8 +279,10 @@ int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
 	rules = json_array();
 	json_array_extend(rules, json_object_get(answer, "limits"));
 	json_array_extend(rules, json_object_get(answer, "batches"));
-	rc = ctl->args.format == FORMAT_CSV      ? show_csv(rules, e)
-	     : ctl->args.format == FORMAT_NDJSON ? show_ndjson(rules, hosts, e)
+	if (ctl->args.format == FORMAT_NDJSON)
+		json_array_extend(rules, hosts);
+	rc = ctl->args.format == FORMAT_CSV      ? show(FORMAT_CSV, &layout_use, rules, put_csv, e)
+	     : ctl->args.format == FORMAT_NDJSON ? show(FORMAT_NDJSON, &layout_use, rules, put_plain, e)
 						 : show_tables(ctl, rules, hosts, e);
 	json_decref(rules);
 	return rc;
