@@ -123,7 +123,7 @@ class Bench:
         return rows
 
     def status(self):
-        return fetching.status(self.daemon("main"), self.lists, self.options.rounds)
+        return fetching.status(self.daemon("main"), self.lists, self.get("idle", Nginx).url, self.options.rounds)
 
     def latency(self):
         return fetching.latency(self.daemon("main"), self.nginx.url + "/one")

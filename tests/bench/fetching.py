@@ -5,7 +5,9 @@ All fetch the same list of small URLs from one nginx on loopback, which shares t
 to its end: by then every job was submitted, stored, fetched, and its result stored, each durably. The others keep nothing.
 """
 
+import http.client
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from harness.process import BUILD, memory_kib
 
 LATENCY_PAIRS = 150
 STATUS_PAUSE_S = 0.002
+STATUS_LISTS = 3
 
 
 class Lists:
@@ -115,26 +118,65 @@ def many_done(daemon, directory, url, count):
 # ---- Status while it runs ----
 
 
-def status(daemon, lists, rounds):
-    """What a status request takes on a kept connection while jobs run: the 99th percentile of each round."""
-    p99, rates = [], []
-    for _ in range(rounds):
-        done = {}
-        thread = threading.Thread(target=lambda done=done: done.update(seconds=fetch_all(daemon, lists)[0]))
-        client, times = Client(daemon), []
-        batch = client.post("/v1/batches", b'{"close":true}')["batch"]
-        thread.start()
-        while thread.is_alive():
+def at_once(yes):
+    """Whether this thread gets a processor whenever it wants one, or when its turn comes. False: it may not be so."""
+    try:
+        os.sched_setscheduler(0, *((os.SCHED_FIFO, os.sched_param(1)) if yes else (os.SCHED_OTHER, os.sched_param(0))))
+    except PermissionError:
+        return False
+    return True
+
+
+def idle_server(url):
+    """A request to a server that has nothing else to do, on a kept connection."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+
+    def ask():
+        connection.request("GET", "/")
+        connection.getresponse().read()
+
+    return ask
+
+
+def asked_meanwhile(thread, ask, times):
+    """Asks in turns while the thread runs: (whether at once, the request) -> milliseconds."""
+    thread.start()
+    while thread.is_alive():
+        for (prompt, request), ms in zip(ask, times):
+            at_once(prompt)
             begin = time.perf_counter()
-            client.counts(batch)
-            times.append((time.perf_counter() - begin) * 1e3)
+            request()
+            ms.append((time.perf_counter() - begin) * 1e3)
             time.sleep(STATUS_PAUSE_S)
-        thread.join()
-        client.close()
-        p99.append(percentile(times, 99))
-        rates.append(lists.count / done["seconds"])
-    note = {"jobs_per_s_meanwhile": figure(rates, "/s"), "median_ms_of_last": statistics.median(times)}
-    return [row(f"a status request, 99th percentile, while {lists.count} jobs run", p99, "ms", ("<=", 5), note=note)]
+    at_once(False)
+    thread.join()
+
+
+def status(daemon, lists, idle, rounds):
+    """What a status request takes on a kept connection while jobs run: the 99th percentile of each round. A client that
+    never waits for a processor itself shows what the daemon makes it wait; a server with nothing else to do, what the
+    machine does; a plain client waits for its own turn as well."""
+    client = Client(daemon)
+    batch = client.post("/v1/batches", b'{"close":true}')["batch"]
+    ask = [(True, lambda: client.counts(batch)), (True, idle_server(idle)), (False, lambda: client.counts(batch))]
+    p99, medians, rates = ([], [], []), [], []
+    for _ in range(rounds):
+        seconds, times = [], [[] for _ in ask]
+        several = lambda took=seconds: took.extend(fetch_all(daemon, lists)[0] for _ in range(STATUS_LISTS))
+        asked_meanwhile(threading.Thread(target=several), ask, times)
+        for ms, into in zip(times, p99):
+            into.append(percentile(ms, 99))
+        medians.append(statistics.median(times[0]))
+        rates.append(STATUS_LISTS * lists.count / sum(seconds))
+    client.close()
+    note = {"jobs_per_s_meanwhile": figure(rates, "/s"), "median_ms": figure(medians, "ms"), "client_at_once": at_once(True)}
+    at_once(False)
+    what = f"a status request, 99th percentile, while {lists.count} jobs run"
+    return [
+        row(what, p99[0], "ms", ("<=", 5), note=note),
+        row("the same", p99[0], "ms", None, "an nginx that has nothing else to do", p99[1], "more"),
+        row(what + ", by a client that waits for its turn of a processor", p99[2], "ms"),
+    ]
 
 
 # ---- One URL ----
