@@ -74,33 +74,39 @@ static json_t *post(struct feed *f, const struct text *body, struct err *e, cons
 	json_t *j = batch ? client_post_json(f->client, body->data, body->len, e, "%s/%u%s", path, batch, tail)
 			  : client_post_json(f->client, body->data, body->len, e, "%s", path);
 
-	f->lost = !j && client_sent(f->client) && (e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN);
+	f->lost = !j && client_sent(f->client) &&
+		  (e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN || e->code == ERR_NONE); /* interrupted */
 	return j;
 }
 
-/* A daemon that is being restarted comes back: what was not sent can be sent again. */
-static json_t *post_patiently(struct feed *f, const struct text *body, struct err *e, uint32_t batch, const char *tail)
+/* A daemon that is being restarted comes back: what was not sent can be sent again, and so can an end. */
+static json_t *post_patiently(struct feed *f, const struct text *body, struct err *e, const char *tail)
 {
 	int64_t until = clock_boot_us() + PATIENCE_US;
 	json_t *j;
 
-	while (!(j = post(f, body, e, "/v1/batches", batch, tail))) {
-		if (e->code != ERR_UNREACHABLE || client_sent(f->client) || clock_boot_us() > until)
+	while (!(j = post(f, body, e, "/v1/batches", f->batch, tail))) {
+		if (e->code != ERR_UNREACHABLE || (f->lost && !f->ending) || clock_boot_us() > until)
 			return NULL;
 		poll(NULL, 0, 100);
 	}
 	return j;
 }
 
-/* The submission key makes this safe to repeat when the answer was lost. */
+/* The submission key makes this safe to repeat when the answer was lost. What a second refusal says of the first
+ * request is nothing, but where it is of the lines. */
 static json_t *post_batch(struct feed *f, const struct text *body, struct err *e)
 {
 	json_t *j = post(f, body, e, "/v1/batches", 0, "");
 
-	return j || !f->lost || e->code != ERR_UNREACHABLE ? j : post(f, body, e, "/v1/batches", 0, "");
+	if (j || !f->lost || e->code != ERR_UNREACHABLE)
+		return j;
+	j = post(f, body, e, "/v1/batches", 0, "");
+	f->lost = !j && e->code != ERR_INPUT;
+	return j;
 }
 
-/* An open batch with our key: ours when it is empty, else what a submission before this one left half-done. */
+/* An open batch with our key: ours when it is empty, else of a submission before this one, which may be under way. */
 static int check_open(struct feed *f, struct err *e)
 {
 	json_t *j = client_get_json(f->client, e, "/v1/batches/%u", f->batch), *count;
@@ -112,10 +118,12 @@ static int check_open(struct feed *f, struct err *e)
 	json_object_foreach (json_object_get(j, "counts"), state, count)
 		jobs += json_integer_value(count);
 	json_decref(j);
-	if (jobs == 0)
+	f->existed = jobs > 0;
+	if (!f->existed)
 		return 0;
-	return err_set(e, ERR_CONFLICT, "look at it with fanoutctl status; cancel and rm it to submit again",
-		       "batch %u was begun with this key and never completed (%lld jobs are in it)", f->batch,
+	return err_set(e, ERR_CONFLICT,
+		       "nothing was submitted; look at it with fanoutctl status; cancel and rm it to submit again",
+		       "batch %u was begun with this key and is not complete (%lld jobs are in it)", f->batch,
 		       (long long)jobs);
 }
 
@@ -128,7 +136,7 @@ static int made(struct feed *f, json_t *answer, struct err *e)
 	json_decref(answer);
 	if (f->batch == 0)
 		return err_set(e, ERR_SYSTEM, NULL, "the daemon's answer names no batch");
-	f->existed = existed && closed;
+	f->existed = existed;
 	return existed && !closed ? check_open(f, e) : 0;
 }
 
@@ -191,7 +199,7 @@ static int take_lines(struct feed *f, struct err *e)
 		return -1;
 	if (f->existed)
 		return 0;
-	answer = post_patiently(f, &f->lines, e, f->batch, "/jobs");
+	answer = post_patiently(f, &f->lines, e, "/jobs");
 	if (!answer)
 		return -1;
 	json_decref(answer);
@@ -371,7 +379,8 @@ int feed_finish(struct feed *f, struct err *e)
 		return refusals_tell(&f->refusals, f->source, e);
 	if (f->existed)
 		return 0;
-	answer = post_patiently(f, &(struct text){0}, e, f->batch, "/close");
+	f->ending = true;
+	answer = post_patiently(f, &(struct text){0}, e, "/close");
 	if (!answer)
 		return -1;
 	json_decref(answer);
@@ -404,12 +413,16 @@ static void tell(struct err *e, const char *text)
 void feed_abandon(struct feed *f, struct err *e)
 {
 	char text[200] = "nothing was submitted";
-	bool away = e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN;
+	bool away = e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN, lost = f->lost && !f->ending;
 
 	ctl_forget_interrupt();
 	if (f->batch == 0) {
 		if (f->lost)
 			snprintf(text, sizeof text, "it may or may not have been taken: fanoutctl status shows");
+	} else if (away && f->ending) {
+		snprintf(text, sizeof text,
+			 "all jobs (%llu) are in batch %u, which may run; to stop it: fanoutctl cancel %u",
+			 (unsigned long long)f->taken, f->batch, f->batch);
 	} else if (away) {
 		/* No daemon to put it in order with. */
 		snprintf(text, sizeof text,
@@ -425,8 +438,8 @@ void feed_abandon(struct feed *f, struct err *e)
 		json_decref(post(f, &(struct text){0}, &(struct err){0}, "/v1/batches", f->batch, "/close"));
 		snprintf(
 		    text, sizeof text,
-		    "what came before it (%llu) was taken as batch %u and goes on; to stop it: fanoutctl cancel %u",
-		    (unsigned long long)f->taken, f->batch, f->batch);
+		    "what came before it (%llu%s) was taken as batch %u and goes on; to stop it: fanoutctl cancel %u",
+		    (unsigned long long)f->taken, lost ? ", and perhaps the last request's" : "", f->batch, f->batch);
 	}
 	tell(e, text);
 }

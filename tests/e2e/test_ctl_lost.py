@@ -48,6 +48,48 @@ def test_a_submission_that_stays_unanswered_is_said_to_be_unknown(play, ctl):
     assert "may or may not have been taken" in r.err
 
 
+def test_a_submission_whose_daemon_died_before_its_answer_is_said_to_be_unknown(play, ctl, scratch):
+    def die(handler):
+        (scratch / "s").unlink()
+        handler.close_connection = True
+        handler.connection.close()
+
+    play({("POST", "/v1/batches"): [die]})
+    r = ctl("submit", "http://h/1", check=3)
+    assert "may or may not have been taken" in r.err and "nothing was submitted" not in r.err
+
+
+def test_a_submission_that_was_interrupted_before_its_answer_is_said_to_be_unknown(play, scratch):
+    making = threading.Event()
+
+    def never(handler):
+        making.set()
+        handler.rfile.read(1)
+
+    play({("POST", "/v1/batches"): [never]})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "http://h/1"], stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert making.wait(120)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (130, b"")
+    assert b"may or may not have been taken" in err and b"nothing was submitted" not in err
+
+
+def test_the_end_of_a_batch_is_told_again_where_its_answer_was_lost(play, ctl, scratch):
+    (scratch / "urls").write_text('{"url":"http://h/1"}\n')
+    close = ("POST", "/v1/batches/7/close")
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED], close: [None, CLOSED]})
+    assert ctl("submit", "-i", scratch / "urls").out == "7\n"
+    assert len(server.requests(*close)) == 2
+
+
+def test_a_batch_whose_end_stays_unanswered_is_not_said_to_stand(play, ctl, scratch, preload):
+    (scratch / "urls").write_text('{"url":"http://h/1"}\n')
+    play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED], ("POST", "/v1/batches/7/close"): [None]})
+    r = ctl("submit", "-i", scratch / "urls", check=3, env=preload(NAPS_OF_TEN_SECONDS))
+    assert "all jobs (1) are in batch 7, which may run" in r.err and "does not run;" not in r.err
+
+
 def test_jobs_whose_answer_was_lost_are_not_sent_twice(play, ctl, scratch):
     (scratch / "urls").write_text('{"url":"http://h/1"}\n')
     server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [None]})

@@ -380,6 +380,25 @@ def test_the_same_key_submits_once(ctl, apisim):
     assert len(ctl("status", "-f", "json").json()) == 1
 
 
+@pytest.mark.parametrize("lines", [1, 2000])
+def test_a_submission_that_is_under_way_is_left_alone_by_another_with_its_key(daemon, ctl, apisim, lines):
+    argv = [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--key", "K", "-i", "-"]
+    child = spawn(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdin.write(f"{apisim.url}/uuid\n".encode())
+        child.stdin.flush()
+        batch = child.stdout.readline().decode().strip()
+        r = ctl("submit", "-p", "--key", "K", "-i", "-", input=f"{apisim.url}/uuid?2\n" * lines, check=1)
+        assert f"batch {batch} was begun with this key and is not complete" in r.err and "nothing was submitted" in r.err
+        child.stdin.write(f"{apisim.url}/uuid?3\n".encode())
+    finally:
+        child.stdin.close()
+    assert child.wait(60) == 0
+    child.stdout.close()
+    ctl("wait", batch)
+    assert [row["url"] for row in rows(ctl, batch)] == [f"{apisim.url}/uuid", f"{apisim.url}/uuid?3"]
+
+
 def test_hold_starts_nothing_before_the_input_ends(daemon, apisim):
     child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "--hold", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
