@@ -79,14 +79,20 @@ static json_t *post(struct feed *f, const struct text *body, struct err *e, cons
 	return j;
 }
 
-/* A daemon that is being restarted comes back: what was not sent can be sent again, and so can an end. */
+/* An end can be told twice, and is not refused because there is too much. */
+static bool may_repeat(const struct feed *f, const struct err *e)
+{
+	return f->ending ? e->code == ERR_UNREACHABLE || e->code == ERR_BUSY : e->code == ERR_UNREACHABLE && !f->lost;
+}
+
+/* A daemon that is being restarted comes back. */
 static json_t *post_patiently(struct feed *f, const struct text *body, struct err *e, const char *tail)
 {
 	int64_t until = clock_boot_us() + PATIENCE_US;
 	json_t *j;
 
 	while (!(j = post(f, body, e, "/v1/batches", f->batch, tail))) {
-		if (e->code != ERR_UNREACHABLE || (f->lost && !f->ending) || clock_boot_us() > until)
+		if (!may_repeat(f, e) || clock_boot_us() > until)
 			return NULL;
 		poll(NULL, 0, 100);
 	}
@@ -435,7 +441,8 @@ void feed_abandon(struct feed *f, struct err *e)
 				 "batch %u does not run; fanoutctl rm %u removes it when it is cancelled", f->batch,
 				 f->batch);
 	} else {
-		json_decref(post(f, &(struct text){0}, &(struct err){0}, "/v1/batches", f->batch, "/close"));
+		f->ending = true;
+		json_decref(post_patiently(f, &(struct text){0}, &(struct err){0}, "/close"));
 		snprintf(
 		    text, sizeof text,
 		    "what came before it (%llu%s) was taken as batch %u and goes on; to stop it: fanoutctl cancel %u",

@@ -163,6 +163,20 @@ def test_what_a_pipe_brought_before_a_refused_line_goes_on(play, scratch):
     assert len(server.requests("POST", "/v1/batches/7/close")) == 1
 
 
+def test_what_a_pipe_brought_is_closed_when_the_daemon_is_back(play, scratch):
+    ending, close = problem(503, "busy", "the daemon is ending"), ("POST", "/v1/batches/7/close")
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED, ending], close: [ending, None, CLOSED]})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", "-"],
+                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    child.stdin.write(b"http://h/1\n")
+    child.stdin.flush()
+    assert child.stdout.readline() == b"7\n"
+    _, err = child.communicate(b"http://h/2\n", timeout=20)
+    assert child.returncode == 75
+    assert b"what came before it (1) was taken as batch 7" in err
+    assert len(server.requests(*close)) == 3
+
+
 def test_a_pipe_is_sent_on_when_it_pauses(play, ctl, scratch):
     server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED], ("POST", "/v1/batches/7/close"): [CLOSED]})
     child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
