@@ -108,11 +108,13 @@ static json_t *post_batch(struct feed *f, const struct text *body, struct err *e
 	if (j || !f->lost || e->code != ERR_UNREACHABLE)
 		return j;
 	j = post(f, body, e, "/v1/batches", 0, "");
+	f->again = true;
 	f->lost = !j && e->code != ERR_INPUT;
 	return j;
 }
 
-/* An open batch with our key: ours when it is empty, else of a submission before this one, which may be under way. */
+/* An open batch with our key: ours when the answer that it was made was lost, and it is empty; else of another
+ * submission, which may be just about to fill it. */
 static int check_open(struct feed *f, struct err *e)
 {
 	json_t *j = client_get_json(f->client, e, "/v1/batches/%u", f->batch), *count;
@@ -124,7 +126,7 @@ static int check_open(struct feed *f, struct err *e)
 	json_object_foreach (json_object_get(j, "counts"), state, count)
 		jobs += json_integer_value(count);
 	json_decref(j);
-	f->existed = jobs > 0;
+	f->existed = jobs > 0 || !f->again;
 	if (!f->existed)
 		return 0;
 	return err_set(e, ERR_CONFLICT,

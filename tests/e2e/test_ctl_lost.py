@@ -75,6 +75,19 @@ def test_a_submission_that_was_interrupted_before_its_answer_is_said_to_be_unkno
     assert b"may or may not have been taken" in err and b"nothing was submitted" not in err
 
 
+@pytest.mark.parametrize("lost", [True, False], ids=["ours", "another's"])
+def test_a_batch_that_is_there_and_empty_is_filled_only_where_the_answer_that_made_it_was_lost(play, ctl, scratch, lost):
+    (scratch / "urls").write_text('{"url":"http://h/1"}\n')
+    there = (200, {"batch": 7, "existed": True, "closed": False, "jobs": 0})
+    jobs = ("POST", "/v1/batches/7/jobs")
+    server = play({("POST", "/v1/batches"): [None, there] if lost else [there], ("GET", "/v1/batches/7"): [(200, batch("held"))],
+                   jobs: [ADDED], ("POST", "/v1/batches/7/close"): [CLOSED]})
+    r = ctl("submit", "--key", "K", "-i", scratch / "urls", check=0 if lost else 1)
+    assert len(server.requests(*jobs)) == lost
+    assert lost or "batch 7 was begun with this key and is not complete" in r.err
+    assert not server.requests("DELETE", "/v1/batches/7"), "it is another's"
+
+
 def test_the_end_of_a_batch_is_told_again_where_its_answer_was_lost(play, ctl, scratch):
     (scratch / "urls").write_text('{"url":"http://h/1"}\n')
     close = ("POST", "/v1/batches/7/close")
