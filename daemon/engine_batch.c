@@ -182,6 +182,7 @@ static void lane_free(struct engine_lane *lane)
 	LIST_REMOVE(lane, of_batch);
 	HASH_DEL(lane->en->lanes, lane);
 	engine_failing_clear(&lane->failing);
+	engine_lane_forget_held(lane);
 	free(lane->host);
 	free(lane);
 }

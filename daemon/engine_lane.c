@@ -179,14 +179,59 @@ static void lane_news(struct engine_batch *b, const struct store_lane *row)
 	engine_lane_refresh(lane);
 }
 
+/* ---- what a job has waited for limits, while it is out of memory ---- */
+
+static void held_keep(struct engine_lane *lane, const struct sched_job *j, int64_t now_us)
+{
+	int64_t limited_us = sched_job_limited_us(j, now_us);
+	struct engine_held *h = limited_us > 0 ? malloc(sizeof *h) : NULL;
+
+	if (limited_us <= 0)
+		return;
+	if (!h)
+		abort();
+	*h = (struct engine_held){.job = j->id, .limited_us = limited_us};
+	HASH_ADD(hh, lane->held, job, sizeof h->job, h);
+}
+
+static int64_t held_take(struct engine_lane *lane, uint64_t job)
+{
+	struct engine_held *h;
+	int64_t limited_us = 0;
+
+	HASH_FIND(hh, lane->held, &job, sizeof job, h);
+	if (h) {
+		limited_us = h->limited_us;
+		HASH_DEL(lane->held, h);
+		free(h);
+	}
+	return limited_us;
+}
+
+void engine_lane_forget_held(struct engine_lane *lane)
+{
+	struct engine_held *h, *next;
+
+	HASH_ITER (hh, lane->held, h, next) {
+		HASH_DEL(lane->held, h);
+		free(h);
+	}
+}
+
+/* ---- once more, and news ---- */
+
 void engine_lane_reload(struct engine_lane *lane)
 {
+	int64_t now = clock_boot_us();
+
 	engine_lane_recall(lane);
 	for (struct engine_track *t = lane->tracks; t; t = t->next) {
 		struct engine_job *j, *next;
 		HASH_ITER (hh, lane->en->jobs, j, next) {
 			if (j->sched.lane != t->sched)
 				continue;
+			if (j->phase == PHASE_STAGED || j->phase == PHASE_LOADED)
+				held_keep(lane, &j->sched, now);
 			if (j->phase == PHASE_STAGED) {
 				engine_job_unstage(j);
 			} else if (j->phase == PHASE_LOADED) {
@@ -280,6 +325,7 @@ static size_t take_ids(struct loader *loader)
 		struct engine_job *j = engine_job_create(lane, l->ids[i]);
 		j->track = l->on_id ? loader->tracks[i] : lane->tracks;
 		j->fresh = !l->due;
+		j->sched.limited_us = held_take(lane, l->ids[i]);
 		if (stage)
 			engine_job_stage(j);
 		else

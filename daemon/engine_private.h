@@ -128,6 +128,13 @@ struct engine_failing {
 	char *error;      /* of the last that failed, also an earlier streak's; NULL */
 };
 
+/* A job that was put out of memory while a limit held it. */
+struct engine_held {
+	uint64_t job;
+	int64_t limited_us; /* as sched_job's, until then */
+	UT_hash_handle hh;
+};
+
 struct engine_lane {
 	struct engine *en;
 	int64_t id;                  /* the store's */
@@ -143,11 +150,12 @@ struct engine_lane {
 	bool fresh;        /* there may be more of them */
 	bool rewound;      /* cursor went back: `head` is not told any more */
 	bool loading;
-	bool unstaged;       /* a request here may not be repeated: nothing of this lane is staged any more */
-	unsigned staging;    /* of the last load, attempts not committed yet */
-	bool adapted;        /* depth, since that load */
-	unsigned depth;      /* how many to keep ready: what goes while a load is committed, with some to spare */
-	int64_t next_due_us; /* wall */
+	bool unstaged;            /* a request here may not be repeated: nothing of this lane is staged any more */
+	unsigned staging;         /* of the last load, attempts not committed yet */
+	bool adapted;             /* depth, since that load */
+	unsigned depth;           /* how many to keep ready: what goes while a load is committed, with some to spare */
+	int64_t next_due_us;      /* wall */
+	struct engine_held *held; /* that were put out of memory, and are not back yet */
 	struct engine_failing failing;
 	struct event due; /* armed for next_due_us */
 	/* engine_standby.c: */
@@ -312,6 +320,7 @@ void engine_load(struct engine *en);
 unsigned engine_lane_loaded(const struct engine_lane *lane);
 /* Out of memory with what is loaded, and in again: after a change of rules. */
 void engine_lane_reload(struct engine_lane *lane);
+void engine_lane_forget_held(struct engine_lane *lane);
 
 /* engine_limit.c */
 /* Sets the limits of a new track's key. */

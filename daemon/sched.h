@@ -54,8 +54,9 @@ struct sched_job {
 	uint64_t id;
 	int64_t ready_us;   /* when it became ready to go (loaded, due); 0: sched_push says now */
 	int64_t granted_us; /* when sched_pick gave it out */
-	int64_t limited_us; /* once picked: of its wait since sched_push, the part that a limit's rates, pace or pause
-			       caused */
+	int64_t limited_us; /* given to sched_push: what it had waited so before it was taken out of memory, else 0;
+			       once picked: that, and of its wait since then the part that a limit's rates, pace or
+			       pause caused */
 	struct sched_lane *lane;
 	/* private: */
 	struct sched_job *next;       /* loaded */
@@ -154,6 +155,8 @@ void sched_lane_more(struct sched *s, struct sched_lane *l, bool more);
 void sched_push(struct sched *s, struct sched_lane *l, struct sched_job *j, int64_t now_us);
 /* Takes a loaded, not yet picked job out again (cancelled); NULL when it is not among the loaded. O(window). */
 struct sched_job *sched_take(struct sched *s, struct sched_lane *l, uint64_t id);
+/* Of a loaded job: what its limited_us would be, were it picked now. */
+int64_t sched_job_limited_us(const struct sched_job *j, int64_t now_us);
 
 /* The question. Returns the job that goes now, counted in flight and granted by every limit; NULL when none may. */
 struct sched_job *sched_pick(struct sched *s, int64_t now_us);

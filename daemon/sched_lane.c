@@ -122,7 +122,7 @@ void sched_push(struct sched *s, struct sched_lane *l, struct sched_job *j, int6
 	j->next = NULL;
 	if (j->ready_us == 0)
 		j->ready_us = now_us;
-	j->limited_us = -key_limited_us(l->key, now_us); /* made whole when it is picked */
+	j->limited_us -= key_limited_us(l->key, now_us); /* made whole when it is picked */
 	*l->end = j;
 	l->end = &j->next;
 	s->loaded++;
@@ -130,6 +130,11 @@ void sched_push(struct sched *s, struct sched_lane *l, struct sched_job *j, int6
 	lane_update_window(s, l);
 	if (l->place == LANE_OUT)
 		lane_enter(s, l);
+}
+
+int64_t sched_job_limited_us(const struct sched_job *j, int64_t now_us)
+{
+	return j->limited_us + key_limited_us(j->lane->key, now_us);
 }
 
 /* Unlinks the job that `at` points to. */

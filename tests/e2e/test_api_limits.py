@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import time
 import urllib.parse
 
 import pytest
@@ -314,6 +315,29 @@ def test_a_reload_forgets_nothing_of_a_rule_whose_name_stays(make_daemon, apisim
     daemon.configure(limits=[])
     daemon.kill(signal.SIGHUP)
     wait_until(lambda: limits(daemon)["limits"] == [], 10, "the rule is gone")
+
+
+@pytest.mark.parametrize("path", ["", "/*"])
+@pytest.mark.parametrize("how", ["put", "reload"])
+def test_what_a_job_has_waited_for_a_limit_is_not_forgotten_when_another_rule_comes(make_daemon, apisim, path, how):
+    slow = {"name": "slow", "match": host_of(apisim) + path, "rate": f"1/{WINDOW_S}s"}
+    daemon = make_daemon(limits=[slow])
+    batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 2)
+    wait_until(lambda: [w["why"] for w in explain(daemon, f"jobs/{batch}.2")["waits"]] == ["rate"], 10, "the second is held")
+    held = time.monotonic()
+    for _ in range(200):
+        daemon.api.get("/metrics")
+    waited_us = (time.monotonic() - held) * 1e6
+    if how == "put":
+        put(daemon, "other.example", rate="1/s")
+    else:
+        daemon.configure(limits=[slow, {"name": "other.example", "match": "other.example", "rate": "1/s"}])
+        daemon.kill(signal.SIGHUP)
+    wait_until(lambda: len(limits(daemon)["limits"]) == 2, 10, "the other rule is in force")
+    put(daemon, "slow", match=slow["match"], rate=f"100/{WINDOW_S}s")
+    wait(daemon, batch)
+    timings = results(daemon, batch)[1]["timings"]
+    assert timings["limited_us"] >= waited_us, timings
 
 
 # ---- Explanations ----

@@ -111,6 +111,25 @@ static void a_job_knows_how_long_a_limit_held_it_up(void **arg)
 	end(j, 24 * S);
 }
 
+static void what_a_job_waited_for_a_limit_can_be_kept_while_it_is_out_of_memory(void **arg)
+{
+	struct sched_lane *l = lane(batch(1, 0, 5), "a:80", 2);
+	struct sched_job *j;
+
+	(void)arg;
+	under("a:80", 1, 10 * S);
+	end(pick(0), 0);
+	assert_null(sched_pick(s, 1 * S)); /* until 10 s */
+	assert_int_equal(sched_job_limited_us(sched_lane_first(l), 4 * S), 3 * S);
+	j = sched_take(s, l, sched_lane_first(l)->id);
+	j->limited_us = 3 * S;
+	sched_push(s, l, j, 6 * S);
+	assert_int_equal(sched_job_limited_us(j, 7 * S), 3 * S + 1 * S);
+	j = pick(10 * S);
+	assert_int_equal(j->limited_us, 3 * S + 4 * S);
+	end(j, 10 * S);
+}
+
 static void waiting_for_concurrency_is_not_waiting_for_a_limit(void **arg)
 {
 	struct sched_lane *l = lane(batch(1, 0, 5), "a:80", 2);
@@ -222,6 +241,7 @@ int main(void)
 	    TEST(nothing_is_counted_before_it_was_granted),
 	    TEST(a_refund_lets_the_next_go_at_once),
 	    TEST(a_job_knows_how_long_a_limit_held_it_up),
+	    TEST(what_a_job_waited_for_a_limit_can_be_kept_while_it_is_out_of_memory),
 	    TEST(waiting_for_concurrency_is_not_waiting_for_a_limit),
 	    TEST(a_window_full_of_requests_in_flight_is_the_limits_doing),
 	    TEST(what_a_limit_remembers_outlives_the_lanes_of_its_key),
