@@ -76,6 +76,9 @@ static int store(struct args *args, const struct opt *o, const char *prefix, con
 	}
 	if (values_check(args, o, prefix, text, e) < 0)
 		return -1;
+	if (o->kind == OPT_ONCE && *(const char **)field)
+		return err_set(e, ERR_USAGE, o->instead, "%s: --%s can be given once, and %.100s would not be read",
+			       prefix, o->name, *(const char **)field);
 	if (o->kind == OPT_LIST || o->kind == OPT_RATES)
 		list_add(field, o, text);
 	else

@@ -22,6 +22,7 @@ enum opt_kind {
 	OPT_RATES,    /* struct opt_list of those, may be given again */
 	OPT_TIME,     /* const char *, checked: a point in time (cli/when.h) */
 	OPT_JQ,       /* const char *, checked: a jq program */
+	OPT_ONCE,     /* const char *, input: of a second one, the first would be lost without a word */
 	OPT_KINDS
 };
 
@@ -34,6 +35,7 @@ struct opt {
 	const char *help;
 	int64_t min, max;    /* OPT_NUMBER, OPT_DURATION (us) */
 	const char *choices; /* OPT_CHOICE: with a space between */
+	const char *instead; /* OPT_ONCE: of giving it again; or NULL */
 };
 /* Tables end with a NULL name. Their rows: */
 #define OPT_AT(l, n, k, field, a) \
@@ -57,6 +59,10 @@ struct opt {
 #define CHOICE(l, n, field, words, a, text)                                            \
 	{                                                                              \
 		OPT_AT(l, n, OPT_CHOICE, field, a), .help = (text), .choices = (words) \
+	}
+#define ONCE(l, n, field, a, other, text)                                            \
+	{                                                                            \
+		OPT_AT(l, n, OPT_ONCE, field, a), .help = (text), .instead = (other) \
 	}
 
 #define OPT_GROUPS_MAX 4

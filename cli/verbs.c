@@ -23,7 +23,8 @@ const struct opt options_first[] = {
 };
 
 static const struct opt request_options[] = {
-    VALUE('i', "input", OPT_TEXT, input, "FILE", "read jobs from FILE (- is stdin): a URL or a JSON object a line"),
+    ONCE('i', "input", input, "FILE", "several lists are one in a pipe: cat FILE... | fanoutctl submit -i -",
+	 "read jobs from FILE (- is stdin): a URL or a JSON object a line"),
     VALUE('X', "request", OPT_TEXT, method, "METHOD", "GET, or POST where there is a body, unless given"),
     VALUE('H', "header", OPT_LIST, headers, "'NAME: VALUE'",
 	  "send this header (@FILE, @-: one a line); may be given again"),
@@ -142,8 +143,8 @@ static const struct opt var_options[] = {
 
 static const struct opt pull_test_options[] = {
     FLAG(0, "live", live, "ask for the first page now, and tell what is made of the answer"),
-    VALUE(0, "body", OPT_TEXT, page_body, "FILE", "tell what is made of this answer's body; nothing is sent"),
-    VALUE(0, "headers", OPT_TEXT, page_headers, "FILE", "the answer's header, as curl -D writes it (for --body)"),
+    ONCE(0, "body", page_body, "FILE", NULL, "tell what is made of this answer's body; nothing is sent"),
+    ONCE(0, "headers", page_headers, "FILE", NULL, "the answer's header, as curl -D writes it (for --body)"),
     {0},
 };
 

@@ -132,6 +132,15 @@ static void wrong_values_are_refused(void **arg)
 	refused("audit", "--since someday h", "--since: \"someday\" is no time");
 }
 
+static void a_second_file_is_refused_and_not_taken_for_the_first(void **arg)
+{
+	(void)arg;
+	refused("submit", "-i a.txt -i b.txt", " verb: --input can be given once, and a.txt would not be read");
+	refused("fetch", "-i a.txt --input=- -o {seq}", "--input can be given once");
+	refused("pull test", "r --body a --body a", "--body can be given once, and a would not be read");
+	refused("pull test", "r --body a --headers b --headers c", "--headers can be given once");
+}
+
 static const struct verb *match(const char *line, int *used)
 {
 	static char words[100], *argv[WORDS_MAX];
@@ -223,6 +232,7 @@ int main(void)
 	    cmocka_unit_test(a_list_keeps_order_and_origin),
 	    cmocka_unit_test(a_wrong_option_is_named_with_the_nearest),
 	    cmocka_unit_test(wrong_values_are_refused),
+	    cmocka_unit_test(a_second_file_is_refused_and_not_taken_for_the_first),
 	    cmocka_unit_test(a_verb_may_have_two_words),
 	    cmocka_unit_test(distances_count_edits),
 	    cmocka_unit_test(the_nearest_verb_is_found_and_nothing_silly),
