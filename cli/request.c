@@ -18,7 +18,7 @@
 #include "cli/options.h"
 #include "cli/password.h"
 #include "cli/text.h"
-#include "lib/address.h"
+#include "lib/url.h"
 
 #define DATA_MAX_BYTES (1u << 20) /* what the daemon takes as a body */
 
@@ -293,6 +293,11 @@ static int refuse_long(struct feed *f, unsigned number, struct err *e)
 	return feed_refuse(f, number, &why, e);
 }
 
+static bool is_gzip(const char *line, size_t len)
+{
+	return len >= 2 && memcmp(line, "\x1f\x8b", 2) == 0; /* RFC 1952, section 2.3.1 */
+}
+
 static int add_input(struct feed *f, struct input *in, struct err *e)
 {
 	const char *line;
@@ -302,7 +307,10 @@ static int add_input(struct feed *f, struct input *in, struct err *e)
 	while (rc == 0) {
 		switch (input_next(in, f->jobs > 0, &line, &len, e)) {
 		case INPUT_LINE:
-			if (len && line[0] != '#')
+			if (input_line_number(in) == 1 && is_gzip(line, len))
+				rc = err_set(e, ERR_INPUT, "zcat FILE | fanoutctl submit -i -",
+					     "%.200s looks like gzip: it is read as text", input_name(in));
+			else if (len && line[0] != '#')
 				rc = add_line(f, line, len, input_line_number(in), e);
 			break;
 		case INPUT_TOO_LONG:
@@ -335,37 +343,18 @@ static int check_stdin(const struct args *a, struct err *e)
 		       "stdin can be one of them: the list (-i -), the data (-d @-), the headers (-H @-)");
 }
 
-/* A service of this machine, or of a private net, or at a port like 80, hardly speaks TLS. */
-static const char *likely_scheme(const char *operand)
-{
-	const char *host = operand + (*operand == '['), *port;
-	size_t n = strcspn(host, *operand == '[' ? "]" : ":/?#");
-	uint8_t address[ADDRESS_BYTES];
-	char text[64];
-
-	port = host + n + (host[n] == ']');
-	if (strncmp(port, ":80", 3) == 0)
-		return "http";
-	if (n >= sizeof text)
-		return "https";
-	memcpy(text, host, n);
-	text[n] = '\0';
-	if (strcmp(text, "localhost") == 0 || (address_parse(address, text) >= 0 && !address_is_public(address)))
-		return "http";
-	return "https";
-}
-
 static int check_operands(const struct args *a, struct err *e)
 {
+	struct err why;
 	struct glob *g;
 
 	if (!a->input && a->operand_count == 0)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs");
 	for (size_t i = 0; i < a->operand_count; i++)
-		if (!strstr(a->operands[i], "://"))
-			return err_set(e, ERR_USAGE, "nothing was submitted",
-				       "\"%.200s\" is no URL; did you mean %s://%.200s?", a->operands[i],
-				       likely_scheme(a->operands[i]), a->operands[i]);
+		if (!strstr(a->operands[i], "://")) {
+			url_refuse_bare(a->operands[i], &why);
+			return err_set(e, ERR_USAGE, "nothing was submitted", "%s", why.what);
+		}
 	/* A wrong pattern is told before anything is sent. */
 	for (size_t i = 0; !a->globoff && i < a->operand_count; i++) {
 		g = glob_create(a->operands[i], e);

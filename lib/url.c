@@ -14,11 +14,9 @@
 
 #define HOST_MAX 255
 
-static const char *const url_hint = "write it as in https://host[:port]/path?query, with other bytes percent-encoded";
-
 static int refuse(struct err *e, const char *why)
 {
-	return err_set(e, ERR_INPUT, url_hint, "the URL %s", why);
+	return err_set(e, ERR_INPUT, URL_HINT, "the URL %s", why);
 }
 
 /* libcurl would accept or silently repair some of these. */
@@ -33,10 +31,20 @@ static int check_bytes(const char *url, struct err *e)
 		unsigned char c = (unsigned char)url[i];
 
 		if (c <= ' ' || c == 0x7f)
-			return err_set(e, ERR_INPUT, url_hint,
+			return err_set(e, ERR_INPUT, URL_HINT,
 				       "the URL has a space or control byte (0x%02x) at byte %zu", c, i + 1);
 	}
 	return 0;
+}
+
+/* The "://" behind a scheme, or NULL. */
+static const char *scheme_end(const char *url)
+{
+	size_t n = 0;
+
+	while (url[n] && (isalnum((unsigned char)url[n]) || strchr("+-.", url[n])))
+		n++;
+	return n && strncmp(url + n, "://", 3) == 0 ? url + n : NULL;
 }
 
 static int check_scheme(CURLU *u, struct err *e)
@@ -48,7 +56,7 @@ static int check_scheme(CURLU *u, struct err *e)
 		return refuse(e, "has no scheme");
 	known = strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0;
 	if (!known)
-		err_set(e, ERR_INPUT, url_hint, "the URL's scheme is \"%.20s\", and only http and https are fetched",
+		err_set(e, ERR_INPUT, URL_HINT, "the URL's scheme is \"%.20s\", and only http and https are fetched",
 			scheme);
 	curl_free(scheme);
 	return known ? 0 : -1;
@@ -57,27 +65,33 @@ static int check_scheme(CURLU *u, struct err *e)
 /* A parsed http or https URL, or NULL. */
 static CURLU *parse(const char *url, struct err *e)
 {
+	const char *scheme = scheme_end(url);
 	CURLU *u;
 	CURLUcode rc;
 
 	if (check_bytes(url, e))
 		return NULL;
+	if (!scheme) {
+		url_refuse_bare(url, e);
+		return NULL;
+	}
 	u = curl_url();
 	if (!u) {
 		err_set(e, ERR_SYSTEM, NULL, "out of memory for a URL");
 		return NULL;
 	}
 	rc = curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-	if (rc == CURLUE_BAD_SCHEME) {
-		refuse(e, "has no scheme");
-		goto bad;
-	}
 	if (rc) {
-		err_set(e, ERR_INPUT, url_hint, "the URL cannot be used: %s", curl_url_strerror(rc));
+		err_set(e, ERR_INPUT, URL_HINT, "the URL cannot be used: %s", curl_url_strerror(rc));
 		goto bad;
 	}
 	if (check_scheme(u, e))
 		goto bad;
+	/* libcurl takes it for http://x; RFC 3986, section 3.2 */
+	if (strncmp(scheme, ":///", 4) == 0) {
+		refuse(e, "has no host");
+		goto bad;
+	}
 	return u;
 bad:
 	curl_url_cleanup(u);

@@ -1,5 +1,6 @@
 """fanoutctl submit: URLs, patterns, files, pipes, request options, and how each mistake is told."""
 
+import gzip
 import json
 import os
 import re
@@ -510,4 +511,18 @@ def test_what_is_no_url_or_no_json_is_told_before_anything_is_sent(ctl):
         assert f"did you mean {scheme}://{operand}?" in ctl("submit", operand, check=2).err, operand
     assert "this is no JSON" in ctl("submit", "--json", "{a:1}", "http://h/", check=2).err
     assert "jq -c '.[]'" in ctl("submit", "-i", "-", input='[\n{"url":"http://h/"}\n]\n', check=2).err
+    assert ctl("status", "-f", "json").json() == []
+
+
+def test_a_line_without_a_scheme_is_told_as_on_the_command_line(ctl):
+    r = ctl("submit", "-i", "-", input="http://h/\n127.0.0.1:8942/json\n", check=2)
+    assert 'standard input:2: "url": "127.0.0.1:8942/json" is no URL; did you mean http://127.0.0.1:8942/json?' in r.err
+    assert '"www.example.org" is no URL; did you mean https://www.example.org?' in ctl("submit", "--hold", "-i", "-", input="www.example.org", check=2).err
+    assert '"/x" is no URL' in ctl("submit", "/x", check=2).err and "has no host" in ctl("submit", "http:///json", check=2).err
+
+
+def test_a_packed_list_is_told_as_such(ctl, scratch):
+    (scratch / "urls.gz").write_bytes(gzip.compress(b"http://h/\n" * 9))
+    r = ctl("submit", "-i", scratch / "urls.gz", check=2)
+    assert "urls.gz looks like gzip" in r.err and "zcat FILE | fanoutctl submit -i -" in r.err and "nothing was submitted" in r.err
     assert ctl("status", "-f", "json").json() == []

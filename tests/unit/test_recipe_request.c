@@ -334,7 +334,7 @@ static void a_url_as_token_is_asked_for_as_it_is(void **arg)
 	     "https://b.example/x/../y?t={secret:tok}",
 	     "Authorization: Bearer {secret:tok}\n",
 	     NULL},
-	    {link, "/v1?page=2", NULL, {0}, NULL, "has no scheme", NULL},
+	    {link, "/v1?page=2", NULL, {0}, NULL, "is no URL: it does not begin with http", NULL},
 	    {link, "ftp://a.example/", NULL, {0}, NULL, "only http and https", NULL},
 	    {link, "https://a.example/a b", NULL, {0}, NULL, "has a space", NULL},
 	    {U "page = { type = \"next_url\"; next = \".next\"; };",
