@@ -186,12 +186,17 @@ static void say_connect(struct words *w)
 		say_curl(w, ": ");
 }
 
+/* libcurl's time for a connection is also that of its handshake. */
 static void say_connect_timeout(struct words *w)
 {
 	const struct ending *e = w->e;
-	bool whole = e->timeout_ms < e->connect_timeout_ms;
+	bool whole = e->timeout_ms < e->connect_timeout_ms, connected = e->marks.tls && e->marks.connect_us > 0;
 
-	if (e->address_tried) {
+	if (connected) {
+		say(w, "the TLS handshake with ");
+		say_peer(w);
+		say(w, " was not finished");
+	} else if (e->address_tried) {
 		say(w, "no connection to ");
 		say_peer(w);
 	} else {
@@ -199,7 +204,7 @@ static void say_connect_timeout(struct words *w)
 	}
 	say(w, " within ");
 	say_duration(w, whole ? e->timeout_ms : e->connect_timeout_ms);
-	say(w, " (%s)", whole ? "timeout" : "connect_timeout");
+	say(w, " (%s)%s", whole ? "timeout" : "connect_timeout", connected ? "; does that port speak TLS?" : "");
 }
 
 static void say_tls(struct words *w)

@@ -406,3 +406,13 @@ def test_a_connection_that_is_not_taken_in_time_is_a_connect_timeout(worker):
             f.close()
     assert (o.cause, o.sent) == ("connect_timeout", False)
     assert o.error == f"no connection to 127.0.0.1 port {port} within 300 ms (connect_timeout)"
+
+
+def test_a_port_that_takes_a_connection_and_answers_no_handshake_is_told_as_such(worker):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(8)
+        port = s.getsockname()[1]
+        o = worker.fetch(f"https://127.0.0.1:{port}/", connect_ms=3000)
+    assert (o.cause, o.sent) == ("connect_timeout", False)
+    assert o.error == f"the TLS handshake with 127.0.0.1 port {port} was not finished within 3.00 s (connect_timeout); does that port speak TLS?"

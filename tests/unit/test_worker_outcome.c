@@ -243,6 +243,12 @@ static void timeouts_say_which_and_how_far_it_had_come(void **arg)
 	assert_text(&e, "no connection to a.example (192.0.2.1) port 81 within 10.00 s (connect_timeout)");
 	e.timeout_ms = 2000;
 	assert_text(&e, "no connection to a.example (192.0.2.1) port 81 within 2.00 s (timeout)");
+	e.marks.tls = true;
+	assert_text(&e, "no connection to a.example (192.0.2.1) port 81 within 2.00 s (timeout)");
+	e.marks.connect_us = 700;
+	assert_text(&e,
+		    "the TLS handshake with a.example (192.0.2.1) port 81 was not finished within 2.00 s (timeout); "
+		    "does that port speak TLS?");
 	e.sent = true;
 	assert_text(&e, "timeout of 2.00 s passed before a response came");
 	e.response = &r;
