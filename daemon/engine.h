@@ -105,7 +105,6 @@ bool engine_idle(const struct engine *en);
 struct engine_stats {
 	int64_t started_wall_us;
 	uint64_t attempts, outcomes, lost_workers, retries;
-	uint64_t by_state[JOB_STATES]; /* final states since the start */
 	unsigned credit;
 	unsigned staged;   /* attempts that were opened ahead of their turn */
 	unsigned standing; /* of these, that lie with a worker */

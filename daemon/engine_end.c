@@ -232,9 +232,7 @@ void engine_job_ended(struct store_op *op, const struct err *e)
 		if (e)
 			log_error("outcome not stored", "job=%u.%u why=\"%s\"", jobid_batch(j->sched.id),
 				  jobid_seq(j->sched.id), e->what);
-		else if (job_state_final(j->op.end.next))
-			en->stats.by_state[j->op.end.next]++;
-		else
+		else if (!job_state_final(j->op.end.next))
 			en->stats.retries++;
 		engine_job_mark_done(j, e);
 		engine_job_free(j);

@@ -102,7 +102,7 @@ static void write_jobs(struct evbuffer *out, const struct metrics *m)
 	head(out, "fanout_jobs_ended_total", "counter", "jobs that ended since the start, by state");
 	for (int s = JOB_DONE; s < JOB_STATES; s++)
 		evbuffer_add_printf(out, "fanout_jobs_ended_total{state=\"%s\"} %llu\n",
-				    job_state_name((enum job_state)s), (unsigned long long)m->engine.by_state[s]);
+				    job_state_name((enum job_state)s), (unsigned long long)m->store.ended[s]);
 }
 
 static void write_workers(struct evbuffer *out, const struct metrics *m)

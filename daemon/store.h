@@ -471,6 +471,7 @@ void store_events(struct store *st, struct store_events *v);
 struct store_totals {
 	int64_t batches, live_batches;
 	int64_t counts[JOB_STATES];
+	uint64_t ended[JOB_STATES]; /* how often a job came to a final state since the store was opened */
 	int64_t database_bytes, bodies_bytes;
 	uint64_t commits, operations;
 	int64_t commit_us_total, commit_us_max;

@@ -115,6 +115,8 @@ void store_count(struct store *st, struct batch_entry *b, enum job_state state, 
 {
 	b->counts[state] += by;
 	st->totals.counts[state] += by;
+	if (by > 0 && job_state_final(state))
+		st->totals.ended[state] += (uint64_t)by;
 	store_batch_dirty(st, b, false);
 }
 
@@ -274,6 +276,7 @@ static int sums_reload(struct store *st)
 		high = col_int(&q, 8) > high ? col_int(&q, 8) : high;
 	}
 	stmt_end(&q);
+	memcpy(t->ended, st->ended, sizeof t->ended);
 	if (st->next_batch <= high)
 		st->next_batch = (uint32_t)high + 1;
 	return rc;

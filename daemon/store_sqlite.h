@@ -265,6 +265,7 @@ struct store {
 	bool no_links; /* the file system has no hard links */
 
 	struct store_totals totals;
+	uint64_t ended[JOB_STATES]; /* totals.ended, as of the last commit: no table has it */
 };
 
 /* ---- store_sqlite.c ---- */

@@ -347,6 +347,7 @@ static int tx_write(struct store *st, struct store_tx *tx)
 	    wal_open(st) < 0)
 		return -1;
 	st->totals.commits++;
+	memcpy(st->ended, st->totals.ended, sizeof st->ended);
 	st->ticket = syncer_ask(st->sync, &st->wal_fd);
 	return 0;
 }

@@ -225,6 +225,23 @@ def test_more_connections_than_there_may_be_wait_for_their_turn(daemon, many_fil
 # ---- The daemon itself ----
 
 
+def metrics(daemon):
+    answer = daemon.api.get("/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain")
+    values = {}
+    for line in answer.body.decode().splitlines():
+        if line.startswith("# "):
+            assert re.match(r"# (HELP|TYPE) fanout_\w+ .+", line), line
+        else:
+            name, value = line.rsplit(" ", 1)
+            values[name] = float(value)
+    return values
+
+
+def ended(values):
+    return {state: values[f'fanout_jobs_ended_total{{state="{state}"}}'] for state in ("done", "failed", "cancelled")}
+
+
 def test_stats_and_metrics_count_what_happened(daemon, apisim):
     batch = submit(daemon, [{"url": f"{apisim.url}/uuid"}] * 5 + [{"url": f"{apisim.url}/status/404"}])
     wait(daemon, batch)
@@ -235,26 +252,25 @@ def test_stats_and_metrics_count_what_happened(daemon, apisim):
     wait_until(lambda: all(w["ready"] for w in daemon.api.get("/v1/stats").json()["workers"]), what="both workers are ready")
     assert stats["uptime_us"] > 0 and stats["draining"] is False
 
-    def metrics():
-        answer = daemon.api.get("/metrics")
-        assert answer.headers["Content-Type"].startswith("text/plain")
-        values = {}
-        for line in answer.body.decode().splitlines():
-            if line.startswith("# "):
-                assert re.match(r"# (HELP|TYPE) fanout_\w+ .+", line), line
-            else:
-                name, value = line.rsplit(" ", 1)
-                values[name] = float(value)
-        return values
-
-    # The batch has ended for those who ask as soon as it is written; it is counted when that is on disk.
-    wait_until(lambda: sum(v for k, v in metrics().items() if k.startswith("fanout_jobs_ended_total")) == 6, what="all is on disk")
-    values = metrics()
+    values = metrics(daemon)
     assert values['fanout_jobs{state="done"}'] == 5
-    assert values['fanout_jobs_ended_total{state="failed"}'] == 1
+    assert ended(values) == {"done": 5, "failed": 1, "cancelled": 0}
     assert values["fanout_engine_attempts_total"] == 6
     assert values["fanout_store_live_batches"] == 0
     assert values["fanout_process_resident_bytes"] > 1 << 20
+
+
+def test_jobs_that_ended_without_having_run_are_counted_as_ended(daemon, apisim, gate):
+    chain = submit(daemon, [{"url": f"{apisim.url}/status/404", "chain": "a"}] + [{"url": f"{apisim.url}/uuid", "chain": "a"}] * 2)
+    wait(daemon, chain)
+    assert ended(metrics(daemon)) == {"done": 0, "failed": 3, "cancelled": 0}
+    expires = submit(daemon, [{"url": f"{gate.url}/a"}] * 3, concurrency=1, deadline="1s")
+    wait(daemon, expires)
+    assert ended(metrics(daemon)) == {"done": 0, "failed": 6, "cancelled": 0}
+    cancelled = submit(daemon, [{"url": f"{gate.url}/b"}] * 3, concurrency=1)
+    daemon.api.post(f"/v1/batches/{cancelled}/cancel")
+    wait(daemon, cancelled)
+    assert ended(metrics(daemon)) == {"done": 0, "failed": 6, "cancelled": 3}
 
 
 def test_a_draining_daemon_takes_nothing_new_and_says_so(daemon, gate):

@@ -341,6 +341,47 @@ static void what_is_in_memory_is_right_after_a_rollback(void **state)
 	free(body);
 }
 
+static uint64_t ended(struct room *r, enum job_state state)
+{
+	struct store_totals t;
+
+	store_totals(r->st, &t);
+	return t.ended[state];
+}
+
+static void an_end_that_was_rolled_back_is_not_counted(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+	struct store_job_new big = plain_job();
+	struct store_jobs_add a = {.batch = batch, .jobs = &big, .count = 1};
+	struct store_job_mark m = {.mark = STORE_MARK_CANCEL};
+	char *body = calloc(1, 400000);
+
+	big.body = memset(body, 'x', 399999);
+	big.body_bytes = 399999;
+	big.has_body = true;
+	jobs_like(r, batch, plain_job(), 2);
+	run_job(r, jobid_make(batch, 1), JOB_DONE);
+	limit_files(256 << 10);
+	m.job = jobid_make(batch, 2);
+	m.op = op_of(r);
+	store_job_mark(r->st, &m);
+	a.op = op_of(r);
+	store_jobs_add(r->st, &a);
+	wait_done(r);
+	limit_files(RLIM_INFINITY);
+	assert_error(r, ERR_NO_SPACE);
+	assert_int_equal(ended(r, JOB_DONE), 1);
+	assert_int_equal(ended(r, JOB_CANCELLED), 0);
+	m.op = op_of(r);
+	store_job_mark(r->st, &m);
+	wait_done(r);
+	assert_fine(r);
+	assert_int_equal(ended(r, JOB_CANCELLED), 1);
+	free(body);
+}
+
 static void the_next_start_on_a_full_disk_says_so(void **state)
 {
 	struct room *r = *state, other = {.base = r->base};
@@ -417,6 +458,7 @@ int main(void)
 	    TEST(closing_commits_what_is_pending),
 	    TEST(a_full_disk_takes_nothing_of_the_turn_and_is_told_once),
 	    TEST(what_is_in_memory_is_right_after_a_rollback),
+	    TEST(an_end_that_was_rolled_back_is_not_counted),
 	    TEST(the_next_start_on_a_full_disk_says_so),
 	    TEST(after_a_failed_fsync_the_outcome_is_unknown_and_nothing_is_tried_again),
 	    TEST(under_constant_load_the_log_stays_bounded),
