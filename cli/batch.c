@@ -129,8 +129,9 @@ static void add_limited(struct ctl *ctl, json_t *batch, uint32_t number)
 	json_t *answer;
 	const json_t *wait, *limited;
 
-	if (!state || (strcmp(state, "running") != 0 && strcmp(state, "open") != 0) ||
-	    json_integer_value(rows_member(batch, "counts.queued")) == 0)
+	if (!json_is_string(json_object_get(batch, "stalled")) &&
+	    (!state || (strcmp(state, "running") != 0 && strcmp(state, "open") != 0) ||
+	     json_integer_value(rows_member(batch, "counts.queued")) == 0))
 		return;
 	answer = client_get_json(ctl->client, NULL, "/v1/batches/%" PRIu32 "/explain", number);
 	limited = explain_limited(answer);

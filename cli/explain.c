@@ -114,7 +114,7 @@ const json_t *explain_failing(const json_t *answer)
 	const json_t *wait = json_array_get(json_object_get(answer, "waits"), 0);
 	const struct why *why = wait ? find_why(wait) : NULL;
 
-	return why && strcmp(why->name, "due") == 0 ? wait : NULL;
+	return why && (strcmp(why->name, "due") == 0 || strcmp(why->name, "storage") == 0) ? wait : NULL;
 }
 
 static bool has_ended(const char *state)
@@ -130,7 +130,9 @@ static const char *format_soon(char *out, int64_t us, int64_t now_us)
 /* Of a job that waits, first when it goes itself. */
 static void tell_end(const char *whose, const json_t *answer, int64_t eta_us, int64_t now_us)
 {
-	const json_t *starts = json_object_get(answer, "starts_at");
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	bool begun = state && strcmp(state, "running") == 0; /* and its end cannot be stored */
+	const json_t *starts = begun ? NULL : json_object_get(answer, "starts_at");
 	int64_t starts_us = when_parse_us(json_string_value(starts));
 	char at[WHEN_TEXT_SIZE], goes[WHEN_TEXT_SIZE];
 

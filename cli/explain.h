@@ -11,7 +11,7 @@
 void explain_wait(const json_t *wait, int64_t now_us, struct text *out);
 /* The first of an answer's waits that is a limit's doing (borrowed), or NULL. */
 const json_t *explain_limited(const json_t *answer);
-/* The first, where it is that attempts fail and are tried again; NULL. */
+/* The first, where it is that attempts fail and are tried again, or that the disk is full; NULL. */
 const json_t *explain_failing(const json_t *answer);
 
 #endif

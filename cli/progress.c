@@ -27,6 +27,7 @@ void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 	p->left_us = eta_us > wall_us ? eta_us - wall_us : 0;
 	p->batch = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
 	p->run = json_is_true(json_object_get(batch, "run"));
+	p->stalled = json_is_string(json_object_get(batch, "stalled"));
 	p->expected = json_is_integer(expected) ? json_integer_value(expected) : -1;
 	snprintf(p->state, sizeof p->state, "%s", state ? state : "");
 	for (int s = 0; s < JOB_STATES; s++)
@@ -146,7 +147,7 @@ double progress_seconds_left(const struct progress *p)
 	double rate = progress_rate(p);
 	double by_rate = rate > 0 ? (double)jobs / rate : 0, by_forecast = (double)p->left_us / 1e6;
 
-	return jobs == 0 || is_swept(p) ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
+	return jobs == 0 || p->stalled || is_swept(p) ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
 }
 
 void progress_format(const struct progress *p, unsigned width, struct text *line)
@@ -169,6 +170,8 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 	}
 	if (strcmp(p->state, "running") != 0 && strcmp(p->state, "open") != 0)
 		progress_add_part(&said, width, p->state);
+	if (p->stalled)
+		progress_add_part(&said, width, "the disk is full");
 	if (rate > 0) {
 		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
 		progress_add_part(&said, width, part);
@@ -178,7 +181,7 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
 		progress_add_part(&said, width, part);
 	}
-	if (p->counts[JOB_RUNNING]) {
+	if (p->counts[JOB_RUNNING] && !p->stalled) { /* else they have ended, and cannot be stored */
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
 		progress_add_part(&said, width, part);
 	}

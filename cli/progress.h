@@ -16,6 +16,7 @@ struct progress {
 	int64_t expected; /* then: how many pages there will be; -1: not known */
 	uint32_t batch;
 	char state[16];
+	bool stalled; /* the daemon's disk is full */
 	int64_t counts[JOB_STATES];
 	struct {
 		int64_t at_us, ended; /* jobs that had been done or failed */

@@ -107,7 +107,7 @@ static double run_seconds_left(const struct pull_progress *p)
 
 	if (p->p.left_us > 0)
 		return (double)p->p.left_us / 1e6;
-	if (pages < 0)
+	if (pages < 0 || p->p.stalled)
 		return 0;
 	return rate > 0 && pages / rate > seconds ? pages / rate : seconds;
 }
@@ -184,7 +184,7 @@ static void look_for_limits(struct ctl *ctl, struct pull_progress *p, uint32_t r
 		return;
 	p->explained_us = now;
 	p->waits.len = 0;
-	if (!p->p.counts[JOB_QUEUED])
+	if (!p->p.counts[JOB_QUEUED] && !p->p.stalled)
 		return;
 	answer = client_get_json(ctl->client, NULL, "/v1/batches/%u/explain", run);
 	wait = explain_limited(answer);

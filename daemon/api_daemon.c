@@ -15,12 +15,18 @@
 void api_health(struct http_request *r)
 {
 	struct api *a = http_arg(r);
-	struct engine_stats s;
-	const char *status;
-
-	engine_stats(api_engine(a), &s);
-	status = api_draining(a) ? "draining" : s.storage_trouble ? "storage" : NULL;
-	api_reply_json(r, status ? 503 : 200, json_pack("{s:s}", "status", status ? status : "ok"));
+	if (api_draining(a))
+		api_reply_json(r, 503,
+			       json_pack("{s:s, s:s, s:s}", "status", "draining", "code", err_code_name(ERR_BUSY),
+					 "detail", "fanoutd is ending"));
+	else if (engine_storage_full(api_engine(a)))
+		api_reply_json(r, 503,
+			       json_pack("{s:s, s:s, s:s, s:s}", "status", "storage", "code",
+					 err_code_name(ERR_NO_SPACE), "detail",
+					 "the disk is full: nothing goes on until there is room", "hint",
+					 "free disk space below the state directory, or lower retention"));
+	else
+		api_reply_json(r, 200, json_pack("{s:s}", "status", "ok"));
 }
 
 static int64_t resident_bytes(void)

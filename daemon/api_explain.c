@@ -36,10 +36,10 @@ static json_t *explanation(const char *state, const struct engine_wait *waits, u
 	return o;
 }
 
-/* What is being cancelled, or has ended, waits for nothing. */
-static bool goes_on(const struct store_batch *b)
+/* What has ended waits for nothing; what is being cancelled for no more than room on the disk. */
+static bool goes_on(const struct api *a, const struct store_batch *b)
 {
-	return !b->ended_us && b->sweep == STORE_SWEEP_NONE;
+	return b->sweep == STORE_SWEEP_NONE ? !b->ended_us : engine_storage_full(api_engine(a));
 }
 
 /* ---- a batch ---- */
@@ -58,7 +58,7 @@ static void on_run(struct store_run_get *g, const struct store_run *row)
 	struct engine_wait *waits = api_alloc(API_WAITS_MAX * sizeof *waits);
 	unsigned n = 0;
 
-	if (goes_on(&x->batch))
+	if (goes_on(http_arg(x->r), &x->batch))
 		n = engine_explain_run(api_engine(http_arg(x->r)), row, &x->batch, waits, API_WAITS_MAX);
 	x->answer = explanation(render_batch_state(&x->batch), waits, n, x->eta_us);
 	render_set(x->answer, "run", json_true());
@@ -100,7 +100,7 @@ static void explain_batch(struct http_request *r, const struct api_batch *b)
 		return;
 	}
 	waits = api_alloc(API_WAITS_MAX * sizeof *waits);
-	n = goes_on(&shown) ? engine_explain_batch(api_engine(a), &shown, waits, API_WAITS_MAX) : 0;
+	n = goes_on(a, &shown) ? engine_explain_batch(api_engine(a), &shown, waits, API_WAITS_MAX) : 0;
 	api_reply_json(r, 200, explanation(render_batch_state(&shown), waits, n, api_eta_us(a, &shown, &b->rate)));
 	free(waits);
 }
@@ -131,7 +131,7 @@ static void on_job(struct store_job_get *g, const struct store_result *row)
 	unsigned n = 0;
 
 	shown.state = api_shown_state(x->api, row);
-	if (goes_on(&x->batch) && (shown.state == JOB_BLOCKED || shown.state == JOB_QUEUED))
+	if (goes_on(x->api, &x->batch))
 		n = engine_explain_job(api_engine(x->api), &shown, &x->batch, &wait);
 	if (n)
 		starts_us = api_start_us(x->api, &x->batch, &x->rate, &wait);

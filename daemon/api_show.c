@@ -199,6 +199,8 @@ int64_t api_eta_us(const struct api *a, const struct store_batch *b, const struc
 	struct store_batch whole = *b;
 	int64_t pages;
 
+	if (engine_storage_full(api_engine(a)))
+		return 0;
 	if (b->run) {
 		pages = engine_run_pages_told(api_engine(a), b->id);
 		if (pages < 0)
@@ -244,8 +246,11 @@ json_t *api_render_batch(const struct api *a, const struct store_batch *b, const
 
 	json_t *o = render_batch(&shown, api_eta_us(a, &shown, rate));
 	int64_t pages = b->run ? engine_run_pages_told(api_engine(a), b->id) : -1;
+	bool ended = b->ended_us && b->sweep == STORE_SWEEP_NONE;
 
 	json_object_set_new(o, "expected", pages < 0 ? json_null() : json_integer(pages));
+	json_object_set_new(o, "stalled",
+			    !ended && engine_storage_full(api_engine(a)) ? json_string("storage") : json_null());
 	return o;
 }
 

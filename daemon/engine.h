@@ -86,10 +86,13 @@ struct engine_wait {
 	int64_t ahead;    /* of a job: so many of its batch go first; -1: not known */
 	char text[256];
 };
-/* For a batch: one for each of its hosts that has something waiting, at most `room`. Returns how many. */
+/* The disk is full: nothing goes on, and nobody knows until when. */
+bool engine_storage_full(const struct engine *en);
+/* For a batch that has not ended: one for each of its hosts that has something waiting, at most `room`; or one for all.
+ * Returns how many. */
 unsigned engine_explain_batch(const struct engine *en, const struct store_batch *b, struct engine_wait *out,
 			      unsigned room);
-/* For a job that is blocked or queued: one. 0 where it does not wait. */
+/* For a job: one. 0 where it does not wait. */
 unsigned engine_explain_job(const struct engine *en, const struct store_result *row, const struct store_batch *b,
 			    struct engine_wait *out);
 

@@ -91,15 +91,27 @@ static void explain_track(const struct engine *en, const struct engine_track *t,
 	}
 }
 
+bool engine_storage_full(const struct engine *en)
+{
+	return en->trouble;
+}
+
+/* It holds up everything: also what only waits for its end to be stored, or for being cancelled. */
+bool engine_explain_storage(const struct engine *en, struct engine_wait *w)
+{
+	*w = (struct engine_wait){.why = NULL};
+	if (en->trouble)
+		put(w, "storage", "the disk is full: nothing goes on until there is room");
+	return en->trouble;
+}
+
 /* What holds a whole batch. */
 static bool explain_stop(const struct engine *en, const struct store_batch *b, struct engine_wait *w)
 {
 	const struct engine_batch *live = engine_batch_find(en, b->id);
 
 	*w = (struct engine_wait){.why = NULL};
-	if (en->trouble)
-		put(w, "storage", "the disk is full: nothing starts until there is room");
-	else if (b->held && !b->closed)
+	if (b->held && !b->closed)
 		put(w, "held", "its batch is held until it is closed");
 	else if (b->paused)
 		put(w, "paused", "its batch is paused; fanoutctl resume lets it go on");
@@ -137,7 +149,11 @@ unsigned engine_explain_batch(const struct engine *en, const struct store_batch 
 	const struct engine_lane *lane;
 	unsigned n = 0;
 
-	if (room == 0 || b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED] == 0)
+	if (room == 0)
+		return 0;
+	if (engine_explain_storage(en, &out[0]))
+		return 1;
+	if (b->counts[JOB_QUEUED] + b->counts[JOB_BLOCKED] == 0)
 		return 0;
 	if (explain_stop(en, b, &out[0]))
 		return 1;
@@ -231,8 +247,11 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 	const struct engine_track *t = track_of(j, live);
 	bool staged = j && engine_phase_staged(j->phase);
 
-	*out = (struct engine_wait){.why = NULL};
-	if (job_state_final(row->state) || (row->state == JOB_RUNNING && !staged))
+	if (job_state_final(row->state))
+		return 0;
+	if (engine_explain_storage(en, out))
+		return 1;
+	if (row->state == JOB_RUNNING && !staged)
 		return 0;
 	if (explain_stop(en, b, out))
 		return 1;

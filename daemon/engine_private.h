@@ -302,6 +302,8 @@ void engine_batch_free(struct engine_batch *b);
 void engine_failing_note(struct engine_lane *lane, const struct message_outcome *o, bool again);
 /* True: all that was tried lately at this host failed. `left`: jobs of the batch that have not ended. */
 bool engine_failing_explain(const struct engine_lane *lane, int64_t left, struct engine_wait *w);
+/* engine_explain.c: false, with no reason in *w, where there is room on the disk. */
+bool engine_explain_storage(const struct engine *en, struct engine_wait *w);
 /* engine_explain.c: what holds the batch up just now, beside its own requests and its turn; false: nothing does. */
 bool engine_explain_held(const struct engine_batch *b, struct engine_wait *w);
 void engine_failing_clear(struct engine_failing *f);

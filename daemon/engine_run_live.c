@@ -75,15 +75,12 @@ int64_t engine_run_pages_told(const struct engine *en, uint32_t number)
 
 /* ---- why it waits ---- */
 
-static void explain_waiting(const struct engine *en, const struct store_run *row, struct engine_wait *w)
+static void explain_waiting(const struct store_run *row, struct engine_wait *w)
 {
 	*w = (struct engine_wait){.run = row->behind};
 	if (row->behind) {
 		w->why = "run";
 		snprintf(w->text, sizeof w->text, "it begins when run %u of the same pull has ended", row->behind);
-	} else if (en->trouble) {
-		w->why = "storage";
-		snprintf(w->text, sizeof w->text, "the disk is full: nothing starts until there is room");
 	} else {
 		w->why = "turn";
 		snprintf(w->text, sizeof w->text, "it is about to begin");
@@ -130,14 +127,18 @@ unsigned engine_explain_run(struct engine *en, const struct store_run *row, cons
 	struct engine_batch *live = engine_batch_find(en, row->run);
 	unsigned n;
 
-	if (room < 2 || row->state == RUN_ENDED || row->cancelled)
+	if (room < 2 || row->state == RUN_ENDED)
+		return 0;
+	if (engine_explain_storage(en, out))
+		return 1;
+	if (row->cancelled)
 		return 0;
 	if (row->state == RUN_WAITING) {
-		explain_waiting(en, row, out);
+		explain_waiting(row, out);
 		return 1;
 	}
 	n = engine_explain_batch(en, b, out, room - 1);
-	if (live && live->run && !b->paused && !en->trouble)
+	if (live && live->run && !b->paused)
 		n += explain_plan(live->run, b, &out[n]);
 	return n;
 }

@@ -22,7 +22,7 @@ def test_a_small_batch_goes_from_one_request_to_its_results(daemon, apisim):
     assert answer.status == 201
     assert answer.json() == {"batch": 1, "existed": False, "closed": True, "jobs": 2, "first_seq": 1}
     batch = wait(daemon, 1)
-    assert list(batch) == "batch name key state uid priority concurrency run verdict paused closed counts submitted_at ended_at active_us eta expected".split()
+    assert list(batch) == "batch name key state uid priority concurrency run verdict paused closed counts submitted_at ended_at active_us eta expected stalled".split()
     assert (batch["name"], batch["state"], batch["uid"], batch["priority"]) == ("cats", "failed", os.getuid(), 5)
     assert batch["counts"] == {"blocked": 0, "queued": 0, "running": 0, "done": 1, "failed": 1, "cancelled": 0}
     assert (batch["eta"], batch["run"], batch["verdict"]) == (None, False, None)
