@@ -2,6 +2,7 @@
 #define _GNU_SOURCE 1
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/api.h"
 #include "daemon/engine_run.h"
@@ -116,7 +117,8 @@ struct explaining {
 	struct store_job_get get;
 	struct http_request *r;
 	struct api *api;
-	struct store_batch batch; /* as shown; without its strings */
+	struct store_batch batch; /* as shown; of its strings only the name */
+	char *name;               /* a forecast knows by it whose rate a run has */
 	struct rate rate;
 	json_t *answer;
 };
@@ -156,6 +158,7 @@ static void on_explained(struct store_op *op, const struct err *e)
 		api_reply_json(x->r, 200, json_incref(x->answer));
 	}
 	json_decref(x->answer);
+	free(x->name);
 	free(x);
 }
 
@@ -169,7 +172,11 @@ static void explain_job(struct http_request *r, const struct api_batch *b)
 	x->get.on_row = on_job;
 	x->r = r;
 	x->batch = api_shown_batch(x->api, &b->row);
-	x->batch.name = x->batch.key = "";
+	x->name = strdup(b->row.name);
+	if (!x->name)
+		abort();
+	x->batch.name = x->name;
+	x->batch.key = "";
 	x->rate = b->rate;
 	store_job_get(api_store(x->api), &x->get);
 }

@@ -4,6 +4,7 @@ import re
 import socket
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
@@ -226,6 +227,25 @@ def test_a_recipe_s_own_rate_is_shown_like_a_rule(daemon, apisim):
     assert name in daemon.ctl("limits").out and name in daemon.ctl("status", run.number).out
     assert name in daemon.ctl("explain", run.number).out
     assert name in daemon.ctl("pull", "show", run.number).out
+
+
+def test_a_page_s_forecast_reckons_with_its_recipe_s_own_rate(daemon, apisim):
+    window_s = 1000  # longer than any test
+    api = apisim.pages("page", "a", items=300, size=10, totals="items")
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": f"3/{window_s}s"})
+    run = start(daemon, "p")
+    the_wait(daemon, run, "rate")
+    wait_until(lambda: run.get()["live"]["in_flight"] == 0, 60, "three are done")
+
+    def after_windows(text):
+        first = daemon.api.get(f"/v1/jobs/{run.number}.1").json()["started_at"]
+        return (datetime.fromisoformat(text[:-1]) - datetime.fromisoformat(first[:-1])).total_seconds() / window_s
+
+    told = daemon.api.get(f"/v1/jobs/{run.number}.20/explain").json()
+    assert 6 <= after_windows(told["starts_at"]) < 6.9, told
+    assert 9 <= after_windows(told["eta"]) < 9.9, told
+    assert 9 <= after_windows(explain(daemon, run)["eta"]) < 9.9
 
 
 @pytest.mark.parametrize("kind", ["batch", "other"])
