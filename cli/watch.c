@@ -24,11 +24,23 @@
 #define TICK_US      INT64_C(200000)   /* between looks, where progress moves */
 #define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
 
-int watch_interrupted(const struct ctl *ctl, uint32_t batch)
+static bool is_paused(const struct progress *seen)
 {
-	if (!ctl_stopped()) /* else the other thread says why */
-		ctl_note(ctl, "interrupted; batch %u goes on (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch,
-			 batch, batch);
+	return seen && strcmp(seen->state, "paused") == 0;
+}
+
+int watch_interrupted(const struct ctl *ctl, uint32_t batch, const struct progress *seen)
+{
+	if (ctl_stopped()) /* the other thread says why */
+		return STATUS_INTERRUPTED;
+	if (is_paused(seen))
+		ctl_note(
+		    ctl,
+		    "interrupted; batch %u is paused (fanoutctl resume %u lets it go on; fanoutctl cancel %u ends it)",
+		    batch, batch, batch);
+	else
+		ctl_note(ctl, "interrupted; batch %u goes on%s (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch,
+			 seen && seen->stalled ? " when the disk has room again" : "", batch, batch);
 	return STATUS_INTERRUPTED;
 }
 
@@ -64,11 +76,17 @@ int watch_ended(struct ctl *ctl, const struct json_t *batch)
 /* ---- waiting ---- */
 
 /* In the words that it was asked in: of several batches, the later ones have what was left of it. */
-static int gave_up(const struct ctl *ctl, uint32_t batch)
+static int gave_up(const struct ctl *ctl, uint32_t batch, const struct progress *seen)
 {
+	const char *time = ctl->args.timeout;
 	struct err e;
 
-	err_set(&e, ERR_TIMEOUT, NULL, "batch %u has not ended within %s; it goes on", batch, ctl->args.timeout);
+	err_set(&e, ERR_TIMEOUT, NULL, "batch %u has not ended within %s; it goes on%s", batch, time,
+		seen->stalled ? " when the disk has room again: it is full" : "");
+	if (is_paused(seen)) {
+		err_set(&e, ERR_TIMEOUT, NULL, "batch %u has not ended within %s: it is paused", batch, time);
+		snprintf(e.hint, sizeof e.hint, "fanoutctl resume %u lets it go on", batch);
+	}
 	return ctl_report(&e);
 }
 
@@ -168,7 +186,7 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		progress_wipe(&progress);
 		if (!j) {
 			patience_lost(&patience, ctl->client, "batch", batch, &e);
-			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
+			return ctl_interrupted() ? watch_interrupted(ctl, batch, &progress) : ctl_report(&e);
 		}
 		patience_heard(&patience);
 		if (progress_exit_status(j) >= 0)
@@ -176,7 +194,7 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		progress_update(&progress, j, clock_boot_us());
 		json_decref(j);
 		if (left == 0)
-			return gave_up(ctl, batch);
+			return gave_up(ctl, batch, &progress);
 		tick = next_look(ctl, &progress);
 	}
 	/* What wait is asked for is data where a form of it was given; submit prints its own. */
@@ -360,7 +378,7 @@ int watch_follow(struct ctl *ctl, uint32_t batch)
 	rc = watch_events(ctl->client, batch, &w, &ended, &e);
 	rows_close(s.rows, rc == 0);
 	if (rc < 0) {
-		status = ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
+		status = ctl_interrupted() ? watch_interrupted(ctl, batch, NULL) : ctl_report(&e);
 	} else {
 		fflush(stdout);
 		if (!ctl->args.quiet)

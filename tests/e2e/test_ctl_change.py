@@ -1,10 +1,12 @@
 """fanoutctl's verbs that change a batch: cancel, retry, rm, pause, resume; and which batch is the last."""
 
 import os
+import signal
 
 import pytest
 
-from harness.process import wait_until
+from harness.daemon import comm
+from harness.process import BUILD, children, on_terminal, wait_until
 
 
 # ---- changes ----
@@ -58,6 +60,20 @@ def test_pause_and_resume(ctl, gate):
     assert ctl("status", batch, "-f", "json").json()["counts"] == b["counts"]
     ctl("resume", batch)
     ctl("wait", batch)
+
+
+def test_who_waits_for_what_is_paused_is_told_so_and_how_it_goes_on(ctl, daemon, gate):
+    batch = ctl("submit", "-p", gate.url).out.strip()
+    ctl("pause", batch)
+    said = ctl("wait", batch, "--timeout", "100ms", check=6).err
+    assert said == f"fanoutctl: batch {batch} has not ended within 100ms: it is paused\n  fanoutctl resume {batch} lets it go on\n"
+
+    def interrupt():
+        (child,) = [pid for pid in children(os.getpid()) if comm(pid) == "fanoutctl"]
+        os.kill(child, signal.SIGINT)
+
+    shown, code = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "wait", batch], seen=b"paused", then=interrupt)
+    assert code == 130 and f"interrupted; batch {batch} is paused (fanoutctl resume {batch} lets it go on;" in shown, shown
 
 
 def test_what_has_ended_is_said_to_have(ctl, mixed):

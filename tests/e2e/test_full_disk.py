@@ -67,6 +67,7 @@ def test_doctor_says_that_the_disk_is_full_and_what_to_do(filling, gate, full):
 def test_who_waits_sees_that_the_disk_is_full_and_the_end_when_there_is_room(filling, gate, full):
     batch = submit(filling, gate)
     fill(filling, gate, full)
+    assert "goes on when the disk has room again" in filling.ctl("wait", batch, "--timeout", "100ms", check=6).err
     argv = [BUILD / "fanoutctl", "-S", filling.socket, "wait", batch]
     shown, code = on_terminal(argv, seen=b"the disk is full", then=full.unlink)
     lines = [line for line in shown.split("\r") if "the disk is full" in line]
