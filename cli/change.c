@@ -183,13 +183,24 @@ static int change_operand(struct ctl *ctl, const struct change *c, const char *o
 	return STATUS_FINE;
 }
 
+/* Before the first is changed: of a command line that is wrong nothing is done. */
+static int check_all(const struct ctl *ctl, const struct change *c, struct err *e)
+{
+	struct target t;
+
+	for (size_t i = 0; i < ctl->args.operand_count; i++)
+		if (parse(c, ctl->args.operands[i], &t, e) < 0)
+			return -1;
+	return 0;
+}
+
 /* All operands, also behind one that was refused; the first refusal is the exit status. *done: how many were not. */
 static int change_all(struct ctl *ctl, const struct change *c, size_t *done)
 {
 	int status = STATUS_FINE;
 	struct err e = {0};
 
-	if (ctl_refuse_format(ctl, "it shows no data", &e) < 0 || ctl_connect(ctl, &e) < 0)
+	if (ctl_refuse_format(ctl, "it shows no data", &e) < 0 || check_all(ctl, c, &e) < 0 || ctl_connect(ctl, &e) < 0)
 		return ctl_report(&e);
 	for (size_t i = 0; i < ctl->args.operand_count; i++) {
 		int one = change_operand(ctl, c, ctl->args.operands[i], &e);
