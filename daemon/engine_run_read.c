@@ -25,10 +25,23 @@ void engine_plans_read_soon(struct engine *en)
 
 /* ---- a page ---- */
 
+/* No server's trouble is an end, nor a request that was not allowed: a token that was revoked half-way ends nothing. */
+static bool may_be_end(const struct store_page *row)
+{
+	static const int others[] = {401, 403, 407, 408, 425, 429};
+
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (row->status == others[i])
+			return false;
+	return row->reason == REASON_HTTP_STATUS && row->status >= 400 && row->status < 500;
+}
+
 static enum plan_result result_of(const struct store_page *row)
 {
+	if (row->state != JOB_DONE && row->reason == REASON_SOFT_ERROR)
+		return PLAN_SOFT;
 	if (row->state != JOB_DONE)
-		return row->reason == REASON_SOFT_ERROR ? PLAN_SOFT : PLAN_FAILED;
+		return may_be_end(row) ? PLAN_ABSENT : PLAN_FAILED;
 	return row->past_end ? PLAN_STATUS : PLAN_OK;
 }
 

@@ -111,7 +111,7 @@ static int64_t total_of(int64_t told, int64_t items)
 
 static void page_set(struct plan_page *page, uint32_t index, const struct plan_seen *seen)
 {
-	static const enum page_state states[] = {PAGE_OK, PAGE_STATUS, PAGE_FAILED, PAGE_FAILED};
+	static const enum page_state states[] = {PAGE_OK, PAGE_STATUS, PAGE_FAILED, PAGE_FAILED, PAGE_FAILED};
 
 	page->state = states[seen->result];
 	if (index == 0 && page->state == PAGE_STATUS)
@@ -122,6 +122,7 @@ static void page_set(struct plan_page *page, uint32_t index, const struct plan_s
 	page->items = PLAN_NOT_COUNTED;
 	page->has_more = -1;
 	page->stop = seen->result == PLAN_SOFT;
+	page->absent = seen->result == PLAN_ABSENT;
 	if (page->state != PAGE_OK)
 		return;
 	page->body = body_hash(seen);

@@ -33,6 +33,7 @@ enum plan_result {
 	PLAN_STATUS, /* a status of stop_status */
 	PLAN_FAILED, /* for good, whatever the reason but: */
 	PLAN_SOFT,   /* answered with 2xx, and by the recipe an error */
+	PLAN_ABSENT, /* answered with a status that may be how an API ends, and that stop_status does not have */
 };
 
 /* What was seen of a page that has ended. */

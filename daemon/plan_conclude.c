@@ -183,14 +183,25 @@ static void say_missing(struct words *w, const struct plan *p, const struct fact
 		say(w, ", and what follows it is not known");
 }
 
-/* Where nothing came behind it, it may be how the API ends. */
-static void say_gave_up(struct words *w, const struct plan *p)
+/* Where nothing came behind it, and nothing told of more, it may be how the API ends. */
+static bool may_have_ended(const struct plan *p, const struct plan_conclusion *out)
 {
-	say(w, "page %u and those after it failed, %u in a row, so that the rest was given up", plan_human(p->fail_row),
-	    plan_fail_limit(p));
-	if (p->ok == p->fail_row && p->pages[p->fail_row].stop)
+	return p->ok == p->fail_row && out->expected_pages <= (int64_t)out->pages &&
+	       out->expected_items <= out->items && (p->fail_row == 0 || p->pages[p->fail_row - 1].has_more != 1);
+}
+
+/* What failed in a row need not be the first that is missing: pages end in any order. */
+static void say_gave_up(struct words *w, const struct plan *p, const struct facts *f, const struct plan_conclusion *out)
+{
+	const struct plan_page *first = &p->pages[p->fail_row];
+
+	say_missing(w, p, f, out);
+	say(w, ": %u in a row failed, so that the rest was given up", plan_fail_limit(p));
+	if (!may_have_ended(p, out))
+		return;
+	if (first->stop)
 		say(w, "; if that is how the API ends, tell it by page.stop, and let neither `error` nor `items` fail");
-	else if (p->ok == p->fail_row)
+	else if (first->absent)
 		say(w, "; if that is how the API ends, name its status in page.stop_status");
 }
 
@@ -261,7 +272,7 @@ static bool find_fault(const struct plan *p, const struct facts *f, const struct
 	else if (f->too_many && !p->rules.max_asked)
 		say_too_many(w, p, f);
 	else if (plan_gave_up(p, &f->end))
-		say_gave_up(w, p);
+		say_gave_up(w, p, f, out);
 	else if (out->gap_count)
 		say_missing(w, p, f, out);
 	else if (f->contradiction != PLAN_NONE)

@@ -21,8 +21,9 @@ struct plan_page {
 	uint32_t items;
 	uint8_t state;
 	int8_t has_more;
-	bool stop; /* of one that failed: it was answered with 2xx */
-	bool has_token;
+	bool stop : 1;   /* of one that failed: it was answered with 2xx */
+	bool absent : 1; /* failed, as PLAN_ABSENT has it */
+	bool has_token : 1;
 };
 _Static_assert(sizeof(struct plan_page) == 48, "a page is 48 bytes");
 

@@ -1,8 +1,10 @@
 """What is said of a run that did not become complete, and what is to be done about it."""
 
+import re
+
+import pytest
+
 from harness.pulls import pull, start, write_recipe
-
-
 
 def test_a_run_that_another_replaced_says_which_one(daemon, gate):
     write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
@@ -37,3 +39,24 @@ def test_a_message_of_status_200_behind_the_end_is_told_by_page_stop(daemon, ser
     write_recipe(daemon, "p", url=serve(behave).url + "/", page=page, items=".[]", error=".error?", retry={"max_attempts": 1})
     _, receipt = pull(daemon, "p")
     assert receipt["verdict"] == "incomplete" and "tell it by page.stop" in receipt["error"], receipt
+
+
+def numbered(serve, refuses, body=b'{"result":[{"id":%d}]}'):
+    """A server of numbered pages; refuses(page, head) is a status in place of one."""
+
+    def behave(c):
+        while head := c.request():
+            page = int(re.search(r"page=(\d+)", head)[1])
+            status = refuses(page, head)
+            c.answer(b"{}" if status else body % page, status=status or "200 OK")
+
+    return serve(behave).url + "/"
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "403 Forbidden", "407 Proxy Authentication Required", "500 Oops"])
+def test_only_a_status_that_may_be_an_end_is_advised_as_one(daemon, serve, status):
+    url = numbered(serve, lambda page, head: status if page > 5 else None)
+    write_recipe(daemon, "p", url=url, page={"type": "page", "param": "page"}, items=".result[]", retry={"max_attempts": 1})
+    _, receipt = pull(daemon, "p")
+    assert receipt["error"].startswith("pages 6 to 8 are missing: 3 in a row failed, so that the rest was given up"), receipt
+    assert ("page.stop_status" in receipt["error"]) == status.startswith("404"), receipt

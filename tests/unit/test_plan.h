@@ -85,6 +85,15 @@ static inline struct plan_seen failure(void)
 	return s;
 }
 
+/* By a status that an API may end with. */
+static inline struct plan_seen absence(void)
+{
+	struct plan_seen s = page(-1);
+
+	s.result = PLAN_ABSENT;
+	return s;
+}
+
 static inline struct plan_seen next(int64_t items, const char *token)
 {
 	struct plan_seen s = page(items);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -65,11 +66,56 @@ static void nothing_works_any_more_after_as_many_failures_as_the_window_has(void
 	ended(7, failure());
 	assert_int_equal(added, 8);
 	assert_int_equal(step.cancel_from, 0);
-	assert_incomplete("failed",
-			  "page 6 and those after it failed, 3 in a row, so that the rest was given up; if that is how "
-			  "the API ends, name its status in page.stop_status");
+	assert_incomplete("failed", "pages 6 to 8 are missing: 3 in a row failed, so that the rest was given up");
 	ended(6, page(10));
 	assert_int_equal(added, 9); /* it works again */
+}
+
+static void begin_with(unsigned window, struct plan_seen first, uint32_t ok, struct plan_seen rest)
+{
+	struct plan_rules r = numbered(window);
+
+	begin(&r);
+	ended(0, first);
+	ended_all(1, ok, 10);
+	for (uint32_t i = ok; i < ok + 3; i++)
+		ended(i, rest);
+}
+
+static void only_where_nothing_tells_of_more_it_may_be_how_the_api_ends(void **arg)
+{
+	static const char missing[] = "pages 6 to 8 are missing: 3 in a row failed, so that the rest was given up";
+	struct plan_seen first = page(10);
+	char hinted[200];
+
+	(void)arg;
+	snprintf(hinted, sizeof hinted, "%s; if that is how the API ends, name its status in page.stop_status",
+		 missing);
+	begin_with(1, first, 5, absence());
+	assert_incomplete("failed", hinted);
+	first.total_items = 90;
+	begin_with(1, first, 5, absence());
+	assert_incomplete("failed", "pages 6 to 9 of 9 are missing: 3 in a row failed, so that the rest was given up");
+	first = page(10);
+	first.has_more = 1;
+	begin_with(1, first, 1, absence());
+	assert_incomplete("failed", "pages 2 to 4 are missing: 3 in a row failed, so that the rest was given up");
+}
+
+static void what_is_missing_is_said_and_not_which_failures_came_first(void **arg)
+{
+	struct plan_rules r = numbered(1);
+	struct plan_seen s = page(10);
+
+	(void)arg;
+	s.total_pages = 40;
+	begin(&r);
+	ended(0, s);
+	ended_all(1, 5, 10);
+	for (uint32_t i = 15; i < 18; i++)
+		ended(i, absence());
+	assert_incomplete("failed",
+			  "pages 6 to 40 of 40 are missing: 3 in a row failed, so that the rest was given up");
 }
 
 static void a_first_page_that_failed_does_not_ask_on(void **arg)
@@ -236,6 +282,8 @@ int main(void)
 	    cmocka_unit_test_teardown(a_page_that_failed_is_a_gap_and_the_rest_goes_on, tear_down),
 	    cmocka_unit_test_teardown(long_lists_of_gaps_are_short, tear_down),
 	    cmocka_unit_test_teardown(nothing_works_any_more_after_as_many_failures_as_the_window_has, tear_down),
+	    cmocka_unit_test_teardown(only_where_nothing_tells_of_more_it_may_be_how_the_api_ends, tear_down),
+	    cmocka_unit_test_teardown(what_is_missing_is_said_and_not_which_failures_came_first, tear_down),
 	    cmocka_unit_test_teardown(a_first_page_that_failed_does_not_ask_on, tear_down),
 	    cmocka_unit_test_teardown(a_page_that_failed_ends_what_is_followed_until_it_is_tried_again, tear_down),
 	    cmocka_unit_test_teardown(what_was_cancelled_is_missing, tear_down),
