@@ -133,6 +133,7 @@ struct failures {
 	struct text said, last; /* the error of the page before, of the first the run's */
 	size_t count;
 	size_t by_recipe; /* so many would fail again as the recipe is */
+	size_t denied;    /* of those, for who asks */
 };
 
 /* What failed behind the end is not missing. */
@@ -162,6 +163,13 @@ static bool is_by_recipe(const json_t *page)
 	return strcmp(reason, "soft_error") == 0;
 }
 
+static bool is_denied(const json_t *page)
+{
+	json_int_t status = pull_number(page, "status");
+
+	return is_by_recipe(page) && (status == 401 || status == 403);
+}
+
 static int on_page(void *arg, const json_t *page, struct err *e)
 {
 	struct failures *f = arg;
@@ -174,6 +182,7 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 		return 0;
 	f->count++;
 	f->by_recipe += is_by_recipe(page);
+	f->denied += is_denied(page);
 	text_printf(&f->said, "\n  page %lld ", (long long)pull_number(page, "page"));
 	text_add_shown(&f->said, pull_text(page, "url"), 0);
 	text_add_str(&f->said, ": ");
@@ -185,7 +194,7 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 	return 0;
 }
 
-enum trouble { TROUBLE_NO_PAGES, TROUBLE_PAGES, TROUBLE_RECIPE };
+enum trouble { TROUBLE_NO_PAGES, TROUBLE_PAGES, TROUBLE_RECIPE, TROUBLE_SECRET };
 
 /* The first few of the failed pages, with their errors. */
 static enum trouble add_failed_pages(struct ctl *ctl, const json_t *run, struct text *out)
@@ -203,10 +212,12 @@ static enum trouble add_failed_pages(struct ctl *ctl, const json_t *run, struct 
 	text_clear(&f.last);
 	if (f.count == 0 && all == 0)
 		return TROUBLE_NO_PAGES;
+	if (f.count && f.denied == f.count && strstr(pull_text(run, "recipe"), "{secret:"))
+		return TROUBLE_SECRET;
 	return f.count && f.by_recipe == f.count ? TROUBLE_RECIPE : TROUBLE_PAGES;
 }
 
-/* A retry has the recipe as it was. */
+/* A retry has the recipe as it was, and the secrets as they are then. */
 static void add_advice(const json_t *run, enum trouble trouble, struct text *out)
 {
 	unsigned number = (unsigned)pull_number(run, "run");
@@ -228,6 +239,12 @@ static void add_advice(const json_t *run, enum trouble trouble, struct text *out
 		    "\n  fanoutctl pull run %s starts anew, where the recipe has to be corrected; fanoutctl retry "
 		    "%u fetches what is missing with the recipe as it was",
 		    name, number);
+	else if (trouble == TROUBLE_SECRET)
+		text_printf(
+		    out,
+		    "\n  where a secret is why, replace its file: fanoutctl retry %u goes on with it; fanoutctl "
+		    "pull run %s starts anew, where the recipe has to be corrected",
+		    number, name);
 	else if (trouble == TROUBLE_PAGES)
 		text_printf(out, "\n  fanoutctl retry %u fetches what is missing and goes on from there", number);
 	else

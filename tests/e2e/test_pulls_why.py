@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.pulls import pull, start, write_recipe
+from harness.pulls import PAGED, pull, start, write_recipe
 
 def test_a_run_that_another_replaced_says_which_one(daemon, gate):
     write_recipe(daemon, "p", url=gate.url + "/", page={"type": "single"})
@@ -41,6 +41,9 @@ def test_a_message_of_status_200_behind_the_end_is_told_by_page_stop(daemon, ser
     assert receipt["verdict"] == "incomplete" and "tell it by page.stop" in receipt["error"], receipt
 
 
+PAGES = 9
+
+
 def numbered(serve, refuses, body=b'{"result":[{"id":%d}]}'):
     """A server of numbered pages; refuses(page, head) is a status in place of one."""
 
@@ -60,3 +63,23 @@ def test_only_a_status_that_may_be_an_end_is_advised_as_one(daemon, serve, statu
     _, receipt = pull(daemon, "p")
     assert receipt["error"].startswith("pages 6 to 8 are missing: 3 in a row failed, so that the rest was given up"), receipt
     assert ("page.stop_status" in receipt["error"]) == status.startswith("404"), receipt
+
+
+def test_a_token_that_was_revoked_amid_a_run_is_replaced_and_the_rest_is_fetched_by_retry(daemon, serve):
+    secret = daemon.dir / "secrets" / "tok"
+    secret.parent.mkdir(exist_ok=True)
+    secret.write_text("old\n")
+    url = numbered(
+        serve,
+        lambda page, head: "401 Unauthorized" if page > 2 and "Bearer new" not in head else None,
+        b'{"result":[{"id":%%d}],"pages":%d}' % PAGES,
+    )
+    keys = {"headers": ["Authorization: Bearer {secret:tok}"], "secrets": {"tok": ["127.0.0.1"]}, "limit": {"concurrency": 1}}
+    write_recipe(daemon, "p", url=url, page=PAGED, items=".result[]", **keys)
+    run, receipt = pull(daemon, "p")
+    assert re.match(r"pages 3 to 9 of 9 are missing: \d in a row failed, so that the rest was given up \(page ", receipt["error"]), receipt
+    told = daemon.ctl("explain", run.number).out
+    assert f"where a secret is why, replace its file: fanoutctl retry {run.number} goes on with it; fanoutctl pull run p starts" in told, told
+    secret.write_text("new\n")
+    daemon.ctl("retry", run.number)
+    assert run.wait()["verdict"] == "complete" and run.ids() == list(range(1, PAGES + 1))
