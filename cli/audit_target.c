@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/limits.h"
 #include "cli/pull.h"
+#include "cli/verbs.h"
 #include "lib/jobid.h"
 
 /* ---- batches ---- */
@@ -41,7 +42,7 @@ static json_t *get(struct ctl *ctl, uint32_t number, struct err *e)
 }
 
 /* 0 in *number: a host. */
-static int find_number(const char *operand, uint32_t *number, struct err *e)
+static int find_number(const struct ctl *ctl, const char *operand, uint32_t *number, struct err *e)
 {
 	uint64_t job;
 
@@ -49,7 +50,8 @@ static int find_number(const char *operand, uint32_t *number, struct err *e)
 		return 0;
 	*number = 0;
 	if (jobid_parse(operand, &job) == 0)
-		return err_set(e, ERR_USAGE, NULL, " audit: %s is a job; its batch can be audited, or a host", operand);
+		return err_set(e, ERR_USAGE, NULL, " %s: %s is a job; give its batch, or a host", ctl->verb->name,
+			       operand);
 	return hosts_parse(operand, &(struct hosts){0}, e);
 }
 
@@ -58,7 +60,7 @@ int audit_target_find(struct ctl *ctl, const char *operand, json_t **batch, stru
 	uint32_t number;
 
 	*batch = NULL;
-	if (find_number(operand, &number, e) < 0 || ctl_connect(ctl, e) < 0)
+	if (find_number(ctl, operand, &number, e) < 0 || ctl_connect(ctl, e) < 0)
 		return -1;
 	if (number)
 		*batch = get(ctl, number, e);

@@ -1,4 +1,4 @@
-/* What audit's operand names: a host, or a batch with its hosts, its time and a limit of its own. */
+/* What the operand of audit and of limits names: a host, or a batch with its hosts, its time and a limit of its own. */
 #ifndef FANOUT_CLI_AUDIT_TARGET_H
 #define FANOUT_CLI_AUDIT_TARGET_H
 

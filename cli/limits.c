@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cli/audit_target.h"
 #include "cli/client.h"
 #include "cli/hosts.h"
 #include "cli/limits.h"
@@ -17,26 +18,31 @@
 /* ---- asking ---- */
 
 /* Takes over the rules of `answer` that are not there yet, and of those that are, the state. */
-static void merge_rules(json_t *all, const json_t *answer)
+static void merge_rules(json_t *all, const json_t *answer, const char *list)
 {
 	json_t *rule, *old, *state;
 	size_t i, k;
 
-	json_array_foreach (json_object_get(answer, "limits"), i, rule) {
+	json_array_foreach (json_object_get(answer, list), i, rule) {
 		json_t *found = NULL;
 
-		json_array_foreach (json_object_get(all, "limits"), k, old) {
+		json_array_foreach (json_object_get(all, list), k, old) {
 			if (json_equal(json_object_get(old, "name"), json_object_get(rule, "name")) &&
 			    json_equal(json_object_get(old, "source"), json_object_get(rule, "source")))
 				found = old;
 		}
 		if (!found)
-			json_array_append(json_object_get(all, "limits"), rule);
+			json_array_append(json_object_get(all, list), rule);
 		else if ((state = json_object_get(rule, "state")))
 			json_array_extend(json_object_get(found, "state"), state);
 	}
+}
+
+static void merge(json_t *all, const json_t *answer)
+{
+	merge_rules(all, answer, "limits");
+	merge_rules(all, answer, "batches");
 	json_array_extend(json_object_get(all, "hosts"), json_object_get(answer, "hosts"));
-	json_array_extend(json_object_get(all, "batches"), json_object_get(answer, "batches"));
 }
 
 /* Leaves the rows of the hosts that were asked for, each once. */
@@ -83,11 +89,16 @@ int limits_find_hosts(struct client *c, const char *operand, struct hosts *h, st
 	return 0;
 }
 
+static json_t *empty_answer(void)
+{
+	return json_pack("{s:[], s:[], s:[]}", "limits", "hosts", "batches");
+}
+
 /* What holds for the host at any of its ports. */
 static json_t *ask_host(struct client *c, const char *operand, struct err *e)
 {
 	struct hosts *h = calloc(1, sizeof *h);
-	json_t *all = json_pack("{s:[], s:[], s:[]}", "limits", "hosts", "batches"), *answer, *rule;
+	json_t *all = empty_answer(), *answer, *rule;
 	int rc;
 	size_t i;
 
@@ -97,7 +108,7 @@ static json_t *ask_host(struct client *c, const char *operand, struct err *e)
 	for (i = 0; rc == 0 && i < h->count; i++) {
 		answer = limits_of_host(c, h->keys[i], e);
 		rc = answer ? 0 : -1;
-		merge_rules(all, answer);
+		merge(all, answer);
 		json_decref(answer);
 	}
 	json_array_foreach (json_object_get(all, "limits"), i, rule) {
@@ -111,16 +122,50 @@ static json_t *ask_host(struct client *c, const char *operand, struct err *e)
 	return NULL;
 }
 
+/* What holds for each of a batch's hosts. */
+static json_t *ask_batch(struct client *c, const json_t *batch, struct err *e)
+{
+	json_t *all = empty_answer(), *hosts = json_object_get(batch, "hosts"), *key, *answer;
+	size_t i;
+
+	if (json_array_size(hosts) > HOSTS_MAX) {
+		err_set(e, ERR_USAGE, "fanoutctl limits shows all that are in use", "its requests go to %zu hosts",
+			json_array_size(hosts));
+		goto failed;
+	}
+	json_array_foreach (hosts, i, key) {
+		answer = ask_host(c, json_string_value(key), e);
+		if (!answer)
+			goto failed;
+		merge(all, answer);
+		json_decref(answer);
+	}
+	return all;
+failed:
+	json_decref(all);
+	return NULL;
+}
+
+static json_t *ask(struct ctl *ctl, struct err *e)
+{
+	const char *operand = ctl->args.operand_count ? ctl->args.operands[0] : NULL;
+	json_t *batch = NULL, *answer;
+
+	if (!operand)
+		return ctl_connect(ctl, e) < 0 ? NULL : client_get_json(ctl->client, e, "/v1/limits");
+	if (audit_target_find(ctl, operand, &batch, e) < 0)
+		return NULL;
+	answer = batch ? ask_batch(ctl->client, batch, e) : ask_host(ctl->client, operand, e);
+	json_decref(batch);
+	return answer;
+}
+
 int verb_limits(struct ctl *ctl)
 {
 	struct err e;
-	json_t *j;
+	json_t *j = ask(ctl, &e);
 	int rc;
 
-	if (ctl_connect(ctl, &e) < 0)
-		return ctl_report(&e);
-	j = ctl->args.operand_count ? ask_host(ctl->client, ctl->args.operands[0], &e)
-				    : client_get_json(ctl->client, &e, "/v1/limits");
 	if (!j)
 		return ctl_report(&e);
 	rc = limits_show(ctl, j, &e);

@@ -256,7 +256,10 @@ static void note_none(const struct ctl *ctl)
 		ctl_note(ctl, "no limits for a host \"%s\"; there are also fanoutctl limits %s", near.word,
 			 seconds.data);
 	else
-		ctl_note(ctl, "no limits%s", *near.word ? " for this host" : "");
+		ctl_note(ctl, "no limits%s",
+			 !*near.word                                  ? ""
+			 : near.word[strspn(near.word, "0123456789")] ? " for this host"
+								      : " for its hosts");
 	text_clear(&seconds);
 }
 

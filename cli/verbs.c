@@ -264,9 +264,10 @@ const struct verb verbs[] = {
      1,
      {NULL}},
     {"limits",
-     "[HOST]",
+     "[HOST | BATCH | NAME]",
      "the limits and their use, hosts that are paused",
-     "HOST may be a URL, HOST or HOST:PORT. A rule counts each host and port by itself; a request counts against every "
+     "HOST may be a URL, HOST or HOST:PORT. Of a BATCH (its number, last, or NAME: the newest run of that pull), "
+     "those of its hosts.\nA rule counts each host and port by itself; a request counts against every "
      "rule it\nmatches. limits set, limits rm and limits resume change them.",
      verb_limits,
      0,

@@ -12,6 +12,7 @@ import pytest
 
 from harness.http import fetch
 from harness.process import BUILD, environment, wait_until
+from harness.pulls import write_recipe
 from harness.script import asked, ctl, play, problem, rfc3339, rule  # noqa: F401 (fixtures)
 
 MADE = (201, {"batch": 7, "existed": False, "closed": True, "jobs": 1, "first_seq": 1})
@@ -440,7 +441,7 @@ def test_a_batchs_own_rate_is_listed_while_it_holds_the_host(daemon, gate, apisi
     assert (row["batch"], row["name"], row["source"], row["match"], row["rates"]) == (batch, f"batch {batch}", "batch", None, ["1/1h"])
     assert [(s["host"], s["windows"][0]["used"]) for s in row["state"]] == [(key, 1)]
     assert own(key)["limits"] == []
-    for operand in (key, gate.url, key.partition(":")[0]):
+    for operand in (key, gate.url, key.partition(":")[0], batch, "last"):
         r = daemon.ctl("limits", operand)
         assert r.err == "" and re.search(rf"^batch {batch} +batch +1/1h *$", r.out, re.M), r
         assert re.search(rf"^{re.escape(key)} +batch {batch} +1 +\d+ +1 +1/1h +when a request ends$", r.out, re.M), r
@@ -457,6 +458,20 @@ def test_the_own_rate_of_anothers_batch_is_not_listed(make_daemon, gate):
     daemon.ctl("submit", "--rate", "1/h", gate.url + "/{a,b}")
     wait_until(lambda: daemon.ctl("limits", "-f", "json").json()["batches"], 60, "it is listed for its owner")
     assert daemon.ctl("limits", gate.url, user=65534, group=65534, extra_groups=[]).err == "no limits for this host\n"
+
+
+def test_of_a_batch_or_a_pull_the_limits_of_its_hosts_are_listed(daemon, apisim):
+    key = apisim.url.removeprefix("http://")
+    daemon.ctl("limits", "set", "all", "--rate", "1000/s", "--match", "*")
+    batch = daemon.ctl("submit", "--wait", "-p", apisim.url + "/uuid", apisim.url.replace("127.0.0.1", "localhost") + "/uuid").out.strip()
+    (rule,) = daemon.ctl("limits", batch, "-f", "json").json()["limits"]
+    assert (rule["name"], sorted(s["host"] for s in rule["state"])) == ("all", sorted([key, key.replace("127.0.0.1", "localhost")]))
+    write_recipe(daemon, "p", url=apisim.url + "/json", items=".")
+    daemon.ctl("pull", "run", "p", "--wait", "-q")
+    (rule,) = daemon.ctl("limits", "p", "-f", "json").json()["limits"]
+    assert [s["host"] for s in rule["state"]] == [key]
+    assert "there is no batch 99" in daemon.ctl("limits", "99", check=4).err
+    assert f"{batch}.1 is a job" in daemon.ctl("limits", f"{batch}.1", check=2).err
 
 
 def test_of_a_url_the_host_is_limited(daemon, apisim):

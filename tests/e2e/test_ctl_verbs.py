@@ -145,7 +145,7 @@ def test_missing_and_superfluous_operands_are_told(fanoutctl):
     assert "is too much" in fanoutctl("stats", "x", check=2).err
     assert "NAME is missing (usage: fanoutctl limits set NAME)" in fanoutctl("limits", "set", check=2).err
     assert "no verb limits sett; did you mean limits set?" in fanoutctl("limits", "sett", "x", check=2).err
-    assert '"b.example" is too much (usage: fanoutctl limits [HOST])' in fanoutctl("limits", "a.example", "b.example", check=2).err
+    assert '"b.example" is too much (usage: fanoutctl limits [HOST | BATCH | NAME])' in fanoutctl("limits", "a.example", "b.example", check=2).err
     assert '"x" is too much' in fanoutctl("help", "submit", "x", check=2).err
 
 
