@@ -288,6 +288,9 @@ int limits_show(const struct ctl *ctl, const json_t *answer, struct err *e)
 	     : ctl->args.format == FORMAT_NDJSON ? show(FORMAT_NDJSON, &layout_use, rules, put_plain, e)
 						 : show_tables(ctl, rules, hosts, e);
 	json_decref(rules);
+	if (rc == 0 && ctl->args.format == FORMAT_CSV && json_array_size(hosts))
+		ctl_note(ctl, "csv has the limits alone; %zu host%s that refused or told a rate: -f json, or table",
+			 json_array_size(hosts), json_array_size(hosts) == 1 ? "" : "s");
 	return rc;
 }
 

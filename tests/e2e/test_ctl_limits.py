@@ -169,7 +169,9 @@ def test_limits_in_every_format(play, ctl):
     play({("GET", "/v1/limits"): [(200, answer)]})
     assert ctl("limits", "-f", "json").json() == answer
     assert ctl("limits", "-f", "ndjson").rows() == answer["limits"] + answer["hosts"]
-    rows = list(csv.DictReader(io.StringIO(ctl("limits", "-f", "csv").out)))
+    r = ctl("limits", "-f", "csv")
+    assert r.err == "csv has the limits alone; 2 hosts that refused or told a rate: -f json, or table\n"
+    rows = list(csv.DictReader(io.StringIO(r.out)))
     assert [(row["name"], row["host"], row["rate"], row["used"]) for row in rows] == [
         ("cats", "catfact.ninja:443", "100/1min", "100"), ("cats", "catfact.ninja:443", "5000/1h", "7"), ("docs", "h:80", "1/1s", "1"), ("cats", "", "", "")]
 
