@@ -19,8 +19,9 @@ static const struct {
 	enum format format;
 } forms[] = {{".csv", FORMAT_CSV}, {".json", FORMAT_JSON}, {".ndjson", FORMAT_NDJSON}, {".jsonl", FORMAT_NDJSON}};
 
-static const char *const absent[] = {".gzip", ".zstd", ".bz2", ".bzip2", ".xz",  ".lzma", ".lz4",  ".br",     ".zip",
-				     ".7z",   ".tgz",  ".tar", ".Z",     ".tsv", ".xls",  ".xlsx", ".parquet"};
+static const char *const absent[] = {".gzip", ".zstd", ".bz2", ".bzip2",  ".xz",  ".lzma", ".lz4",    ".br",
+				     ".zip",  ".7z",   ".tgz", ".tar",    ".Z",   ".tsv",  ".xml",    ".yaml",
+				     ".yml",  ".ods",  ".db",  ".sqlite", ".xls", ".xlsx", ".parquet"};
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -243,10 +243,11 @@ def test_a_run_takes_the_form_of_its_file_from_the_suffix(ctl, species, scratch)
     assert (scratch / "x.csv").read_text().startswith("id,name,")
 
 
-@pytest.mark.parametrize("suffix", [".gzip", ".bz2", ".csv.xz", ".zip", ".tsv"])
+@pytest.mark.parametrize("suffix", [".gzip", ".bz2", ".csv.xz", ".zip", ".tsv", ".xml"])
 def test_a_suffix_that_is_not_known_is_refused(ctl, done, scratch, suffix):
-    err = ctl("items", done, "-o", scratch / f"x{suffix}", check=2).err
-    assert "is no suffix that is known here" in err and ".gz and .zst compress" in err
+    for words in (["items", done], ["pull", "run", "species"]):
+        err = ctl(*words, "-o", scratch / f"x{suffix}", check=2).err
+        assert "is no suffix that is known here" in err and ".gz and .zst compress" in err
     assert files(scratch) == []
 
 
