@@ -214,13 +214,13 @@ bool api_admin(struct api *a, uid_t asker)
 	return asker == 0 || asker == geteuid() || is_admin(a, asker);
 }
 
-bool api_refuse_others(struct http_request *r)
+bool api_refuse_others(struct http_request *r, const char *hint)
 {
 	struct err e;
 
 	if (api_admin(http_arg(r), http_uid(r)))
 		return false;
-	err_set(&e, ERR_PERMISSION, "ask one of them, or give the batch a rate of its own",
+	err_set(&e, ERR_PERMISSION, hint,
 		"only root, the user of fanoutd and members of " API_ADMIN_GROUP " may change limits");
 	http_problem(r, &e);
 	return true;

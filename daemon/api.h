@@ -101,8 +101,8 @@ enum job_state api_shown_state(const struct api *a, const struct store_result *r
 bool api_refuse_draining(struct http_request *r);
 /* The same for reads, when the store is being closed. */
 bool api_refuse_stopped(struct http_request *r);
-/* Refuses (403) who may not change limits; true when it did. */
-bool api_refuse_others(struct http_request *r);
+/* Refuses (403) who may not change limits, with what else they can do; true when it did. */
+bool api_refuse_others(struct http_request *r, const char *hint);
 /* The query's host, as a limit key ("a.example:443"); "" where it was not given. */
 int api_query_host(struct http_request *r, char *key, struct err *e);
 /* Of a retry: which failed jobs stay as they are. Those whose outcome is unknown, unless it says unsafe=1. */

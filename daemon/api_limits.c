@@ -310,7 +310,7 @@ void api_limit_put(struct http_request *r)
 	size_t len;
 	const char *body = http_body(r, &len);
 
-	if (api_refuse_draining(r) || api_refuse_others(r))
+	if (api_refuse_draining(r) || api_refuse_others(r, "ask one of them, or give the batch a rate of its own"))
 		return;
 	s = api_alloc(sizeof *s);
 	s->set.op.done = on_set;
@@ -358,7 +358,7 @@ void api_limit_delete(struct http_request *r)
 {
 	struct removal *m;
 
-	if (api_refuse_draining(r) || api_refuse_others(r))
+	if (api_refuse_draining(r) || api_refuse_others(r, "ask one of them"))
 		return;
 	m = api_alloc(sizeof *m);
 	m->remove.op.done = on_removed;
@@ -374,7 +374,8 @@ void api_limits_resume(struct http_request *r)
 	char host[URL_KEY_SIZE];
 	struct err e;
 
-	if (api_refuse_draining(r) || api_refuse_others(r))
+	if (api_refuse_draining(r) ||
+	    api_refuse_others(r, "ask one of them; the host goes on by itself when its pause ends"))
 		return;
 	if (api_query_host(r, host, &e)) {
 		http_problem(r, &e);

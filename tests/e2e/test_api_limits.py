@@ -212,6 +212,7 @@ def test_others_may_read_limits_and_not_change_them(make_daemon):
     for status, refused in answers[1:]:
         assert (status, refused["code"]) == (403, "permission")
         assert "fanout-admin" in refused["detail"] and refused["hint"]
+    assert "rate of its own" in answers[1][1]["hint"] and "goes on by itself" in answers[3][1]["hint"]
     assert [r["source"] for r in limits(daemon)["limits"]] == ["conf"]
 
 
