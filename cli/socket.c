@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -28,6 +29,21 @@ int client_probe(const char *socket_path)
 	return rc;
 }
 
+/* Linux refuses a connection to a file as it does one to a socket that nobody listens at. */
+static bool is_no_socket(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
+static const char *start_hint(const char *socket_path)
+{
+	return strcmp(socket_path, PATHS_SYSTEM_SOCKET) == 0
+		   ? "start it (systemctl start fanoutd), or run one of your own: fanoutctl --local ..."
+		   : "start the fanoutd that has it, or run one of your own: fanoutctl --local ...";
+}
+
 int client_unreachable(const char *socket_path, int err_no, struct err *e)
 {
 	switch (err_no) {
@@ -40,12 +56,12 @@ int client_unreachable(const char *socket_path, int err_no, struct err *e)
 		return err_set(e, ERR_USAGE, "the system takes at most 107 bytes",
 			       "the socket's path is too long: %.200s", socket_path);
 	case ENOENT:
-		return err_set(e, ERR_UNREACHABLE,
-			       "start it (systemctl start fanoutd), or run one of your own: fanoutctl --local ...",
+		return err_set(e, ERR_UNREACHABLE, start_hint(socket_path),
 			       "fanoutd does not run: there is no socket %s", socket_path);
 	case ECONNREFUSED:
-		return err_set(e, ERR_UNREACHABLE,
-			       "start it (systemctl start fanoutd), or run one of your own: fanoutctl --local ...",
+		if (is_no_socket(socket_path))
+			return err_set(e, ERR_UNREACHABLE, start_hint(socket_path), "%s is no socket", socket_path);
+		return err_set(e, ERR_UNREACHABLE, start_hint(socket_path),
 			       "fanoutd does not run: nobody listens at %s", socket_path);
 	default:
 		return err_set(e, ERR_UNREACHABLE, NULL, "cannot connect to fanoutd at %s: %s", socket_path,

@@ -57,6 +57,10 @@ def test_a_socket_that_nobody_listens_at_is_told(fanoutctl, scratch):
     s.bind(str(scratch / "stale"))
     s.close()
     assert "nobody listens" in fanoutctl("-S", scratch / "stale", "status", check=3).err
+    (scratch / "plain").touch()
+    for path in ("plain", ""):
+        err = fanoutctl("-S", scratch / path, "status", check=3).err
+        assert "is no socket" in err and "systemctl" not in err and "--local" in err
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
