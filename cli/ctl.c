@@ -117,8 +117,8 @@ static int find_daemon(struct ctl *ctl, char *socket, size_t size, struct err *e
 		return 0;
 	if (ctl->verb->run == verb_doctor)
 		return err_set(e, ERR_UNREACHABLE, NULL,
-			       "your private daemon is not running, for it ends when it is idle: its batches are kept, "
-			       "and the next verb starts it");
+			       "your private daemon is not running (it ends when it is idle, or by stop): its batches "
+			       "are kept, and the next verb starts it and goes on with what is left");
 	return local_start(socket, size, e);
 }
 

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import threading
 
 import pytest
 
@@ -145,6 +146,26 @@ def test_a_private_daemon_that_is_ending_is_waited_for_and_started_again(home, g
     assert [b["state"] for b in json.loads(out)] == ["done"]
     (second,) = private_daemons(home)
     assert second != first
+
+
+def test_stop_says_how_many_batches_had_jobs_left(home, gate):
+    for n in range(3):
+        local(home, "submit", "--concurrency", "1", f"{gate.url}/{n}?[1-3]")
+    wait_until(lambda: len(gate.held) == 3, 20, "each has begun")
+    local(home, "pause", "2")
+    (pid,) = private_daemons(home)
+    said = []
+    stopping = threading.Thread(target=lambda: said.append(bare(home, "stop").err))
+    stopping.start()
+    wait_until(lambda: (not alive(pid)) or "stopping" in (state_of(home) / "fanoutd.log").read_text(), 20, "it is told to end")
+    gate.open()  # else what runs is waited for
+    stopping.join()
+    kept = "your private daemon has ended; its batches are kept: 2 had jobs left, and the next verb starts it and goes on with them"
+    assert said == [kept + "\n"], said
+    local(home, "resume", "2")
+    for batch in ("1", "2", "3"):
+        local(home, "wait", batch)
+    assert "its batches are kept\n" in bare(home, "stop").err, "nothing is left"
 
 
 def test_stop_leaves_other_daemons_alone(home, daemon):
