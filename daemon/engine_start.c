@@ -6,6 +6,7 @@
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/method.h"
 
 /* ---- starting attempts ---- */
 
@@ -191,7 +192,7 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 	bool take = true;
 
 	spec_merge(&r, j->lane->batch->template, req, &j->en->set.defaults);
-	if (j->phase == PHASE_STAGING && !r.repeatable && !retry_method_idempotent(r.job.method)) {
+	if (j->phase == PHASE_STAGING && !r.repeatable && !method_idempotent(r.job.method)) {
 		j->lane->unstaged = true;
 		take = false;
 	} else if (j->phase == PHASE_STAGING && j->en->frame_bytes >= ENGINE_FRAMES_BYTES) {

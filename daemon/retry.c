@@ -6,7 +6,8 @@
 #include "daemon/retry.h"
 
 #include <stddef.h>
-#include <string.h>
+
+#include "lib/method.h"
 
 /* What a cause means. `in_body`: it may strike after the final status arrived. A status that is itself a failure then
  * decides, since the rest of an error page changes nothing; with a good status the response is not whole, and the cause
@@ -60,8 +61,6 @@ static const struct status_rule transient_statuses[] = {
     {504, false}, /* as 502 */
 };
 
-static const char *const idempotent_methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
-
 static const struct cause_rule *cause_rule(enum cause cause)
 {
 	/* a worker's frame carries it as a number */
@@ -86,14 +85,6 @@ static bool status_good(int status)
 static bool status_decides(enum cause cause, int status)
 {
 	return cause == CAUSE_RESPONSE || (cause_rule(cause)->in_body && status != 0 && !status_good(status));
-}
-
-bool retry_method_idempotent(const char *method)
-{
-	for (size_t i = 0; i < sizeof idempotent_methods / sizeof *idempotent_methods; i++)
-		if (strcmp(method, idempotent_methods[i]) == 0) /* methods are case-sensitive */
-			return true;
-	return false;
 }
 
 bool retry_transient(enum cause cause, int status)
@@ -149,7 +140,7 @@ static struct retry_decision decide_by_status(const struct retry_input *in, bool
 struct retry_decision retry_decide(const struct retry_input *in)
 {
 	const struct cause_rule *rule = cause_rule(in->cause);
-	bool safe = in->repeatable || retry_method_idempotent(in->method);
+	bool safe = in->repeatable || method_idempotent(in->method);
 
 	if (in->cause == CAUSE_WORKER_LOST && in->deaths >= RETRY_DEATHS_MAX)
 		return failed(REASON_POISON);

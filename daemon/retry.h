@@ -37,8 +37,6 @@ struct retry_decision {
 
 struct retry_decision retry_decide(const struct retry_input *in);
 
-/* RFC 9110 section 9.2.2: GET HEAD PUT DELETE OPTIONS TRACE. */
-bool retry_method_idempotent(const char *method);
 bool retry_transient(enum cause cause, int status);
 
 #endif

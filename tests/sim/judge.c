@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/method.h"
 #include "tests/sim/world.h"
 
 void judge_fail(struct world *w, const char *fmt, ...)
@@ -267,8 +268,7 @@ static void judge_effect(struct world *w, const struct flight *f)
 {
 	struct job *j = f->sender;
 
-	if (f->effect && f->life == j->life && ++j->effects > 1 && !j->repeatable &&
-	    !retry_method_idempotent(j->method))
+	if (f->effect && f->life == j->life && ++j->effects > 1 && !j->repeatable && !method_idempotent(j->method))
 		judge_fail(w, "the %s of job %u was done twice", j->method, j->index);
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "daemon/retry.h"
+#include "lib/method.h"
 
 /* A GET that was sent, its first attempt of five, no deadline. Tests say what differs. */
 #define ATTEMPT(...) attempt((struct retry_input){.random = 12345, __VA_ARGS__})
@@ -287,9 +288,9 @@ static void methods_are_idempotent_as_rfc_9110_says(void **arg)
 
 	(void)arg;
 	for (size_t i = 0; i < sizeof yes / sizeof *yes; i++)
-		assert_true(retry_method_idempotent(yes[i]));
+		assert_true(method_idempotent(yes[i]));
 	for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-		assert_false(retry_method_idempotent(no[i]));
+		assert_false(method_idempotent(no[i]));
 }
 
 static void nonsense_from_a_worker_is_a_failure_and_not_a_crash(void **arg)
