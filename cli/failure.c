@@ -26,6 +26,13 @@ void failure_add_job(struct text *line, const json_t *result)
 	text_add_shown(line, error ? error : reason ? reason : state ? state : "failed", 0);
 }
 
+static bool has_reason(const json_t *result, enum job_reason is)
+{
+	const char *reason = json_string_value(json_object_get(result, "reason"));
+
+	return reason && strcmp(reason, job_reason_name(is)) == 0;
+}
+
 static int on_line(void *arg, const char *line, size_t len, struct err *e)
 {
 	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
@@ -75,33 +82,40 @@ void failure_tell_batch(struct ctl *ctl, uint32_t batch)
 /* ---- explained ---- */
 
 struct counted {
-	json_t *errors;    /* how often each was met */
-	long long unknown; /* that may have been carried out: a plain retry leaves them as they are */
+	json_t *errors;      /* how often each was met, of those that are no consequence */
+	long long causes;    /* so many are those */
+	long long followers; /* did not run, for one before them in their chain failed */
+	long long unknown;   /* that may have been carried out: a plain retry leaves them as they are */
 };
 
 static int count_error(void *arg, const char *line, size_t len, struct err *e)
 {
 	struct counted *c = arg;
-	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL), *counts = c->errors;
+	json_t *row = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
 	const char *error = json_string_value(json_object_get(row, "error"));
 	const char *reason = json_string_value(json_object_get(row, "reason"));
 
 	(void)e;
-	c->unknown += reason && strcmp(reason, job_reason_name(REASON_UNKNOWN_OUTCOME)) == 0;
+	c->unknown += has_reason(row, REASON_UNKNOWN_OUTCOME);
 	error = error ? error : reason ? reason : "failed";
-	json_object_set_new(counts, error, json_integer(json_integer_value(json_object_get(counts, error)) + 1));
+	if (has_reason(row, REASON_PREDECESSOR)) {
+		c->followers++;
+	} else {
+		c->causes++;
+		json_object_set_new(c->errors, error,
+				    json_integer(json_integer_value(json_object_get(c->errors, error)) + 1));
+	}
 	json_decref(row);
 	return 0;
 }
 
-static void add_most_frequent(struct text *t, json_t *counts)
+static void add_most_frequent(struct text *t, const struct counted *c)
 {
 	const char *error, *most = NULL;
 	const json_t *n;
-	json_int_t best = 0, all = 0;
+	json_int_t best = 0;
 
-	json_object_foreach (counts, error, n) {
-		all += json_integer_value(n);
+	json_object_foreach (c->errors, error, n) {
 		if (json_integer_value(n) <= best)
 			continue;
 		best = json_integer_value(n);
@@ -109,12 +123,43 @@ static void add_most_frequent(struct text *t, json_t *counts)
 	}
 	if (!most)
 		return;
-	if (best < all)
-		text_printf(t, ", %lld of %s%lld with: ", (long long)best, all == COUNTED_MAX ? "the first " : "",
-			    (long long)all);
+	if (best < c->causes)
+		text_printf(t, ", %lld of %s%lld with: ", (long long)best,
+			    c->causes + c->followers == COUNTED_MAX ? "the first " : "", c->causes);
 	else
 		text_add_str(t, ": ");
 	text_add_shown(t, most, 0);
+}
+
+/* "2 of 5 jobs failed: 404 Not Found; 1 more did not run because of them": causes are told, and their consequences
+ * counted. */
+static void add_failed(struct text *t, const struct counted *c, const struct progress *p)
+{
+	long long failed = p->counts[JOB_FAILED], seen = c->causes + c->followers;
+
+	/* Only some were looked at: of the rest it is not known what they are. */
+	text_printf(t, "%lld of %lld jobs failed", c->causes && seen == failed ? c->causes : failed,
+		    (long long)progress_total(p));
+	add_most_frequent(t, c);
+	if (c->followers && seen == failed)
+		text_printf(t, "; %lld %sdid not run because %s", c->followers, c->causes ? "more " : "",
+			    c->causes == 1 ? "of it"
+			    : c->causes    ? "of them"
+					   : "one before them in their chain did not succeed");
+	else if (c->followers)
+		text_printf(t, "; %lld of the first %lld did not run because of others", c->followers, seen);
+}
+
+static void print_batch_advice(const struct counted *c, uint32_t batch, long long failed)
+{
+	printf("fanoutctl results %u --state failed has them", batch);
+	if (c->unknown < failed)
+		printf(", fanoutctl retry %u tries them again", batch);
+	if (c->unknown)
+		printf("; where they may have been carried out (unknown_outcome), look at the server, then"
+		       " fanoutctl retry %u --unsafe",
+		       batch);
+	printf(".\n");
 }
 
 void failure_explain_batch(struct ctl *ctl, uint32_t batch)
@@ -133,17 +178,9 @@ void failure_explain_batch(struct ctl *ctl, uint32_t batch)
 	json_decref(j);
 	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=%d", batch, COUNTED_MAX);
 	if (p.counts[JOB_FAILED] && client_call(ctl->client, &call, &e) == 0 && lines_end(&lines, &e) == 0) {
-		text_printf(&t, "%lld of %lld jobs failed", (long long)p.counts[JOB_FAILED],
-			    (long long)progress_total(&p));
-		add_most_frequent(&t, c.errors);
-		printf("%s\nfanoutctl results %u --state failed has them", t.data, batch);
-		if (c.unknown < p.counts[JOB_FAILED])
-			printf(", fanoutctl retry %u tries them again", batch);
-		if (c.unknown)
-			printf("; where they may have been carried out (unknown_outcome), look at the server, then"
-			       " fanoutctl retry %u --unsafe",
-			       batch);
-		printf(".\n");
+		add_failed(&t, &c, &p);
+		printf("%s\n", t.data);
+		print_batch_advice(&c, batch, (long long)p.counts[JOB_FAILED]);
 	}
 	lines_clear(&lines);
 	text_clear(&t);

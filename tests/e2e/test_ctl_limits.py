@@ -324,6 +324,21 @@ def test_a_failed_batch_is_explained_by_its_most_frequent_error(daemon, apisim):
     assert f"fanoutctl results {batch} --state failed" in then and f"fanoutctl retry {batch}" in then
 
 
+def chained(daemon, apisim, *paths):
+    """A batch with a job for each: CHAIN and a path."""
+    lines = "".join(json.dumps({"url": apisim.url + path, "chain": chain}) + "\n" for chain, path in paths)
+    batch = daemon.ctl("submit", "-i", "-", input=lines).out.strip()
+    daemon.ctl("wait", batch, check=1)
+    return batch
+
+
+def test_a_failed_batch_of_chains_is_explained_by_what_failed_first(daemon, apisim):
+    batch = chained(daemon, apisim, ("a", "/status/404"), ("a", "/uuid"), ("a", "/uuid"), ("b", "/uuid"))
+    assert daemon.ctl("explain", batch).lines()[1] == "1 of 4 jobs failed: 404 Not Found; 2 more did not run because of it"
+    batch = chained(daemon, apisim, ("a", "/status/404"), ("a", "/uuid"), ("b", "/status/410"), ("c", "/status/404"))
+    assert daemon.ctl("explain", batch).lines()[1] == "3 of 4 jobs failed, 2 of 3 with: 404 Not Found; 1 more did not run because of them"
+
+
 def test_a_failed_job_is_explained_by_its_error_and_what_to_do(daemon, apisim):
     chain = "".join(json.dumps({"url": apisim.url + path, "chain": "a"}) + "\n" for path in ("/status/404", "/uuid"))
     batch = daemon.ctl("submit", "-i", "-", input=chain).out.strip()
