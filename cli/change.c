@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/failure.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
 #include "cli/verbs.h"
@@ -48,6 +49,7 @@ static int parse(const struct change *c, const char *operand, struct target *t, 
 
 struct unknown {
 	json_int_t count;
+	json_int_t answered; /* with 500, 502 or 504: these are sent again */
 };
 
 static int on_failed(void *arg, const char *line, size_t len, struct err *e)
@@ -56,17 +58,18 @@ static int on_failed(void *arg, const char *line, size_t len, struct err *e)
 	const char *name = job_reason_name(REASON_UNKNOWN_OUTCOME), *reason;
 	json_t *row;
 
-	if (!memmem(line, len, name, strlen(name)))
+	if (!memmem(line, len, name, strlen(name)) && !memmem(line, len, "\"status\":50", 11))
 		return 0;
 	row = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
 	reason = json_string_value(json_object_get(row, "reason"));
 	u->count += reason && strcmp(reason, name) == 0;
+	u->answered += failure_may_be_done(row);
 	json_decref(row);
 	return u->count < UNKNOWN_MOST ? 0 : err_set(e, ERR_NONE, NULL, "enough");
 }
 
-/* How many jobs of a batch that has failed ones may have been carried out; -1 with `e`. */
-static json_int_t count_unknown(struct ctl *ctl, const struct target *t, struct err *e)
+/* How many jobs of a batch that has failed ones may have been carried out, and stay as they are; -1 with `e`. */
+static json_int_t count_unknown(struct ctl *ctl, const struct target *t, json_int_t *answered, struct err *e)
 {
 	struct unknown u = {0};
 	struct lines lines = {.on_line = on_failed, .arg = &u};
@@ -79,17 +82,21 @@ static json_int_t count_unknown(struct ctl *ctl, const struct target *t, struct 
 	if (rc == 0)
 		rc = lines_end(&lines, e);
 	lines_clear(&lines);
+	*answered = u.answered;
 	return rc < 0 && u.count < UNKNOWN_MOST ? -1 : u.count;
 }
 
 /* What may have been carried out is left out by the daemon; here it is told. Returns how many jobs that are, or -1 with
  * `e`, also where a batch has nothing else to retry. Of a job the daemon tells. */
-static json_int_t check_safe(struct ctl *ctl, const struct target *t, const json_t *now, struct err *e)
+static json_int_t check_safe(struct ctl *ctl, const struct target *t, const json_t *now, json_int_t *answered,
+			     struct err *e)
 {
 	const json_t *counts = json_object_get(now, "counts");
 	json_int_t failed = json_integer_value(json_object_get(counts, "failed"));
-	json_int_t n = t->job || failed == 0 ? 0 : count_unknown(ctl, t, e);
+	json_int_t n = t->job || failed == 0 ? 0 : count_unknown(ctl, t, answered, e);
 
+	if (t->job)
+		*answered = failure_may_be_done(now);
 	if (n <= 0 || n < failed + json_integer_value(json_object_get(counts, "cancelled")))
 		return n;
 	return err_set(e, ERR_CONFLICT, "look at the server, then retry with --unsafe",
@@ -108,6 +115,16 @@ static void note_left_out(struct ctl *ctl, const struct target *t, json_int_t n)
 			 "%s again too",
 			 n < UNKNOWN_MOST ? "" : "at least ", (long long)n, n == 1 ? "" : "s", t->batch,
 			 n == 1 ? "stays as it is" : "stay as they are", n == 1 ? "it" : "them");
+}
+
+static void note_sent_again(struct ctl *ctl, const struct target *t, json_int_t n)
+{
+	if (n > 0)
+		ctl_note(ctl,
+			 "%s %s: %lld job%s that may have been carried out (500, 502 or 504 to a POST or the like) %s "
+			 "sent again",
+			 t->job ? "job" : "batch", strrchr(t->path, '/') + 1, (long long)n, n == 1 ? "" : "s",
+			 n == 1 ? "is" : "are");
 }
 
 /* ---- one operand ---- */
@@ -141,7 +158,7 @@ static json_t *change_one(struct ctl *ctl, const struct change *c, const struct 
 			  struct err *e)
 {
 	bool retry = c->action && !strcmp(c->action, "retry");
-	json_int_t left_out = 0;
+	json_int_t left_out = 0, answered = 0;
 	json_t *now;
 
 	if (!c->action)
@@ -156,14 +173,16 @@ static json_t *change_one(struct ctl *ctl, const struct change *c, const struct 
 	if (*as_it_is)
 		return now;
 	if (retry && !ctl->args.unsafe)
-		left_out = check_safe(ctl, t, now, e);
+		left_out = check_safe(ctl, t, now, &answered, e);
 	json_decref(now);
 	if (left_out < 0)
 		return NULL;
 	now = client_post_json(ctl->client, NULL, 0, e, "%s/%s%s", t->path, c->action,
 			       retry && ctl->args.unsafe ? "?unsafe=1" : "");
-	if (now)
+	if (now) {
 		note_left_out(ctl, t, left_out);
+		note_sent_again(ctl, t, answered);
+	}
 	return now;
 }
 

@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
+#include "lib/method.h"
 #include "lib/reason.h"
 
 #define SHOWN_MAX   3
@@ -31,6 +32,15 @@ static bool has_reason(const json_t *result, enum job_reason is)
 	const char *reason = json_string_value(json_object_get(result, "reason"));
 
 	return reason && strcmp(reason, job_reason_name(is)) == 0;
+}
+
+bool failure_may_be_done(const json_t *result)
+{
+	const char *method = json_string_value(json_object_get(result, "method"));
+	json_int_t status = json_integer_value(json_object_get(result, "status"));
+
+	return has_reason(result, REASON_HTTP_STATUS) && (status == 500 || status == 502 || status == 504) && method &&
+	       !method_idempotent(method);
 }
 
 static int on_line(void *arg, const char *line, size_t len, struct err *e)
@@ -86,6 +96,7 @@ struct counted {
 	long long causes;    /* so many are those */
 	long long followers; /* did not run, for one before them in their chain failed */
 	long long unknown;   /* that may have been carried out: a plain retry leaves them as they are */
+	long long answered;  /* that may have been too, and a plain retry sends again */
 };
 
 static int count_error(void *arg, const char *line, size_t len, struct err *e)
@@ -97,6 +108,7 @@ static int count_error(void *arg, const char *line, size_t len, struct err *e)
 
 	(void)e;
 	c->unknown += has_reason(row, REASON_UNKNOWN_OUTCOME);
+	c->answered += failure_may_be_done(row);
 	error = error ? error : reason ? reason : "failed";
 	if (has_reason(row, REASON_PREDECESSOR)) {
 		c->followers++;
@@ -155,6 +167,10 @@ static void print_batch_advice(const struct counted *c, uint32_t batch, long lon
 	printf("fanoutctl results %u --state failed has them", batch);
 	if (c->unknown < failed)
 		printf(", fanoutctl retry %u tries them again", batch);
+	if (c->answered)
+		printf("; of those, %lld may have been carried out (500, 502 or 504 to a POST or the like): look at the"
+		       " server first",
+		       c->answered);
 	if (c->unknown)
 		printf("; where they may have been carried out (unknown_outcome), look at the server, then"
 		       " fanoutctl retry %u --unsafe",
@@ -188,7 +204,7 @@ void failure_explain_batch(struct ctl *ctl, uint32_t batch)
 }
 
 /* What a retry of it alone would be refused for is not advised. */
-static void print_job_advice(const char *name, const char *reason)
+static void print_job_advice(const char *name, const char *reason, const json_t *j)
 {
 	if (strcmp(reason, job_reason_name(REASON_PREDECESSOR)) == 0)
 		printf("fanoutctl retry %.*s tries it again, after what failed before it.\n", (int)strcspn(name, "."),
@@ -197,6 +213,10 @@ static void print_job_advice(const char *name, const char *reason)
 		printf("fanoutctl show %s has its attempts; it may have been carried out (unknown_outcome): look at the"
 		       " server, then fanoutctl retry %s --unsafe.\n",
 		       name, name);
+	else if (failure_may_be_done(j))
+		printf("fanoutctl show %s has its attempts; its %s may have been carried out all the same: look at the"
+		       " server first, then fanoutctl retry %s.\n",
+		       name, json_string_value(json_object_get(j, "method")), name);
 	else
 		printf("fanoutctl show %s has its attempts, fanoutctl retry %s tries it again.\n", name, name);
 }
@@ -217,7 +237,7 @@ void failure_explain_job(struct ctl *ctl, const char *name)
 		text_printf(&line, ", after %lld attempt%s", attempts, attempts == 1 ? "" : "s");
 	if (j) {
 		printf("%s\n", line.data);
-		print_job_advice(name, reason);
+		print_job_advice(name, reason, j);
 	}
 	text_clear(&line);
 	json_decref(j);

@@ -3,6 +3,7 @@
 #define FANOUT_CLI_FAILURE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cli/ctl.h"
@@ -10,6 +11,9 @@
 
 /* "7.42 https://...: 404 Not Found", of a result that is not done. */
 void failure_add_job(struct text *line, const json_t *result);
+/* It was answered as what broke off half-way may be (500, 502, 504), and to do it twice is not to do it once. A retry
+ * sends it again: who asks for that should have looked. A job that carries an idempotency key is not told apart. */
+bool failure_may_be_done(const json_t *result);
 /* Of a batch that failed: how many jobs, their most frequent error, and what to do. On stdout. */
 void failure_explain_batch(struct ctl *ctl, uint32_t batch);
 /* Of a job that failed ("7.42"): why, after how many attempts, and what to do. On stdout. */

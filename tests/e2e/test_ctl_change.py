@@ -182,6 +182,26 @@ def test_what_may_have_been_carried_out_is_not_sent_again_by_a_plain_retry(ctl, 
     assert attempts() == [3, 4, 2]
 
 
+def test_a_post_that_was_answered_and_may_have_been_carried_out_is_sent_again_with_a_word(ctl, apisim):
+    batch = ctl("submit", "-p", "-X", "POST", apisim.url + "/status/{500,404}").out.strip()
+    ctl("wait", batch, check=1)
+    assert f"{batch} tries them again; of those, 1 may have been carried out" in ctl("explain", batch).out
+    explained = ctl("explain", f"{batch}.1").out
+    assert f"its POST may have been carried out all the same: look at the server first, then fanoutctl retry {batch}.1." in explained
+    assert "carried out" not in ctl("explain", f"{batch}.2").out
+    assert f"batch {batch}: 1 job that may have been carried out" in ctl("retry", batch).err
+    ctl("wait", batch, check=1)
+    assert f"job {batch}.1: 1 job that may have been carried out" in ctl("retry", f"{batch}.1").err
+    ctl("wait", batch, check=1)
+    assert [row["attempts"] for row in ctl("results", batch, "-f", "ndjson").rows()] == [3, 2]
+
+
+def test_a_put_that_was_answered_500_may_be_sent_again_without_a_word(ctl, apisim):
+    batch = ctl("submit", "-p", "-X", "PUT", "--max-attempts", "1", apisim.url + "/status/500").out.strip()
+    ctl("wait", batch, check=1)
+    assert "carried out" not in ctl("explain", batch).out + ctl("explain", f"{batch}.1").out + ctl("retry", batch).err
+
+
 def test_a_retry_of_nothing_but_what_may_have_been_carried_out_does_nothing(ctl, apisim):
     batch = ctl("submit", "-p", "-X", "POST", apisim.url + "/reset?bytes=0").out.strip()
     ctl("wait", batch, check=1)
