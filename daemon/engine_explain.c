@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/engine_private.h"
+#include "daemon/render.h"
 #include "lib/clock.h"
 
 /* ---- one wait ---- */
@@ -47,20 +48,51 @@ static const struct engine_limit *limit_of(const struct engine *en, const struct
 	return NULL;
 }
 
-static void put_limit(const struct engine *en, struct engine_wait *w, const struct sched_waiting *s)
+/* " (100/1min)", of several rates the one that ends last; "" where the limit's name has it. */
+static const char *used_up(char *out, size_t size, const struct engine_limit *l, int64_t now_us)
+{
+	struct limit_window w[LIMIT_WINDOWS_MAX], last = {0};
+	unsigned n = limit_windows(sched_limit_state(l->sched), now_us, w);
+	char rate[RENDER_RATE_SIZE];
+
+	for (unsigned i = 0; i < n; i++)
+		if (!w[i].learned && w[i].free_us > last.free_us)
+			last = w[i];
+	*out = '\0';
+	if (last.free_us && l->batch != ENGINE_LIMIT_OF_PULL)
+		snprintf(out, size, " (%s)", render_rate(rate, &last.rate));
+	return out;
+}
+
+/* What the host said to be left alone for. Of a pause from before a restart it is not known. */
+static void put_pause(const struct engine_host *h, struct engine_wait *w)
+{
+	if (h && h->paused_by > 0)
+		snprintf(w->text, sizeof w->text, "the host refused with %d%s", h->paused_by,
+			 h->pause_told ? " and told for how long" : ", and did not tell for how long");
+	else if (h && h->paused_by == ENGINE_SPENT)
+		snprintf(w->text, sizeof w->text, "the host told that nothing is left for now");
+}
+
+static void put_limit(const struct engine *en, struct engine_wait *w, const struct sched_waiting *s, int64_t now_us)
 {
 	const struct engine_limit *l = limit_of(en, s->limit);
 	const char *name = l ? l->name : "the host";
 	const char *mark = strstr(holds[s->hold].text, "%s");
+	char rate[RENDER_RATE_SIZE + sizeof " ()"] = "";
 
 	w->why = holds[s->hold].why;
 	if (l)
 		snprintf(w->limit, sizeof w->limit, "%s", l->name);
+	if (l && s->hold == LIMIT_RATE)
+		used_up(rate, sizeof rate, l, now_us);
 	if (mark)
-		snprintf(w->text, sizeof w->text, "%.*s%.100s%s", (int)(mark - holds[s->hold].text),
-			 holds[s->hold].text, name, mark + 2);
+		snprintf(w->text, sizeof w->text, "%.*s%.100s%s%s", (int)(mark - holds[s->hold].text),
+			 holds[s->hold].text, name, mark + 2, rate);
 	else
 		snprintf(w->text, sizeof w->text, "%s", holds[s->hold].text);
+	if (s->hold == LIMIT_PAUSE)
+		put_pause(engine_host_find(en, w->host), w);
 }
 
 static int64_t wall_of(int64_t boot_us, int64_t now_us)
@@ -76,7 +108,7 @@ static void explain_track(const struct engine *en, const struct engine_track *t,
 	*w = (struct engine_wait){.until_us = wall_of(s.until_us, now)};
 	snprintf(w->host, sizeof w->host, "%s", t->lane->host);
 	if (s.limit)
-		put_limit(en, w, &s);
+		put_limit(en, w, &s, now);
 	else if (s.wait == SCHED_READY && pool_credit(en->pool) == 0)
 		put(w, "credit", "the workers have as much to do as they can take");
 	else

@@ -248,9 +248,13 @@ struct engine_limit {
 	char key[];        /* name, newline, host */
 };
 
+#define ENGINE_SPENT (-1) /* no refusal: a good answer told that nothing is left */
+
 /* What a host said of itself. */
 struct engine_host {
 	struct throttle throttle;
+	int paused_by;             /* the status of the refusal, or ENGINE_SPENT; 0: not known */
+	bool pause_told;           /* by that answer, for how long */
 	struct sched_limit *sched; /* its pause and learned rate */
 	struct store_host kept;    /* as the store has it; all 0: not at all */
 	UT_hash_handle hh;

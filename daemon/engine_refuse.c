@@ -31,6 +31,13 @@ static struct throttle_refusal refusal_of(const struct engine_job *j, const stru
 	};
 }
 
+/* What is told of the pause, by the answer that made it as long as it is. */
+static void note_cause(struct engine_host *h, int status, bool told)
+{
+	h->paused_by = status;
+	h->pause_told = told;
+}
+
 void engine_host_refused(struct engine_job *j, const struct message_outcome *o)
 {
 	struct engine *en = j->en;
@@ -40,9 +47,11 @@ void engine_host_refused(struct engine_job *j, const struct message_outcome *o)
 	int64_t until = throttle_hit(&h->throttle, &r);
 
 	sched_limit_pause(en->sched, h->sched, until);
-	if (until > before && until > r.now_us)
+	if (until > before && until > r.now_us) {
+		note_cause(h, o->status, r.retry_after_us >= 0 || r.reset_us >= 0);
 		log_info("host paused", "host=%s status=%d in_ms=%lld hits=%u", h->name, o->status,
 			 (long long)((until - r.now_us) / 1000), h->throttle.hits);
+	}
 	engine_host_note(en, h);
 }
 
@@ -67,6 +76,8 @@ void engine_host_answered(struct engine_job *j, const struct message_outcome *o)
 	if (o->limit_remaining == 0 && o->limit_reset_us > 0) {
 		h = engine_host_get(en, j->lane->host);
 		r = refusal_of(j, o, engine_random(en));
+		if (!limit_paused_until_us(sched_limit_state(h->sched), r.now_us))
+			note_cause(h, ENGINE_SPENT, true);
 		sched_limit_pause(en->sched, h->sched, throttle_spent(&h->throttle, &r));
 	}
 	if (h)

@@ -524,7 +524,7 @@ def test_a_batch_that_waits_for_a_limit_says_so(daemon, apisim):
     daemon.ctl("limits", "set", "hourly", "--rate", "2/h", "--match", "127.0.0.1")
     batch = daemon.ctl("submit", "-p", apisim.url + "/uuid?[1-5]").out.strip()
     wait_until(lambda: daemon.ctl("status", batch, "-f", "json").json()["counts"]["done"] == 2, 10, "two are done")
-    explained = wait_until(lambda: re.search(r"rate of hourly is used up .*goes on in 5\d min \d\d s, at 20", daemon.ctl("explain", batch).out), 5, "it is explained")
+    explained = wait_until(lambda: re.search(r"rate of hourly is used up \(\d+/1h\).*goes on in 5\d min \d\d s, at 20", daemon.ctl("explain", batch).out), 5, "it is explained")
     assert explained
     assert "rate of hourly" in daemon.ctl("explain", f"{batch}.5").out
     assert re.search(r"^limited +the rate of hourly is used up", daemon.ctl("status", batch).out, re.M)
@@ -556,6 +556,16 @@ def test_fail_if_finds_errors_that_call_themselves_200(daemon, apisim):
     assert (row["reason"], row["status"], row["error"]) == ("soft_error", 200, "Token not valid!")
 
 
+def test_a_pause_that_no_refusal_made_is_told_as_such(daemon, apisim):
+    url = limited(apisim, "spent", n=1, window=3600, x_ratelimit="delta")
+    daemon.ctl("submit", "--wait", url)
+    batch = daemon.ctl("submit", "-p", url).out.strip()
+    wait_until(lambda: "the host told that nothing is left for now" in daemon.ctl("explain", batch).out, 60, "it waits for the pause")
+    daemon.restart()
+    wait_until(lambda: "the host refused, or told that nothing is left for now" in daemon.ctl("explain", batch).out, 60, "of a pause from before a restart no more is known")
+    daemon.ctl("cancel", batch)
+
+
 def test_a_deadline_ends_what_a_rate_holds_up(daemon, apisim, until_in_time):
     def attempt(deadline):
         batch = daemon.ctl("submit", "-p", "--deadline", deadline, "--rate", "1/h", apisim.url + "/uuid?[1-2]").out.strip()
@@ -565,7 +575,7 @@ def test_a_deadline_ends_what_a_rate_holds_up(daemon, apisim, until_in_time):
     rows = until_in_time(attempt)
     batch, host = rows[1]["batch"], apisim.url.removeprefix("http://")
     assert [row["reason"] for row in rows] == [None, "expired"]
-    assert rows[1]["error"] == f"the deadline of the batch passed while it waited for {host}: the rate of batch {batch} is used up"
+    assert rows[1]["error"] == f"the deadline of the batch passed while it waited for {host}: the rate of batch {batch} is used up (1/1h)"
     assert rows[1]["error"] in daemon.ctl("explain", batch).lines()[1]
 
 
@@ -581,7 +591,7 @@ def test_a_deadline_that_passes_in_a_hosts_pause_says_so(daemon, apisim):
         return {row["error"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()}
 
     host = apisim.url.removeprefix("http://")
-    wanted = {f"the deadline of the batch passed while it waited for {host}: the host refused, or told that nothing is left for now"}
+    wanted = {f"the deadline of the batch passed while it waited for {host}: the host refused with 429 and told for how long"}
     assert any(errors(deadline) == wanted for deadline in ("1s", "8s", "60s")), "one that is not loaded in time waits for nothing yet"
     daemon.ctl("cancel", pausing)
 

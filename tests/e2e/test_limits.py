@@ -316,7 +316,7 @@ def test_an_absurd_time_to_wait_is_cut_and_the_operator_can_lift_the_pause(daemo
     paused = when(host["paused_until"]) - when(attempt["ended_at"])
     assert timedelta(minutes=59) < paused < timedelta(minutes=61), paused
     wait = wait_until(lambda: waits_for_pause(daemon, batch), what="it waits for the pause")
-    assert wait["host"] == limit.key
+    assert (wait["host"], wait["text"]) == (limit.key, "the host refused with 429 and told for how long")
     assert abs(when(wait["until"]) - when(host["paused_until"])) < timedelta(milliseconds=1)
     assert limit.key in daemon.ctl("limits").out
     assert daemon.api.post(f"/v1/limits/resume?host={limit.key}").status == 200
