@@ -55,8 +55,7 @@ static bool has_ended(const json_t *run)
 /* A file is whole or not there: what cannot become whole is not begun. */
 static int check_whole(const struct writing *w, struct err *e)
 {
-	struct text hint = {0};
-	const char *error = pull_text(w->run, "error");
+	struct text hint = {0}, why = {0};
 	bool ended = has_ended(w->run);
 
 	if (!items_to_file(w->ctl) || (ended ? receipt_status(w->run) == STATUS_FINE : w->ctl->args.follow))
@@ -65,8 +64,11 @@ static int check_whole(const struct writing *w, struct err *e)
 		return err_set(e, ERR_CONFLICT, "--follow waits until it has",
 			       "run %" PRIu32 " has not ended: %s was not written", w->number, w->ctl->args.output);
 	items_add_later(w->ctl, w->number, w->run, &hint);
-	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s%s%.200s%s: %.100s was not written", w->number,
-		pull_text(w->run, "verdict"), *error ? " (" : "", error, *error ? ")" : "", w->ctl->args.output);
+	text_add_str(&why, pull_text(w->run, "verdict"));
+	items_add_error(w->run, &why);
+	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s: %.100s was not written", w->number, why.data,
+		w->ctl->args.output);
+	text_clear(&why);
 	text_clear(&hint);
 	return -1;
 }

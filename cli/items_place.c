@@ -23,7 +23,8 @@ static const char *const absent[] = {".gzip", ".zstd", ".bz2", ".bzip2",  ".xz",
 				     ".zip",  ".7z",   ".tgz", ".tar",    ".Z",   ".tsv",  ".xml",    ".yaml",
 				     ".yml",  ".ods",  ".db",  ".sqlite", ".xls", ".xlsx", ".parquet"};
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+#define ERROR_COLUMNS 160 /* with the name of a file it is one line of an error */
+#define COUNT(array)  (sizeof(array) / sizeof(array)[0])
 
 /* Whether the first `n` bytes of the name end with it. */
 static bool ends_with(const char *name, size_t n, const char *suffix)
@@ -159,6 +160,20 @@ static void add_anew(const struct ctl *ctl, const json_t *ended, struct text *ou
 		add_quoted(out, "--var", a->vars.values[i].text);
 	add_form(a, out);
 	text_add_str(out, ", with the recipe corrected where that is why");
+}
+
+void items_add_error(const json_t *ended, struct text *out)
+{
+	const char *error = pull_text(ended, "error");
+	struct text said = {0};
+
+	if (!*error)
+		return;
+	text_add(&said, error, strlen(error) > ERROR_COLUMNS ? receipt_error_len(error) : strlen(error));
+	text_add_str(out, " (");
+	text_add_shown(out, said.data, ERROR_COLUMNS);
+	text_add_char(out, ')');
+	text_clear(&said);
 }
 
 void items_add_later(const struct ctl *ctl, uint32_t run, const json_t *ended, struct text *out)

@@ -20,6 +20,8 @@ int items_check_output(const struct ctl *ctl, struct err *e);
 /* How the items of a run are had when it has ended, in the same form. `ended`: it has, as this says, and without
  * everything; NULL: it goes on. */
 void items_add_later(const struct ctl *ctl, uint32_t run, const json_t *ended, struct text *out);
+/* " (pages 2, 3 are missing (page 2: 410 Gone))", its error; a long one goes without the first page's own. */
+void items_add_error(const json_t *ended, struct text *out);
 /* That FILE was left as it is, for the run has no items; and how it is replaced all the same. */
 void items_tell_kept(const struct ctl *ctl, uint32_t run, const json_t *ended);
 /* On stderr, also with -q: FILE was not written, and that. Nothing where they go to no file. */

@@ -83,3 +83,21 @@ def test_a_token_that_was_revoked_amid_a_run_is_replaced_and_the_rest_is_fetched
     secret.write_text("new\n")
     daemon.ctl("retry", run.number)
     assert run.wait()["verdict"] == "complete" and run.ids() == list(range(1, PAGES + 1))
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_long_error_of_a_run_whose_file_is_not_written_is_not_cut_amid_a_page_s_own(daemon, serve, scratch, long):
+    message = b'{"message":"Token not valid%s!"}' % (b" " + b"x" * 200 if long else b"")
+
+    def behave(c):
+        while head := c.request():
+            refused = "page=2" in head
+            c.answer(message if refused else b'{"pages":3}', status="401 Unauthorized" if refused else "200 OK")
+
+    write_recipe(daemon, "p", url=serve(behave).url + "/", page=PAGED, items=".result[]?")
+    run, receipt = pull(daemon, "p")
+    told = daemon.ctl("items", run.number, "-o", scratch / "t.csv", check=1).err
+    assert receipt["error"].startswith("page 2 of 3 is missing (page 2: 401 Unauthorized"), receipt
+    assert (len(receipt["error"]) > 160) == long, "as the test means it"
+    why = "page 2 of 3 is missing" if long else receipt["error"]
+    assert f"run {run.number} is incomplete ({why}): {scratch}" in told and "t.csv was not written" in told, told
