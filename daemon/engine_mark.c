@@ -32,6 +32,7 @@ static void batch_cancel_running(struct engine_batch *b, enum job_reason failing
 
 	b->cancelling = true;
 	b->failing = failing;
+	engine_run_note_held(b);
 	engine_run_cancelled(b);
 	engine_batch_refresh(b);
 	HASH_ITER (hh, b->en->jobs, j, next) {

@@ -440,6 +440,8 @@ const char *engine_run_pull(const struct engine_run *run); /* its pull's name; N
 /* Of a batch that is a run; a run that cannot be read again fails its batch. */
 void engine_run_open(struct engine_batch *b);
 void engine_run_close(struct engine_run *run);
+/* Its jobs are about to be ended, also those that wait: no attempt will tell how long a limit held those back. */
+void engine_run_note_held(struct engine_batch *b);
 
 /* engine_run_read.c */
 /* The next slice of the plans that are to be read. */

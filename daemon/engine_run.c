@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/run_private.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define CANCELS_A_STEP 500
@@ -274,4 +275,31 @@ void engine_run_cancel_from(struct engine_run *run, uint32_t index)
 		engine_batch_refresh(run->batch);
 	}
 	cancel_some(c);
+}
+
+/* ---- pages that end without a request ---- */
+
+void engine_run_note_held(struct engine_batch *b)
+{
+	int64_t now = clock_boot_us(), held_us = 0;
+
+	if (!b->run || b->run->held_us)
+		return;
+	for (const struct engine_job *j = b->en->jobs; j; j = j->hh.next) {
+		if (j->lane->batch != b || (j->phase != PHASE_LOADED && j->phase != PHASE_STAGED))
+			continue;
+		int64_t us = sched_job_limited_us(&j->sched, now);
+		held_us = us > held_us ? us : held_us;
+	}
+	b->run->held_us = held_us;
+	b->run->held_to_us = clock_wall_us();
+}
+
+struct tally_sums engine_run_sums(const struct engine *en, uint32_t number, struct tally *attempts)
+{
+	const struct engine_batch *b = engine_batch_find(en, number);
+
+	if (b && b->run)
+		tally_add_held(attempts, b->run->held_us, b->run->held_to_us);
+	return tally_read(attempts);
 }

@@ -248,7 +248,7 @@ static void on_attempts(struct store_op *op, const struct err *e)
 		soon(c, STAGE_ATTEMPTS, 0);
 		return;
 	}
-	c->receipt.sums = tally_read(c->tally);
+	c->receipt.sums = engine_run_sums(c->en, c->run, c->tally);
 	c->after_seq = 0;
 	c->receipt.unique = -1;
 	if (c->recipe && c->recipe->expr[RECIPE_KEY].text) {

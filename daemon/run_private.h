@@ -102,6 +102,8 @@ struct engine_run {
 	bool next_public;     /* of a followed run: a server at a public address supplied the URL of the page to come */
 	bool guarded;         /* it has to fail: nothing is added any more */
 	uint32_t replaced_by; /* the run whose overlap = replace cancelled it; 0. Not known after a restart */
+	int64_t held_us;      /* so long a limit had held back pages that were ended without a request; 0. Likewise */
+	int64_t held_to_us;   /* wall */
 	struct tally *tally;  /* of its attempts up to event `tallied`; NULL: nobody has asked yet */
 	uint32_t tallied;
 	TAILQ_ENTRY(engine_run) read; /* `plans_wait` or `plans_read` */
@@ -124,6 +126,8 @@ void engine_run_added(struct engine_run *run, const struct run_pages *pages);
 void engine_run_add_more(struct engine_run *run);
 void engine_run_cancel_from(struct engine_run *run, uint32_t index);
 void engine_run_cancel_needless(struct engine_run *run); /* what the plan says is */
+/* The figures of a run that ends: those of its attempts, and what is known of pages that had none. */
+struct tally_sums engine_run_sums(const struct engine *en, uint32_t number, struct tally *attempts);
 
 /* engine_run_read.c */
 /* Begins to read the plan, or puts the run among those that wait for memory. */

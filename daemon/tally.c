@@ -208,6 +208,16 @@ void tally_add(struct tally *t, const struct tally_attempt *a)
 	count_limited(t, a);
 }
 
+/* Of an outage that has no end what lies before it counts. */
+void tally_add_held(struct tally *t, int64_t limited_us, int64_t until_us)
+{
+	int64_t from_us, down_us = t->down_from_us + t->sums.clock_us;
+
+	if (limited_us <= 0 || __builtin_sub_overflow(until_us, limited_us, &from_us))
+		return;
+	add_span(t, from_us < t->up_us ? t->up_us : from_us, t->down && down_us < until_us ? down_us : until_us);
+}
+
 struct tally_sums tally_read(const struct tally *t)
 {
 	struct tally_sums sums = t->sums;

@@ -37,6 +37,8 @@ struct tally_sums {
 struct tally *tally_create(void);
 void tally_free(struct tally *t);
 void tally_add(struct tally *t, const struct tally_attempt *a);
+/* After all attempts: what was ended without a request had been held back for so long by a limit, until then (wall). */
+void tally_add_held(struct tally *t, int64_t limited_us, int64_t until_us);
 struct tally_sums tally_read(const struct tally *t);
 
 #endif

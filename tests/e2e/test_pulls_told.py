@@ -145,6 +145,35 @@ def test_the_time_that_a_limit_took_is_counted_once_for_all_pages_that_wait(daem
     assert pull(daemon, "q")[1]["limited_seconds"] == 0
 
 
+def test_pages_that_were_cancelled_while_a_limit_held_them_have_waited_for_it(daemon, apisim):
+    api = apisim.pages("page", "a", items=60, size=10, totals="items")
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "2/h"})
+    run = start(daemon, "p")
+    the_wait(daemon, run, "rate")
+    wait_until(lambda: run.get()["live"]["in_flight"] == 0, 60, "two are done")
+    held = time.monotonic()
+    for _ in range(100):
+        daemon.api.get("/metrics")
+    waited = time.monotonic() - held
+    daemon.ctl("cancel", run.number)
+    receipt = run.wait()
+    assert (receipt["verdict"], receipt["requests"]) == ("cancelled", 2), receipt
+    assert waited <= receipt["limited_seconds"] <= receipt["seconds"], receipt
+
+
+def test_where_a_deadline_passed_amid_a_limit_the_receipt_has_the_time_too(daemon, apisim):
+    api = apisim.pages("page", "a", items=60, size=10, totals="items")
+    page = {"type": "page", "param": "page", "size": 10, "total_items": ".total"}
+    for deadline in ("2s", "10s", "60s"):  # until one is long enough for two pages
+        write_recipe(daemon, "p", url=str(api), page=page, items=".result[]", limit={"rate": "2/h"}, deadline=deadline)
+        _, receipt = pull(daemon, "p")
+        if "the rate of pull p 2/1h is used up" in receipt["error"]:
+            break
+    assert "the rate of pull p 2/1h is used up" in receipt["error"], receipt
+    assert 0 < receipt["limited_seconds"] <= receipt["seconds"], receipt
+
+
 # ---- what can be done ----
 
 

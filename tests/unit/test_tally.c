@@ -200,6 +200,26 @@ static void no_time_of_an_outage_is_a_limit_s(void **state)
 	tally_free(t);
 }
 
+static void what_was_held_until_it_was_ended_counts_and_no_time_of_an_outage_does(void **state)
+{
+	struct tally *t = tally_create();
+
+	(void)state;
+	held(t, 10, 50);
+	tally_add_held(t, 0, 60);
+	tally_add_held(t, -5, 60);
+	assert_int_equal(tally_read(t).limited_us, 40);
+	tally_add_held(t, 70, 100); /* 30 to 100: in part told by an attempt */
+	assert_int_equal(tally_read(t).limited_us, 90);
+	unreached(t, 200, 210);
+	tally_add_held(t, 50, 240); /* 190 to 240: none got through from 200 on */
+	assert_int_equal(tally_read(t).limited_us, 90 + 10);
+	tally_add_held(t, 5, 240);
+	tally_add_held(t, INT64_MAX, -10);
+	assert_int_equal(tally_read(t).limited_us, 90 + 10);
+	tally_free(t);
+}
+
 static void refusals_are_counted_apart_from_retries(void **state)
 {
 	struct tally *t = tally_create();
@@ -284,6 +304,7 @@ int main(void)
 	    cmocka_unit_test(what_began_before_an_outage_does_not_end_it),
 	    cmocka_unit_test(an_attempt_that_failed_slowly_begins_no_outage_after_it),
 	    cmocka_unit_test(no_time_of_an_outage_is_a_limit_s),
+	    cmocka_unit_test(what_was_held_until_it_was_ended_counts_and_no_time_of_an_outage_does),
 	    cmocka_unit_test(refusals_are_counted_apart_from_retries),
 	    cmocka_unit_test(what_the_wall_clock_was_set_by_is_told),
 	    cmocka_unit_test(a_clock_that_is_set_amid_an_outage_makes_it_no_longer),
