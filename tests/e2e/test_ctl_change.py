@@ -32,6 +32,8 @@ def test_an_operand_that_names_nothing_leaves_those_before_it_as_they_are(ctl, g
     if verb == "rm":
         gate.open()
         ctl("wait", batch)
+    else:
+        wait_until(lambda: ctl("status", batch, "-f", "json").json()["counts"]["running"] == 1, what="it runs")
     before = ctl("status", batch, "-f", "json").json()
     said = ctl(verb, batch, wrong, check=2).err
     assert wrong in said and f"batch {batch}:" not in said, said
