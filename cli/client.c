@@ -209,15 +209,16 @@ static int on_text(void *arg, const char *data, size_t len, struct err *e)
 	return 0;
 }
 
-static json_t *call_json(struct client *c, struct call *call, struct err *e)
+static json_t *call_json(struct client *c, const struct call *of, struct err *e)
 {
 	struct text answer = {0};
+	struct call call = *of;
 	json_error_t why;
 	json_t *j = NULL;
 
-	call->on_data = on_text;
-	call->arg = &answer;
-	if (client_call(c, call, e) < 0)
+	call.on_data = on_text;
+	call.arg = &answer;
+	if (client_call(c, &call, e) < 0)
 		goto out;
 	j = json_loadb(answer.len ? answer.data : "", answer.len, JSON_DECODE_ANY, &why);
 	if (!j && answer.len == 0)
