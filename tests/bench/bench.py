@@ -119,7 +119,8 @@ class Bench:
     # ---- The parts ----
 
     def fetch(self):
-        rows, self.details["fetch"] = fetching.small(self.daemon("main"), self.lists, self.options.rounds)
+        # A round takes a few seconds, and is as noisy as any.
+        rows, self.details["fetch"] = fetching.small(self.daemon("main"), self.lists, 3 * self.options.rounds)
         return rows
 
     def status(self):
