@@ -15,6 +15,7 @@
 void api_health(struct http_request *r)
 {
 	struct api *a = http_arg(r);
+
 	if (api_draining(a))
 		api_reply_json(r, 503,
 			       json_pack("{s:s, s:s, s:s}", "status", "draining", "code", err_code_name(ERR_BUSY),
@@ -22,8 +23,7 @@ void api_health(struct http_request *r)
 	else if (engine_storage_full(api_engine(a)))
 		api_reply_json(r, 503,
 			       json_pack("{s:s, s:s, s:s, s:s}", "status", "storage", "code",
-					 err_code_name(ERR_NO_SPACE), "detail",
-					 "the disk is full: nothing goes on until there is room", "hint",
+					 err_code_name(ERR_NO_SPACE), "detail", ENGINE_STORAGE_TEXT, "hint",
 					 "free disk space below the state directory, or lower retention"));
 	else
 		api_reply_json(r, 200, json_pack("{s:s}", "status", "ok"));

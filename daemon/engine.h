@@ -87,6 +87,7 @@ struct engine_wait {
 	char text[256];
 };
 /* The disk is full: nothing goes on, and nobody knows until when. */
+#define ENGINE_STORAGE_TEXT "the disk is full: nothing goes on until there is room"
 bool engine_storage_full(const struct engine *en);
 /* For a batch that has not ended: one for each of its hosts that has something waiting, at most `room`; or one for all.
  * Returns how many. */

@@ -133,7 +133,7 @@ bool engine_explain_storage(const struct engine *en, struct engine_wait *w)
 {
 	*w = (struct engine_wait){.why = NULL};
 	if (en->trouble)
-		put(w, "storage", "the disk is full: nothing goes on until there is room");
+		put(w, "storage", ENGINE_STORAGE_TEXT);
 	return en->trouble;
 }
 
