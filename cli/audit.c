@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "cli/audit.h"
-#include "cli/audit_target.h"
 #include "cli/client.h"
+#include "cli/hosts_find.h"
 #include "cli/limits.h"
 #include "cli/lines.h"
 #include "cli/verbs.h"
@@ -22,7 +22,7 @@ struct audit {
 	uint64_t attempts; /* of all hosts */
 	const char *host;
 	json_t *rules;  /* of that host */
-	json_t *batch;  /* what it says of itself (cli/audit_target.h); NULL: a host is audited */
+	json_t *batch;  /* what it says of itself (cli/hosts_find.h); NULL: a host is audited */
 	const char *of; /* "run", "batch" */
 	uint32_t number;
 	const char *names[RECORD_RULES_MAX];
@@ -299,7 +299,7 @@ static int audit_hosts(struct audit *a, struct err *e)
 
 	if (!h)
 		BUG("out of memory");
-	rc = audit_target_hosts(a->ctl, a->ctl->args.operands[0], h, e);
+	rc = hosts_find_recorded(a->ctl->client, a->ctl->args.operands[0], h, e);
 	for (size_t i = 0; rc == 0 && i < h->count; i++)
 		rc = audit_host(a, h->keys[i], e);
 	free(h);
@@ -355,7 +355,7 @@ int verb_audit(struct ctl *ctl)
 	if (!a)
 		BUG("out of memory");
 	a->ctl = ctl;
-	if (audit_target_find(ctl, ctl->args.operands[0], &a->batch, &e) < 0) {
+	if (hosts_find_batch(ctl, ctl->args.operands[0], &a->batch, &e) < 0) {
 		free(a);
 		return ctl_report(&e);
 	}

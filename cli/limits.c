@@ -6,9 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "cli/audit_target.h"
 #include "cli/client.h"
-#include "cli/hosts.h"
+#include "cli/hosts_find.h"
 #include "cli/limits.h"
 #include "cli/options.h"
 #include "cli/verbs.h"
@@ -73,22 +72,6 @@ json_t *limits_of_host(struct client *c, const char *key, struct err *e)
 	return j;
 }
 
-int limits_find_hosts(struct client *c, const char *operand, struct hosts *h, struct err *e)
-{
-	json_t *all;
-
-	if (hosts_parse(operand, h, e) < 0)
-		return -1;
-	if (h->exact)
-		return 0;
-	all = client_get_json(c, e, "/v1/limits");
-	if (!all)
-		return -1;
-	hosts_add_known(h, all);
-	json_decref(all);
-	return 0;
-}
-
 static json_t *empty_answer(void)
 {
 	return json_pack("{s:[], s:[], s:[]}", "limits", "hosts", "batches");
@@ -104,7 +87,7 @@ static json_t *ask_host(struct client *c, const char *operand, struct err *e)
 
 	if (!h)
 		BUG("out of memory");
-	rc = limits_find_hosts(c, operand, h, e);
+	rc = hosts_find_limited(c, operand, h, e);
 	for (i = 0; rc == 0 && i < h->count; i++) {
 		answer = limits_of_host(c, h->keys[i], e);
 		rc = answer ? 0 : -1;
@@ -153,7 +136,7 @@ static json_t *ask(struct ctl *ctl, struct err *e)
 
 	if (!operand)
 		return ctl_connect(ctl, e) < 0 ? NULL : client_get_json(ctl->client, e, "/v1/limits");
-	if (audit_target_find(ctl, operand, &batch, e) < 0)
+	if (hosts_find_batch(ctl, operand, &batch, e) < 0)
 		return NULL;
 	answer = batch ? ask_batch(ctl->client, batch, e) : ask_host(ctl->client, operand, e);
 	json_decref(batch);

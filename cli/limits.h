@@ -5,15 +5,12 @@
 #include <jansson.h>
 
 #include "cli/ctl.h"
-#include "cli/hosts.h"
 #include "cli/text.h"
 
 struct client;
 
 /* The daemon's answer for one host:port; a new reference, or NULL. */
 json_t *limits_of_host(struct client *c, const char *key, struct err *e);
-/* The keys that `operand` may mean, with those the daemon knows. */
-int limits_find_hosts(struct client *c, const char *operand, struct hosts *h, struct err *e);
 
 /* ---- showing (cli/limits_show.c) ---- */
 

@@ -1,12 +1,11 @@
-/* Questions to the daemon; what is measured is cli/audit.c's affair. */
-#include "cli/audit_target.h"
+/* Questions to the daemon; what is then shown or measured is the verbs' affair. */
+#include "cli/hosts_find.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/client.h"
-#include "cli/limits.h"
 #include "cli/pull.h"
 #include "cli/verbs.h"
 #include "lib/jobid.h"
@@ -55,7 +54,7 @@ static int find_number(const struct ctl *ctl, const char *operand, uint32_t *num
 	return hosts_parse(operand, &(struct hosts){0}, e);
 }
 
-int audit_target_find(struct ctl *ctl, const char *operand, json_t **batch, struct err *e)
+int hosts_find_batch(struct ctl *ctl, const char *operand, json_t **batch, struct err *e)
 {
 	uint32_t number;
 
@@ -69,7 +68,23 @@ int audit_target_find(struct ctl *ctl, const char *operand, json_t **batch, stru
 
 /* ---- hosts ---- */
 
-int audit_target_hosts(struct ctl *ctl, const char *operand, struct hosts *h, struct err *e)
+int hosts_find_limited(struct client *c, const char *operand, struct hosts *h, struct err *e)
+{
+	json_t *all;
+
+	if (hosts_parse(operand, h, e) < 0)
+		return -1;
+	if (h->exact)
+		return 0;
+	all = client_get_json(c, e, "/v1/limits");
+	if (!all)
+		return -1;
+	hosts_add_known(h, all);
+	json_decref(all);
+	return 0;
+}
+
+int hosts_find_recorded(struct client *c, const char *operand, struct hosts *h, struct err *e)
 {
 	char name[URL_KEY_SIZE];
 	struct text path = {0};
@@ -77,14 +92,14 @@ int audit_target_hosts(struct ctl *ctl, const char *operand, struct hosts *h, st
 	const json_t *key;
 	size_t i;
 
-	if (limits_find_hosts(ctl->client, operand, h, e) < 0)
+	if (hosts_find_limited(c, operand, h, e) < 0)
 		return -1;
 	if (h->exact)
 		return 0;
 	text_add_str(&path, "/v1/hosts?name=");
 	snprintf(name, sizeof name, "%.*s", (int)(strrchr(h->keys[0], ':') - h->keys[0]), h->keys[0]);
 	hosts_add_encoded(&path, name);
-	answer = client_get_json(ctl->client, e, "%s", path.data);
+	answer = client_get_json(c, e, "%s", path.data);
 	text_clear(&path);
 	if (!answer) /* an older daemon cannot tell */
 		return e->code == ERR_NOT_FOUND ? 0 : -1;
