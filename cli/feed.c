@@ -422,9 +422,11 @@ void feed_abandon(struct feed *f, struct err *e)
 {
 	char text[200] = "nothing was submitted";
 	bool away = e->code == ERR_UNREACHABLE || e->code == ERR_UNKNOWN, lost = f->lost && !f->ending;
+	/* While it was empty: filled or removed by another submission with its key. */
+	bool others = f->taken == 0 && (e->code == ERR_CONFLICT || e->code == ERR_NOT_FOUND);
 
 	ctl_forget_interrupt();
-	if (f->batch == 0) {
+	if (f->batch == 0 || others) {
 		if (f->lost)
 			snprintf(text, sizeof text, "it may or may not have been taken: fanoutctl status shows");
 	} else if (away && f->ending) {

@@ -88,6 +88,16 @@ def test_a_batch_that_is_there_and_empty_is_filled_only_where_the_answer_that_ma
     assert not server.requests("DELETE", "/v1/batches/7"), "it is another's"
 
 
+@pytest.mark.parametrize("refusal", [problem(409, "conflict", "batch 7 is closed"), problem(404, "not_found", "there is no batch 7")], ids=["filled", "removed"])
+def test_a_batch_that_another_filled_or_removed_while_it_was_empty_is_left_alone(play, ctl, scratch, refusal):
+    (scratch / "urls").write_text('{"url":"http://h/1"}\n')
+    server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [refusal], ("DELETE", "/v1/batches/7"): [problem(409, "conflict", "it runs"), (200, {})],
+                   ("POST", "/v1/batches/7/cancel"): [(200, batch("cancelled"))], ("GET", "/v1/batches/7/wait"): [(200, batch("cancelled"))]})
+    r = ctl("submit", "--key", "K", "-i", scratch / "urls", check=1 if "closed" in str(refusal) else 4)
+    assert "nothing was submitted" in r.err
+    assert not server.requests("POST", "/v1/batches/7/cancel") and not server.requests("DELETE", "/v1/batches/7"), "its jobs are another's"
+
+
 def test_the_end_of_a_batch_is_told_again_where_its_answer_was_lost(play, ctl, scratch):
     (scratch / "urls").write_text('{"url":"http://h/1"}\n')
     close = ("POST", "/v1/batches/7/close")
