@@ -111,7 +111,7 @@ static bool expire_one(struct store *st, int64_t now_us)
 	return true;
 }
 
-/* A batch that nobody closes is closed; one that was held, and so never started, is removed. */
+/* A batch that nobody closes is closed; one that never started, because it was held or nothing is in it, is removed. */
 static bool close_idle(struct store *st, int64_t now_us)
 {
 	struct batch_entry *b = NULL;
@@ -124,7 +124,7 @@ static bool close_idle(struct store *st, int64_t now_us)
 	stmt_end(&q);
 	if (!b || b->closed || !store_tx_join(st, NULL, 1))
 		return false;
-	if (b->held) {
+	if (b->held || b->next_seq == 1) {
 		store_batch_remove(st, b);
 	} else {
 		b->closed = true;

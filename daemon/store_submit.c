@@ -3,6 +3,10 @@
 
 #include "daemon/store_sqlite.h"
 #include "lib/clock.h"
+#include "lib/log.h"
+
+/* Longer than any client of ours takes from making a batch to its first jobs, a restart of the daemon included. */
+#define BEGUN_US INT64_C(120000000)
 
 /* ---- batches ---- */
 
@@ -297,12 +301,33 @@ static void batch_create(struct store *st, struct store_batch_create *c)
 		store_batch_close(st, b);
 }
 
-/* One with this key was made and nothing put into it, and now comes all there is to it. */
-static bool begun_only(struct store *st, const struct store_batch_create *c)
+/* One with this key was made and nothing put into it. */
+static bool begun_only(const struct batch_entry *b)
 {
-	const struct batch_entry *b = store_batch_find(st, c->batch);
+	return !b->closed && !b->run && b->next_seq == 1;
+}
 
-	return b && !b->closed && !b->run && b->next_seq == 1 && c->close && c->count;
+/* Whoever made it and was cut off makes way for whoever submits again. It goes, and is not filled: one that was only
+ * stopped, and goes on now, finds no batch, and nothing is in it twice. */
+static bool remove_cut_off(struct store *st, struct store_batch_create *c, struct batch_entry *b)
+{
+	if (!begun_only(b) || clock_wall_us() - b->touched_us < BEGUN_US)
+		return false;
+	log_info("batch removed", "batch=%u why=\"begun and left empty, and its key is used again\"", b->id);
+	store_batch_remove(st, b);
+	c->existed = c->closed = false;
+	return true;
+}
+
+/* False: there is one with its key, and it stays as it is. */
+static bool to_be_filled(struct store *st, struct store_batch_create *c)
+{
+	struct batch_entry *b = NULL;
+	int rc = batch_by_key(st, c);
+
+	if (rc == 1)
+		b = store_batch_find(st, c->batch);
+	return rc == 0 || (b && (remove_cut_off(st, c, b) || (begun_only(b) && c->close && c->count)));
 }
 
 void store_batch_create(struct store *st, struct store_batch_create *c)
@@ -310,7 +335,7 @@ void store_batch_create(struct store *st, struct store_batch_create *c)
 	if (!store_tx_join(st, &c->op, c->count + 1))
 		return;
 	c->existed = c->closed = false;
-	if (batch_by_key(st, c) == 0 || (c->existed && begun_only(st, c)))
+	if (to_be_filled(st, c))
 		batch_create(st, c);
 	store_tx_leave(st);
 }

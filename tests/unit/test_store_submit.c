@@ -69,6 +69,50 @@ static void a_key_whose_batch_was_only_begun_brings_its_jobs_once(void **state)
 	}
 }
 
+static void a_key_whose_batch_was_begun_long_ago_and_left_empty_makes_another(void **state)
+{
+	struct room *r = *state;
+	struct store_batch_create begun = {.op = op_of(r), .uid = 1000, .key = "k", .options = "{}"}, again = begun;
+
+	store_batch_create(r->st, &begun);
+	wait_done(r);
+	meddle(r, "UPDATE batches SET touched_us = touched_us - 60000000");
+	again.op = op_of(r);
+	store_batch_create(r->st, &again);
+	wait_done(r);
+	assert_true(again.existed);
+	assert_int_equal(again.batch, begun.batch);
+	meddle(r, "UPDATE batches SET touched_us = touched_us - 61000000");
+	for (int i = 0; i < 2; i++) {
+		again.op = op_of(r);
+		store_batch_create(r->st, &again);
+		wait_done(r);
+		assert_fine(r);
+		assert_int_equal(again.existed, i);
+		assert_int_equal(again.batch, begun.batch + 1);
+	}
+	assert_false(batch_of(r, begun.batch).found);
+	jobs_like(r, begun.batch, plain_job(), 1);
+	assert_int_equal(r->last.code, ERR_NOT_FOUND);
+	jobs_like(r, again.batch, plain_job(), 1);
+	assert_int_equal(batch_of(r, again.batch).row.counts[JOB_QUEUED], 1);
+}
+
+static void a_key_whose_batch_has_jobs_makes_no_other_however_old_they_are(void **state)
+{
+	struct room *r = *state;
+	struct store_batch_create begun = {.op = op_of(r), .uid = 1000, .key = "k", .options = "{}"}, again;
+
+	store_batch_create(r->st, &begun);
+	wait_done(r);
+	jobs_like(r, begun.batch, plain_job(), 1);
+	meddle(r, "UPDATE batches SET touched_us = touched_us - 3500000000");
+	again = create_whole(r, plain_job());
+	assert_true(again.existed);
+	assert_int_equal(again.batch, begun.batch);
+	assert_int_equal(batch_of(r, begun.batch).row.counts[JOB_QUEUED], 1);
+}
+
 static void a_name_that_is_too_long_makes_no_batch(void **state)
 {
 	struct room *r = *state;
@@ -329,6 +373,8 @@ int main(void)
 	    TEST(a_submission_key_makes_one_batch_for_one_user),
 	    TEST(a_key_whose_batch_has_jobs_brings_no_others),
 	    TEST(a_key_whose_batch_was_only_begun_brings_its_jobs_once),
+	    TEST(a_key_whose_batch_was_begun_long_ago_and_left_empty_makes_another),
+	    TEST(a_key_whose_batch_has_jobs_makes_no_other_however_old_they_are),
 	    TEST(a_name_that_is_too_long_makes_no_batch),
 	    TEST(a_batch_is_read_as_it_was_made),
 	    TEST(jobs_have_consecutive_numbers_also_after_a_restart),

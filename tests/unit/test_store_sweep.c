@@ -349,6 +349,25 @@ static void a_batch_that_nobody_closes_is_closed_after_an_hour(void **state)
 	assert_false(batch_of(r, young).row.closed);
 }
 
+static void a_batch_that_stayed_empty_is_removed_after_an_hour_and_its_key_is_free(void **state)
+{
+	struct room *r = *state;
+	struct store_batch_create c = {.op = op_of(r), .uid = 1000, .key = "k", .options = "{}"};
+	uint32_t first;
+
+	store_batch_create(r->st, &c);
+	wait_done(r);
+	first = c.batch;
+	meddle(r, "UPDATE batches SET touched_us = touched_us - 3601000000");
+	step_all(r);
+	assert_false(batch_of(r, first).found);
+	c.op = op_of(r);
+	store_batch_create(r->st, &c);
+	wait_done(r);
+	assert_false(c.existed);
+	assert_int_not_equal(c.batch, first);
+}
+
 /* Returns for how long it was active until its end, and has it end an hour before now. */
 static int64_t end_an_hour_ago(struct room *r, uint32_t batch)
 {
@@ -429,6 +448,7 @@ int main(void)
 	    TEST(ended_batches_go_one_by_one_when_the_store_is_too_large),
 	    TEST(room_that_a_removed_batch_leaves_is_given_back_when_it_is_quiet),
 	    TEST(a_batch_that_nobody_closes_is_closed_after_an_hour),
+	    TEST(a_batch_that_stayed_empty_is_removed_after_an_hour_and_its_key_is_free),
 	    TEST(what_lies_between_an_end_and_a_retry_is_no_time_of_the_batch),
 	    TEST(the_check_finds_what_does_not_add_up),
 	};
