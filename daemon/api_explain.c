@@ -15,7 +15,7 @@ json_t *api_render_waits(const struct engine_wait *waits, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		json_t *o = json_object();
 
-		render_set(o, "why", json_string_nocheck(waits[i].why));
+		render_set(o, "why", json_string_nocheck(engine_why_name(waits[i].why)));
 		render_set(o, "limit", render_text(waits[i].limit));
 		render_set(o, "host", render_text(waits[i].host));
 		render_set(o, "until", render_time(waits[i].until_us));

@@ -147,9 +147,9 @@ static int64_t last_start_us(const struct api *a, const struct store_batch *b, c
 	return o.last_start_us ? clock_wall_of(o.last_start_us) : 0;
 }
 
-static bool is_rate(const char *why)
+static bool is_rate(enum engine_why why)
 {
-	return strcmp(why, "rate") == 0 || strcmp(why, "pace") == 0 || strcmp(why, "learned") == 0;
+	return why == WHY_RATE || why == WHY_PACE || why == WHY_LEARNED;
 }
 
 static int64_t later(int64_t x, int64_t y)

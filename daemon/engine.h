@@ -75,9 +75,36 @@ struct engine_limits_visitor {
 };
 void engine_limits_visit(const struct engine *en, const char *host, const struct engine_limits_visitor *v);
 
-/* Why something waits. `why` is one of the words of docs/API.md, `text` a sentence without a full stop. */
+/* Why something waits: what docs/API.md has as `why`. */
+enum engine_why {
+	WHY_NONE,
+	WHY_TURN,
+	WHY_RATE,
+	WHY_LEARNED, /* a rate that the host told */
+	WHY_PACE,
+	WHY_CONCURRENCY,
+	WHY_PAUSE, /* of the host; WHY_PAUSED is its batch's */
+	WHY_PROBE,
+	WHY_BATCH_CONCURRENCY,
+	WHY_HOST_CONCURRENCY,
+	WHY_CREDIT,
+	WHY_CHAIN,
+	WHY_DUE,
+	WHY_HELD,
+	WHY_PAUSED,
+	WHY_STORAGE,
+	WHY_RUN, /* from here on: of runs alone */
+	WHY_ANSWER,
+	WHY_TOTAL,
+	WHY_MEMORY,
+	WHY_READING,
+	ENGINE_WHYS
+};
+const char *engine_why_name(enum engine_why why);
+
+/* `text` is a sentence without a full stop. */
 struct engine_wait {
-	const char *why;
+	enum engine_why why;
 	char limit[128]; /* name of the rule; "" where none is at fault */
 	char host[280];
 	uint32_t run;     /* that has to end first; 0: none */

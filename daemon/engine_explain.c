@@ -9,31 +9,62 @@
 
 /* ---- one wait ---- */
 
+static const char *const why_names[] = {
+    [WHY_TURN] = "turn",
+    [WHY_RATE] = "rate",
+    [WHY_LEARNED] = "learned",
+    [WHY_PACE] = "pace",
+    [WHY_CONCURRENCY] = "concurrency",
+    [WHY_PAUSE] = "pause",
+    [WHY_PROBE] = "probe",
+    [WHY_BATCH_CONCURRENCY] = "batch_concurrency",
+    [WHY_HOST_CONCURRENCY] = "host_concurrency",
+    [WHY_CREDIT] = "credit",
+    [WHY_CHAIN] = "chain",
+    [WHY_DUE] = "due",
+    [WHY_HELD] = "held",
+    [WHY_PAUSED] = "paused",
+    [WHY_STORAGE] = "storage",
+    [WHY_RUN] = "run",
+    [WHY_ANSWER] = "answer",
+    [WHY_TOTAL] = "total",
+    [WHY_MEMORY] = "memory",
+    [WHY_READING] = "reading",
+};
+_Static_assert(sizeof why_names / sizeof why_names[0] == ENGINE_WHYS, "every why has a name");
+
+const char *engine_why_name(enum engine_why why)
+{
+	return why_names[why];
+}
+
 static const struct {
-	const char *why, *text;
+	enum engine_why why;
+	const char *text;
 } words[SCHED_WAITS] = {
-    [SCHED_READY] = {"turn", "it goes as soon as its turn comes"},
-    [SCHED_EMPTY] = {"turn", "it is about to be loaded"},
-    [SCHED_PAUSED] = {"paused", "its batch is paused"},
-    [SCHED_BATCH_CAP] = {"batch_concurrency", "its batch has as many requests under way as it may"},
-    [SCHED_HOST_CAP] = {"host_concurrency", "its host has as many requests under way as the default allows"},
-    [SCHED_LIMIT_CAP] = {"concurrency", "a limit's concurrency is used up"},
+    [SCHED_READY] = {WHY_TURN, "it goes as soon as its turn comes"},
+    [SCHED_EMPTY] = {WHY_TURN, "it is about to be loaded"},
+    [SCHED_PAUSED] = {WHY_PAUSED, "its batch is paused"},
+    [SCHED_BATCH_CAP] = {WHY_BATCH_CONCURRENCY, "its batch has as many requests under way as it may"},
+    [SCHED_HOST_CAP] = {WHY_HOST_CONCURRENCY, "its host has as many requests under way as the default allows"},
+    [SCHED_LIMIT_CAP] = {WHY_CONCURRENCY, "a limit's concurrency is used up"},
 };
 
 /* What of a limit holds it back. */
 static const struct {
-	const char *why, *text;
+	enum engine_why why;
+	const char *text;
 } holds[LIMIT_HOLDS] = {
-    [LIMIT_FREE] = {"turn", "it goes as soon as its turn comes"},
-    [LIMIT_CONCURRENCY] = {"concurrency", "the concurrency of %s is used up"},
-    [LIMIT_RATE] = {"rate", "the rate of %s is used up"},
-    [LIMIT_LEARNED] = {"learned", "the rate that the host told is used up"},
-    [LIMIT_PACE] = {"pace", "%s spreads its requests evenly"},
-    [LIMIT_PROBE] = {"probe", "the host refused; one request is out to see whether it answers again"},
-    [LIMIT_PAUSE] = {"pause", "the host refused, or told that nothing is left for now"},
+    [LIMIT_FREE] = {WHY_TURN, "it goes as soon as its turn comes"},
+    [LIMIT_CONCURRENCY] = {WHY_CONCURRENCY, "the concurrency of %s is used up"},
+    [LIMIT_RATE] = {WHY_RATE, "the rate of %s is used up"},
+    [LIMIT_LEARNED] = {WHY_LEARNED, "the rate that the host told is used up"},
+    [LIMIT_PACE] = {WHY_PACE, "%s spreads its requests evenly"},
+    [LIMIT_PROBE] = {WHY_PROBE, "the host refused; one request is out to see whether it answers again"},
+    [LIMIT_PAUSE] = {WHY_PAUSE, "the host refused, or told that nothing is left for now"},
 };
 
-static void put(struct engine_wait *w, const char *why, const char *text)
+static void put(struct engine_wait *w, enum engine_why why, const char *text)
 {
 	w->why = why;
 	snprintf(w->text, sizeof w->text, "%s", text);
@@ -110,11 +141,11 @@ static void explain_track(const struct engine *en, const struct engine_track *t,
 	if (s.limit)
 		put_limit(en, w, &s, now);
 	else if (s.wait == SCHED_READY && pool_credit(en->pool) == 0)
-		put(w, "credit", "the workers have as much to do as they can take");
+		put(w, WHY_CREDIT, "the workers have as much to do as they can take");
 	else
 		put(w, words[s.wait].why, words[s.wait].text);
 	if (s.wait == SCHED_EMPTY && t->lane->next_due_us != INT64_MAX && t->lane->next_due_us > clock_wall_us()) {
-		put(w, "due", "what is left was put off, after attempts that failed or that a restart cut off");
+		put(w, WHY_DUE, "what is left was put off, after attempts that failed or that a restart cut off");
 		if (t->lane->failing.error)
 			snprintf(w->text, sizeof w->text,
 				 "what is left was put off after attempts that failed, at last: %s",
@@ -131,9 +162,9 @@ bool engine_storage_full(const struct engine *en)
 /* It holds up everything: also what only waits for its end to be stored, or for being cancelled. */
 bool engine_explain_storage(const struct engine *en, struct engine_wait *w)
 {
-	*w = (struct engine_wait){.why = NULL};
+	*w = (struct engine_wait){.why = WHY_NONE};
 	if (en->trouble)
-		put(w, "storage", ENGINE_STORAGE_TEXT);
+		put(w, WHY_STORAGE, ENGINE_STORAGE_TEXT);
 	return en->trouble;
 }
 
@@ -142,14 +173,14 @@ static bool explain_stop(const struct engine *en, const struct store_batch *b, s
 {
 	const struct engine_batch *live = engine_batch_find(en, b->id);
 
-	*w = (struct engine_wait){.why = NULL};
+	*w = (struct engine_wait){.why = WHY_NONE};
 	if (b->held && !b->closed)
-		put(w, "held", "its batch is held until it is closed");
+		put(w, WHY_HELD, "its batch is held until it is closed");
 	else if (b->paused)
-		put(w, "paused", "its batch is paused; fanoutctl resume lets it go on");
+		put(w, WHY_PAUSED, "its batch is paused; fanoutctl resume lets it go on");
 	else if (live)
 		engine_run_explain_unread(live, w);
-	return w->why != NULL;
+	return w->why != WHY_NONE;
 }
 
 /* What fails comes before what a limit says: it is why nothing gets on. */
@@ -164,7 +195,7 @@ static unsigned explain_lane(const struct engine *en, const struct engine_lane *
 		if (sched_lane_loaded(t->sched) == 0 && !(t == lane->tracks && more))
 			continue;
 		explain_track(en, t, &out[n]);
-		n += !failing || strcmp(out[n].why, "due") != 0;
+		n += !failing || out[n].why != WHY_DUE;
 	}
 	return n;
 }
@@ -199,31 +230,26 @@ unsigned engine_explain_batch(const struct engine *en, const struct store_batch 
 /* A limit's doing, the host's, or that attempts fail; the rest is that others go first. */
 static bool is_hold(const struct engine_wait *w)
 {
-	static const char *const known[] = {"due", "pause", "probe", "learned"};
-	bool found = *w->limit;
-
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		found |= strcmp(w->why, known[i]) == 0;
-	return found;
+	return *w->limit || w->why == WHY_DUE || w->why == WHY_PAUSE || w->why == WHY_PROBE || w->why == WHY_LEARNED;
 }
 
 bool engine_explain_held(const struct engine_batch *b, struct engine_wait *w)
 {
 	const struct engine_lane *lane;
 
-	*w = (struct engine_wait){.why = NULL};
+	*w = (struct engine_wait){.why = WHY_NONE};
 	if (b->paused)
-		put(w, "paused", "it was paused");
+		put(w, WHY_PAUSED, "it was paused");
 	LIST_FOREACH (lane, &b->lanes, of_batch) {
 		if (w->why || engine_failing_explain(lane, INT64_MAX, w))
 			break;
 		for (const struct engine_track *t = lane->tracks; t && !w->why; t = t->next) {
 			explain_track(b->en, t, w);
 			if (!is_hold(w))
-				w->why = NULL;
+				w->why = WHY_NONE;
 		}
 	}
-	return w->why != NULL;
+	return w->why != WHY_NONE;
 }
 
 /* How many jobs of its batch go before it; -1: not known. Fresh ones of a host go by their numbers, and those that are
@@ -288,9 +314,9 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 	if (explain_stop(en, b, out))
 		return 1;
 	if (row->state == JOB_BLOCKED) {
-		put(out, "chain", "an earlier job of its chain has not ended");
+		put(out, WHY_CHAIN, "an earlier job of its chain has not ended");
 	} else if (row->due_us > clock_wall_us()) {
-		put(out, "due", "it was put off after a failed attempt, or until its host takes requests again");
+		put(out, WHY_DUE, "it was put off after a failed attempt, or until its host takes requests again");
 		if (row->error && *row->error)
 			snprintf(out->text, sizeof out->text, "it was put off after attempt %u failed: %.180s",
 				 row->attempts, row->error);
@@ -302,7 +328,7 @@ unsigned engine_explain_job(const struct engine *en, const struct store_result *
 		explain_track(en, t, out);
 		explain_place(live, row, b, out);
 	} else {
-		put(out, "turn", "others of its batch and host go first");
+		put(out, WHY_TURN, "others of its batch and host go first");
 		out->ahead = -1;
 	}
 	return 1;

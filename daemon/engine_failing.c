@@ -62,7 +62,7 @@ bool engine_failing_explain(const struct engine_lane *lane, int64_t left, struct
 
 	if (f->streak == 0 || (f->streak < STREAK && f->streak < left))
 		return false;
-	*w = (struct engine_wait){.why = "due", .failing = true};
+	*w = (struct engine_wait){.why = WHY_DUE, .failing = true};
 	if (lane->next_due_us != INT64_MAX && lane->next_due_us > clock_wall_us())
 		w->until_us = lane->next_due_us;
 	snprintf(w->host, sizeof w->host, "%s", lane->host);

@@ -79,10 +79,10 @@ static void explain_waiting(const struct store_run *row, struct engine_wait *w)
 {
 	*w = (struct engine_wait){.run = row->behind};
 	if (row->behind) {
-		w->why = "run";
+		w->why = WHY_RUN;
 		snprintf(w->text, sizeof w->text, "it begins when run %u of the same pull has ended", row->behind);
 	} else {
-		w->why = "turn";
+		w->why = WHY_TURN;
 		snprintf(w->text, sizeof w->text, "it is about to begin");
 	}
 }
@@ -92,7 +92,7 @@ static void explain_total(const struct engine_run *run, const struct plan_rules 
 {
 	bool told = run->recipe->expr[RECIPE_TOTAL_PAGES].text || run->recipe->expr[RECIPE_TOTAL_ITEMS].text;
 
-	w->why = "total";
+	w->why = WHY_TOTAL;
 	if (told && pages == 0)
 		snprintf(w->text, sizeof w->text, "the first page has to say how many there are");
 	else
@@ -107,18 +107,18 @@ static bool explain_plan(struct engine_run *run, const struct store_batch *b, st
 	struct plan_rules rules = run_rules(run->recipe, &run->ask);
 	struct plan_conclusion p;
 
-	*w = (struct engine_wait){.why = NULL};
+	*w = (struct engine_wait){.why = WHY_NONE};
 	if (!engine_run_ready(run) || b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING] == 0 || rules.single)
 		return false;
 	plan_conclude(run->plan, -1, &p);
 	if (!rules.numbered) {
-		w->why = "answer";
+		w->why = WHY_ANSWER;
 		snprintf(w->text, sizeof w->text, "pages come one by one: page %u has to say where the next one is",
 			 run->added);
 	} else if (p.expected_pages < 0 && p.expected_items < 0) {
 		explain_total(run, &rules, p.pages, w);
 	}
-	return w->why != NULL;
+	return w->why != WHY_NONE;
 }
 
 unsigned engine_explain_run(struct engine *en, const struct store_run *row, const struct store_batch *b,

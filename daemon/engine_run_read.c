@@ -403,7 +403,7 @@ static void put_memory(const struct engine *en, struct engine_wait *w)
 {
 	struct holders h = who_holds(en);
 
-	w->why = "memory";
+	w->why = WHY_MEMORY;
 	snprintf(w->text, sizeof w->text, "it waits for memory: the plans of %u run%s hold %.1f MiB", h.runs,
 		 h.runs == 1 ? "" : "s", (double)h.bytes / (1 << 20));
 }
@@ -415,11 +415,11 @@ void engine_run_explain_unread(const struct engine_batch *b, struct engine_wait 
 	if (waits_for_memory(b->run)) {
 		put_memory(b->en, w);
 	} else if (is_long(b->run)) {
-		w->why = "reading";
+		w->why = WHY_READING;
 		snprintf(w->text, sizeof w->text, "its pages are being read: %u of %u so far", b->run->read_to,
 			 store_run_pages(b->en->store, b->id));
 	} else {
-		w->why = "turn";
+		w->why = WHY_TURN;
 		snprintf(w->text, sizeof w->text, "it is about to be loaded");
 	}
 }
