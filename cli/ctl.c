@@ -147,7 +147,8 @@ int ctl_refuse_format(const struct ctl *ctl, const char *why, struct err *e)
 
 #define STOPPED (-1)
 static volatile sig_atomic_t interrupted; /* the signal's number, or STOPPED */
-static _Thread_local bool deaf;
+static volatile sig_atomic_t late;
+static _Thread_local bool deaf, hurried;
 
 static void on_signal(int signo)
 {
@@ -156,7 +157,7 @@ static void on_signal(int signo)
 
 bool ctl_interrupted(void)
 {
-	return interrupted != 0 && !deaf;
+	return hurried ? late : interrupted != 0 && !deaf;
 }
 
 void ctl_forget_interrupt(void)
@@ -172,11 +173,13 @@ void ctl_stop(void)
 static void on_alarm(int signo)
 {
 	(void)signo;
-	interrupted = STOPPED;
+	late = 1;
 }
 
-void ctl_stop_after(unsigned seconds)
+void ctl_hurry(unsigned seconds)
 {
+	late = 0;
+	hurried = seconds != 0;
 	signal(SIGALRM, on_alarm);
 	alarm(seconds);
 }

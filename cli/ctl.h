@@ -105,8 +105,8 @@ bool ctl_interrupted(void);
 void ctl_forget_interrupt(void);
 /* As if it had been interrupted: the other thread has given up. */
 void ctl_stop(void);
-/* The same by itself after so many seconds; 0: not any more. */
-void ctl_stop_after(unsigned seconds);
+/* Until 0 is said, this thread's requests work for so many seconds, whatever was pressed, and no longer. */
+void ctl_hurry(unsigned seconds);
 bool ctl_stopped(void);
 void ctl_catch_signals(void);
 

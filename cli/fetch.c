@@ -137,7 +137,7 @@ static int follow(struct fetch *f, struct err *e)
 	rc = watch_events(f->ctl->client, f->batch, &w, &ended, e);
 	progress_wipe(&f->progress);
 	if (rc < 0)
-		return ctl_interrupted() ? watch_interrupted(f->ctl, f->batch, &f->progress) : ctl_report(e);
+		return ctl_interrupted() ? watch_interrupted(f->ctl, f->batch) : ctl_report(e);
 	status = f->bodies.template ? watch_ended(f->ctl, ended) : progress_exit_status(ended);
 	json_decref(ended);
 	if (f->ctl->args.remove && !f->bodies.missing && status == STATUS_FINE)

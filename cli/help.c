@@ -117,14 +117,14 @@ static void print_daemon(struct ctl *ctl)
 
 	if (!found || client_probe(socket) != 0)
 		return;
-	ctl_stop_after(VERSION_WAIT_S);
+	ctl_hurry(VERSION_WAIT_S);
 	client = client_create(socket);
 	stats = client_get_json(client, NULL, "/v1/stats");
 	if (json_is_string(json_object_get(stats, "version")))
 		printf("fanoutd %s\n", json_string_value(json_object_get(stats, "version")));
 	json_decref(stats);
 	client_free(client);
-	ctl_stop_after(0);
+	ctl_hurry(0);
 }
 
 int verb_version(struct ctl *ctl)

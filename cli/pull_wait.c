@@ -257,6 +257,6 @@ int pull_wait(struct ctl *ctl, uint32_t run, const char *name, json_t **ended, i
 	if (rc == 0)
 		return 0;
 	patience_lost(&patience, ctl->client, "run", run, &e);
-	*status = ctl_interrupted() ? watch_interrupted(ctl, run, &p.p) : ctl_report(&e);
+	*status = ctl_interrupted() ? watch_interrupted(ctl, run) : ctl_report(&e);
 	return -1;
 }

@@ -23,24 +23,41 @@
 
 #define TICK_US      INT64_C(200000)   /* between looks, where progress moves */
 #define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
+#define LAST_LOOK_S  2                 /* that whoever has pressed ^C waits for what the daemon says */
 
 static bool is_paused(const struct progress *seen)
 {
-	return seen && strcmp(seen->state, "paused") == 0;
+	return strcmp(seen->state, "paused") == 0;
 }
 
-int watch_interrupted(const struct ctl *ctl, uint32_t batch, const struct progress *seen)
+/* What was seen of it last may be seconds old, or nothing. Where the daemon is silent, nobody is kept for long. */
+static void look_once_more(const struct ctl *ctl, uint32_t batch, struct progress *seen)
 {
-	if (ctl_stopped()) /* the other thread says why */
+	json_t *j;
+
+	ctl_hurry(LAST_LOOK_S);
+	j = client_get_json(ctl->client, NULL, "/v1/batches/%u", batch);
+	ctl_hurry(0);
+	if (j)
+		progress_update(seen, j, 0);
+	json_decref(j);
+}
+
+int watch_interrupted(const struct ctl *ctl, uint32_t batch)
+{
+	struct progress seen = {0};
+
+	if (ctl_stopped() || ctl->args.quiet) /* where it was stopped, the other thread says why */
 		return STATUS_INTERRUPTED;
-	if (is_paused(seen))
+	look_once_more(ctl, batch, &seen);
+	if (is_paused(&seen))
 		ctl_note(
 		    ctl,
 		    "interrupted; batch %u is paused (fanoutctl resume %u lets it go on; fanoutctl cancel %u ends it)",
 		    batch, batch, batch);
 	else
 		ctl_note(ctl, "interrupted; batch %u goes on%s (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch,
-			 seen && seen->stalled ? " when the disk has room again" : "", batch, batch);
+			 seen.stalled ? " when the disk has room again" : "", batch, batch);
 	return STATUS_INTERRUPTED;
 }
 
@@ -186,7 +203,7 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		progress_wipe(&progress);
 		if (!j) {
 			patience_lost(&patience, ctl->client, "batch", batch, &e);
-			return ctl_interrupted() ? watch_interrupted(ctl, batch, &progress) : ctl_report(&e);
+			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
 		}
 		patience_heard(&patience);
 		if (progress_exit_status(j) >= 0)
@@ -378,7 +395,7 @@ int watch_follow(struct ctl *ctl, uint32_t batch)
 	rc = watch_events(ctl->client, batch, &w, &ended, &e);
 	rows_close(s.rows, rc == 0);
 	if (rc < 0) {
-		status = ctl_interrupted() ? watch_interrupted(ctl, batch, NULL) : ctl_report(&e);
+		status = ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
 	} else {
 		fflush(stdout);
 		if (!ctl->args.quiet)

@@ -24,10 +24,8 @@ int watch_events(struct client *c, uint32_t batch, const struct watcher *w, stru
 /* Follows with rows on stdout in the chosen format, closing lines on stderr. Returns the exit status. */
 int watch_follow(struct ctl *ctl, uint32_t batch);
 
-/* What an interrupted wait says; `seen`: the batch as it was last, NULL where that is not known. Returns
- * STATUS_INTERRUPTED. */
-struct progress;
-int watch_interrupted(const struct ctl *ctl, uint32_t batch, const struct progress *seen);
+/* What an interrupted wait says: how the batch stands now. Returns STATUS_INTERRUPTED. */
+int watch_interrupted(const struct ctl *ctl, uint32_t batch);
 /* The closing line: "batch 7: 98 done, 2 failed in 3.21 s"; of a run, its receipt. Returns the exit status. */
 int watch_ended(struct ctl *ctl, const struct json_t *batch);
 

@@ -344,6 +344,39 @@ def test_an_interrupted_wait_says_that_the_jobs_go_on(play, scratch):
     child.stderr.close()
 
 
+def interrupted(words, play, scratch, answers):
+    """What a client says that is interrupted while it follows batch 7, from a daemon that answers so besides."""
+    following = threading.Event()
+
+    def never(handler):
+        following.set()
+        handler.rfile.read(1)
+
+    play({("POST", "/v1/batches"): [MADE_AT_ONCE], ("GET", "/v1/batches/7/results"): [(200, {})], ("GET", "/v1/batches/7/events"): [never], **answers})
+    child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert following.wait(120)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    return err.decode()
+
+
+FOLLOWERS = [["follow", "7"], ["fetch", "http://h/1"], ["submit", "--follow", "http://h/1"]]
+
+
+@pytest.mark.parametrize("words", FOLLOWERS, ids=lambda words: " ".join(words[:2]))
+@pytest.mark.parametrize("state", ["paused", "running"])
+def test_who_follows_and_interrupts_is_told_whether_the_batch_goes_on(play, scratch, words, state):
+    said = interrupted(words, play, scratch, {("GET", "/v1/batches/7"): [(200, batch(state, queued=1))]})
+    assert ("batch 7 is paused (fanoutctl resume 7 lets it go on;" in said) == (state == "paused"), said
+    assert ("batch 7 goes on" in said) == (state == "running"), said
+
+
+def test_a_daemon_that_is_silent_does_not_hold_who_interrupts(play, scratch):
+    said = interrupted(["follow", "7"], play, scratch, {("GET", "/v1/batches/7"): [lambda handler: handler.rfile.read(1)]})
+    assert "batch 7 goes on" in said
+
+
 def test_an_interrupted_submission_of_a_file_is_taken_back(play, scratch):
     adding = threading.Event()
 
