@@ -1,6 +1,7 @@
-/* Suffixes in a table: those that are meant, and those that promise what is not there. */
+/* Suffixes in a table: those that are meant, and those that promise packing that is not there. */
 #include "cli/items_place.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,11 +18,15 @@ static const char *const packers[] = {".gz", ".zst"};
 static const struct {
 	const char *suffix;
 	enum format format;
-} forms[] = {{".csv", FORMAT_CSV}, {".json", FORMAT_JSON}, {".ndjson", FORMAT_NDJSON}, {".jsonl", FORMAT_NDJSON}};
+} forms[] = {{".csv", FORMAT_CSV},
+	     {".json", FORMAT_JSON},
+	     {".ndjson", FORMAT_NDJSON},
+	     {".jsonl", FORMAT_NDJSON},
+	     {".txt", FORMAT_NDJSON}};
+#define FORMS_HINT ".gz and .zst compress; .ndjson, .jsonl, .txt, .json and .csv are forms"
 
-static const char *const absent[] = {".gzip", ".zstd", ".bz2", ".bzip2",  ".xz",  ".lzma", ".lz4",    ".br",
-				     ".zip",  ".7z",   ".tgz", ".tar",    ".Z",   ".tsv",  ".xml",    ".yaml",
-				     ".yml",  ".ods",  ".db",  ".sqlite", ".xls", ".xlsx", ".parquet"};
+static const char *const absent[] = {".gzip", ".zstd", ".bz2", ".bzip2", ".xz",  ".lzma", ".lz4",
+				     ".br",   ".zip",  ".7z",  ".tgz",   ".tar", ".Z"};
 
 #define ERROR_COLUMNS 160 /* with the name of a file it is one line of an error */
 #define COUNT(array)  (sizeof(array) / sizeof(array)[0])
@@ -45,17 +50,25 @@ static size_t unpacked(const char *name)
 	return n;
 }
 
+/* What its suffix says, or FORMATS. */
+static enum format form_of(const char *name)
+{
+	size_t n = unpacked(name);
+
+	for (size_t i = 0; i < COUNT(forms); i++)
+		if (ends_with(name, n, forms[i].suffix))
+			return forms[i].format;
+	return FORMATS;
+}
+
 enum format items_format(const struct ctl *ctl)
 {
 	const char *name = ctl->args.output;
-	size_t n = name ? unpacked(name) : 0;
+	enum format form = name && !ctl->args.format_name ? form_of(name) : FORMATS;
 
 	if (ctl->args.format_name)
 		return ctl->args.format;
-	for (size_t i = 0; n && i < COUNT(forms); i++)
-		if (ends_with(name, n, forms[i].suffix))
-			return forms[i].format;
-	return FORMAT_NDJSON;
+	return form == FORMATS ? FORMAT_NDJSON : form;
 }
 
 bool items_to_file(const struct ctl *ctl)
@@ -78,16 +91,35 @@ static int check_form(const struct ctl *ctl, struct err *e)
 	return 0;
 }
 
+/* The suffix by which somebody may have meant a form (".foo"): a date, a number, a field, and a name that begins with a
+ * dot are none. "" where there is none. */
+static const char *suffix_of(const char *name, size_t n)
+{
+	const char *end = name + n, *p = end;
+
+	while (p > name && isalnum((unsigned char)p[-1]))
+		p--;
+	return p < end && isalpha((unsigned char)*p) && p - name >= 2 && p[-1] == '.' && p[-2] != '/' ? p - 1 : end;
+}
+
+/* Who says the form otherwise may call the file as he likes; but it is packed, or not, by its name alone. */
 static int check_suffix(const struct ctl *ctl, struct err *e)
 {
-	const char *name = ctl->args.output;
+	const char *name = ctl->args.output, *suffix;
 	size_t n = unpacked(name);
+	struct stat st;
 
 	for (size_t i = 0; i < COUNT(absent); i++)
 		if (ends_with(name, n, absent[i]))
-			return err_set(e, ERR_USAGE, ".gz and .zst compress; .ndjson, .json and .csv are forms",
-				       " %s: -o: %s is no suffix that is known here", ctl->verb->name, absent[i]);
-	return 0;
+			return err_set(e, ERR_USAGE, FORMS_HINT, " %s: -o: %s is no suffix that is known here",
+				       ctl->verb->name, absent[i]);
+	suffix = suffix_of(name, n);
+	if (ctl->args.format_name || ctl->args.raw || suffix == name + n || form_of(name) != FORMATS ||
+	    (stat(name, &st) == 0 && !S_ISREG(st.st_mode))) /* a pipe: nobody looks at its name */
+		return 0;
+	return err_set(e, ERR_USAGE, FORMS_HINT "; with -f any name will do",
+		       " %s: -o: %.*s is no suffix that is known here", ctl->verb->name, (int)(name + n - suffix),
+		       suffix);
 }
 
 static int check_directory(const struct ctl *ctl, struct err *e)

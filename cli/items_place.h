@@ -10,7 +10,7 @@
 #include "cli/ctl.h"
 #include "cli/text.h"
 
-/* -f, or what the suffix of -o says (.csv, .json, also in front of .gz and .zst), or ndjson. */
+/* -f, or what the suffix of -o says (.csv, .json, also in front of .gz and .zst), or, where it has none, ndjson. */
 enum format items_format(const struct ctl *ctl);
 /* Whether they go to a file: -o, and not "-". */
 bool items_to_file(const struct ctl *ctl);

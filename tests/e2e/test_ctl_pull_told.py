@@ -243,12 +243,33 @@ def test_a_run_takes_the_form_of_its_file_from_the_suffix(ctl, species, scratch)
     assert (scratch / "x.csv").read_text().startswith("id,name,")
 
 
-@pytest.mark.parametrize("suffix", [".gzip", ".bz2", ".csv.xz", ".zip", ".tsv", ".xml"])
+@pytest.mark.parametrize("suffix", [".gzip", ".bz2", ".csv.xz", ".zip", ".tsv", ".xml", ".foo", ".foo.gz", ".CSV"])
 def test_a_suffix_that_is_not_known_is_refused(ctl, done, scratch, suffix):
     for words in (["items", done], ["pull", "run", "species"]):
         err = ctl(*words, "-o", scratch / f"x{suffix}", check=2).err
-        assert "is no suffix that is known here" in err and ".gz and .zst compress" in err
+        assert "is no suffix that is known here" in err and ".gz and .zst compress" in err and ".json and .csv are forms" in err
     assert files(scratch) == []
+
+
+def test_with_a_form_that_is_said_a_file_is_called_as_one_likes_but_is_not_said_to_be_packed(ctl, done, scratch):
+    ctl("items", done, "-q", "-f", "csv", "-o", scratch / "x.foo")
+    assert (scratch / "x.foo").read_text().startswith("id,name,")
+    ctl("items", done, "-q", "-r", "--jq", "select(.id == 1) | .name", "-o", scratch / "x.names")
+    assert (scratch / "x.names").read_text() == "item 1\n"
+    assert ".xz is no suffix" in ctl("items", done, "-f", "csv", "-o", scratch / "x.xz", check=2).err
+
+
+@pytest.mark.parametrize("name", ["x", "x.2", "x.2026-01-02", "{name}.{run}", ".x", "x.gz"])
+def test_a_name_without_a_suffix_is_lines(ctl, done, scratch, name):
+    ctl("items", done, "-q", "-o", scratch / name)
+    (path,) = scratch.iterdir()
+    text = path.read_bytes()
+    assert ids((gzip.decompress(text) if name.endswith(".gz") else text).decode()) == list(range(1, 161))
+
+
+def test_what_is_no_file_has_no_suffix(ctl, done, scratch):
+    (scratch / "x.foo").symlink_to("/dev/stdout")
+    assert ids(ctl("items", done, "-q", "-o", scratch / "x.foo").out) == list(range(1, 161))
 
 
 def test_strings_come_without_quotes_where_that_is_wanted(ctl, done):
