@@ -1,9 +1,11 @@
 /* status: the caller's batches, or one of them. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/explain.h"
@@ -22,6 +24,39 @@
 
 /* ---- status ---- */
 
+/* "alice", or "1000": where a table has batches that are not the caller's, it tells whose they are. */
+static void set_owner(json_t *batch)
+{
+	const json_t *uid = json_object_get(batch, "uid");
+	const struct passwd *pw = json_is_integer(uid) ? getpwuid((uid_t)json_integer_value(uid)) : NULL;
+	json_t *name = pw ? json_string(pw->pw_name) : NULL;
+
+	if (json_is_integer(uid))
+		json_object_set_new(batch, "owner", name ? name : json_copy((json_t *)(uintptr_t)uid));
+}
+
+static bool is_anothers(const json_t *batch)
+{
+	const json_t *uid = json_object_get(batch, "uid");
+
+	return json_is_integer(uid) && json_integer_value(uid) != (json_int_t)getuid();
+}
+
+static void set_owners(const json_t *batches)
+{
+	bool others = false;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (batches, i, row) {
+		others = others || is_anothers(row);
+	}
+	json_array_foreach (batches, i, row) {
+		if (others)
+			set_owner(row);
+	}
+}
+
 /* *left: how many are shown at most; afterwards, how many there might have been besides. */
 static int list(struct ctl *ctl, struct rows *rows, int64_t *left, struct err *e)
 {
@@ -38,6 +73,8 @@ static int list(struct ctl *ctl, struct rows *rows, int64_t *left, struct err *e
 			      : client_get_json(ctl->client, e, "/v1/batches?limit=%lld", limit);
 		if (!page)
 			return -1;
+		if (ctl->args.format == FORMAT_TABLE)
+			set_owners(json_object_get(page, "batches"));
 		json_array_foreach (json_object_get(page, "batches"), i, row) {
 			if (rc == 0)
 				rc = rows_put(rows, row, e);
@@ -161,6 +198,8 @@ int verb_status(struct ctl *ctl)
 		return ctl_report(&e);
 	if (ctl->args.format == FORMAT_TABLE) {
 		add_sums(j);
+		if (is_anothers(j))
+			set_owner(j);
 		if (json_is_true(json_object_get(j, "run")))
 			add_run_waits(ctl, j, batch);
 		else

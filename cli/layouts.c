@@ -103,6 +103,7 @@ const struct layout layout_results_body = {results_table, results_body_csv};
 
 static const struct column batches_table[] = {
     {"BATCH", "batch", CELL_COUNT, ALWAYS, 0},
+    {"OWNER", "owner", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
     {"NAME", "name", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
     {"STATE", "state", CELL_STATE, ALWAYS, 0},
     {"BLOCKED", "counts.blocked", CELL_TALLY, OPTIONAL | COLUMN_DROP(2), 0},
@@ -140,6 +141,7 @@ static const struct column batches_csv[] = {
 
 static const struct column batch_table[] = {
     {"batch", "batch", CELL_TEXT, ALWAYS, 0},
+    {"owner", "owner", CELL_TEXT, ALWAYS, 0},
     {"name", "name", CELL_TEXT, ALWAYS, 0},
     {"state", "state", CELL_TEXT, ALWAYS, 0},
     {"ended jobs", "ended", CELL_TEXT, ALWAYS, 0},

@@ -188,6 +188,20 @@ def test_status_of_a_batch_has_the_contracts_members(ctl, mixed):
     assert (table["state"], table["done"], table["failed"]) == ("failed", "2", "1")
 
 
+def test_tables_tell_the_owner_where_a_batch_is_anothers(daemon, ctl, apisim):
+    daemon.socket.chmod(0o666)
+    daemon.dir.chmod(0o755)
+    ctl("submit", apisim.url + "/uuid")
+    assert "OWNER" not in ctl("status").out and not re.search("^owner", ctl("status", "1").out, re.M)
+    ctl("submit", apisim.url + "/uuid", user=65534, group=65534, extra_groups=[])
+    ctl("submit", apisim.url + "/uuid", user=4242, group=65534, extra_groups=[])
+    rows = [line.split()[:2] for line in ctl("status").lines()]
+    assert rows == [["BATCH", "OWNER"], ["3", "4242"], ["2", "nobody"], ["1", "root"]]
+    assert re.search("^owner +nobody$", ctl("status", "2").out, re.M) and not re.search("^owner", ctl("status", "1").out, re.M)
+    assert "OWNER" not in ctl("status", user=65534, group=65534, extra_groups=[]).out
+    assert "owner" not in ctl("status", "2", "-f", "json").json()
+
+
 def test_waiting_times_out_and_the_batch_goes_on(ctl, gate):
     batch = ctl("submit", "-p", gate.url).out.strip()
     r = ctl("wait", batch, "--timeout", "100ms", check=6)
