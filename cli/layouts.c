@@ -201,7 +201,8 @@ static const struct column attempts_table[] = {
     {"TIME", "timings.total_us", CELL_SECONDS, ALWAYS, 0},
     {"SIZE", "size", CELL_BYTES, ALWAYS, 0},
     {"ADDRESS", "remote_ip", CELL_TEXT, ALWAYS, 0},
-    {"ERROR", "error", CELL_TEXT, OPTIONAL, 0},
+    {"ERROR", "error", CELL_TEXT, OPTIONAL | COLUMN_BENEATH, 0},
+    {"URL", "url", CELL_TEXT, OPTIONAL | COLUMN_BENEATH, 0},
     {0},
 };
 

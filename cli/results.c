@@ -141,6 +141,22 @@ static void add_elapsed(json_t *job)
 	json_object_del(job, "timings");
 }
 
+/* The job's own is said above: each attempt's only where one of them went elsewhere. */
+static void drop_urls(const json_t *job, const json_t *attempts)
+{
+	const json_t *url = json_object_get(job, "url");
+	json_t *attempt;
+	size_t i;
+
+	json_array_foreach (attempts, i, attempt) {
+		if (!json_equal(json_object_get(attempt, "url"), url))
+			return;
+	}
+	json_array_foreach (attempts, i, attempt) {
+		json_object_del(attempt, "url");
+	}
+}
+
 static int show_table(json_t *job, struct err *e)
 {
 	const json_t *attempts = json_object_get(job, "attempt_list"), *attempt;
@@ -154,6 +170,7 @@ static int show_table(json_t *job, struct err *e)
 	if (rc < 0 || json_array_size(attempts) == 0)
 		return rc;
 	printf("\n");
+	drop_urls(job, attempts);
 	rows = rows_open(FORMAT_TABLE, &layout_attempts, false);
 	json_array_foreach (attempts, i, attempt) {
 		rows_put(rows, attempt, NULL);

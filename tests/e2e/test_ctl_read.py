@@ -443,6 +443,18 @@ def test_show_tells_the_whole_time_and_nothing_of_attempts_that_never_were(ctl, 
     assert "predecessor" in out and not re.search(r"^(attempts|size|queued for|time) ", out, re.M), out
 
 
+def test_show_tells_where_redirects_led(daemon, ctl, apisim):
+    batch = ctl("submit", "-p", "--wait", apisim.url + "/{redirect/2,uuid}").out.split()[0]
+    lines = ctl("show", f"{batch}.1").lines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("ATTEMPT"))
+    assert lines[head].split()[-1] == "URL"
+    assert [line.split()[-1] for line in lines[head + 1 : head + 4]] == [f"{apisim.url}/redirect/{n}" for n in (2, 1, 0)]
+    assert "URL" not in ctl("show", f"{batch}.2").out
+    narrow = table_on_terminal(daemon, 80, "show", f"{batch}.1")
+    head = next(i for i, line in enumerate(narrow) if line.startswith("ATTEMPT"))
+    assert [line.split()[-1] for line in narrow[head + 2 : head + 7 : 2]] == [f"{apisim.url}/redirect/{n}" for n in (2, 1, 0)], narrow
+
+
 def test_get_gives_the_bodys_bytes(daemon, ctl, mixed, scratch):
     expected = bytes(i % 251 for i in range(2000))
     child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "get", f"{mixed}.3"], stdout=subprocess.PIPE)
