@@ -4,7 +4,7 @@
 # without the suffix. A new module is one more word in a list; a new unit test is tests/unit/test_NAME.c and needs no
 # line here: it is linked with the room that has NAME.c (or with those of UNIT_ROOMS_test_NAME, or with all rooms).
 
-LIB_MODULES = method closest syncer jq address err base64 log clock units jobid reason url url_bare wire message heap paths since hostglob \
+LIB_MODULES = method status closest syncer jq address err base64 log clock units jobid reason url url_bare wire message heap paths since hostglob \
 	recipe recipe_keys recipe_read recipe_scan recipe_json recipe_check recipe_places recipe_faults recipe_place recipe_value recipe_fill recipe_body recipe_request \
 	recipe_program recipe_load printable reals head header_name link totals verdict verdict_body judge programs envelope complaint
 DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_own engine_rules engine_refuse engine_host engine_explain engine_failing engine_start engine_standby engine_end \

@@ -9,6 +9,7 @@
 #include "cli/progress.h"
 #include "lib/method.h"
 #include "lib/reason.h"
+#include "lib/status.h"
 
 #define SHOWN_MAX   3
 #define COUNTED_MAX 1000 /* failures whose errors are compared */
@@ -37,9 +38,9 @@ static bool has_reason(const json_t *result, enum job_reason is)
 bool failure_may_be_done(const json_t *result)
 {
 	const char *method = json_string_value(json_object_get(result, "method"));
-	json_int_t status = json_integer_value(json_object_get(result, "status"));
+	int status = (int)json_integer_value(json_object_get(result, "status"));
 
-	return has_reason(result, REASON_HTTP_STATUS) && (status == 500 || status == 502 || status == 504) && method &&
+	return has_reason(result, REASON_HTTP_STATUS) && status_may_be_done(status) && method &&
 	       !method_idempotent(method);
 }
 

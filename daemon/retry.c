@@ -1,13 +1,12 @@
-/* Judges one ended attempt. Two tables, one of causes and one of statuses, are the whole policy; docs/SCHEDULER.md
- * tells it in words. It must not know jobs, the store, or a clock.
+/* Judges one ended attempt. Two tables, of causes here and of statuses in lib/status, are the whole policy;
+ * docs/SCHEDULER.md tells it in words. It must not know jobs, the store, or a clock.
  *
  * Three questions, in this order: is the outcome final by its nature; would repeating it risk doing it twice; and is
  * there budget (attempts, deadline) for another. */
 #include "daemon/retry.h"
 
-#include <stddef.h>
-
 #include "lib/method.h"
+#include "lib/status.h"
 
 /* What a cause means. `in_body`: it may strike after the final status arrived. A status that is itself a failure then
  * decides, since the rest of an error page changes nothing; with a good status the response is not whole, and the cause
@@ -42,37 +41,10 @@ static const struct cause_rule causes[] = {
 };
 _Static_assert(sizeof causes / sizeof *causes == CAUSES, "every cause has a rule");
 
-/* Statuses worth another attempt; all others are final, a 3xx that leads nowhere (300, or without Location) too.
- *
- * What is said of the host rather than of the job does not come here: 429, and 503 with Retry-After, pause the host and
- * cost no attempt (daemon/throttle); their rows hold where nobody throttles. Nor does a redirect that is followed. */
-struct status_rule {
-	int status;
-	bool unprocessed; /* says that nothing was done: safe to repeat whatever the method */
-};
-
-static const struct status_rule transient_statuses[] = {
-    {408, true},  /* RFC 9110 15.5.9: the request did not arrive whole */
-    {425, true},  /* RFC 8470: unwilling to process it yet */
-    {429, true},  /* RFC 6585: refused */
-    {500, false}, /* it may have failed half-way */
-    {502, false}, /* what lies behind the gateway may have done it */
-    {503, true},  /* RFC 9110 15.6.4: not able to handle it now */
-    {504, false}, /* as 502 */
-};
-
 static const struct cause_rule *cause_rule(enum cause cause)
 {
 	/* a worker's frame carries it as a number */
 	return &causes[(unsigned)cause < CAUSES ? cause : CAUSE_INTERNAL];
-}
-
-static const struct status_rule *status_rule(int status)
-{
-	for (size_t i = 0; i < sizeof transient_statuses / sizeof *transient_statuses; i++)
-		if (transient_statuses[i].status == status)
-			return &transient_statuses[i];
-	return NULL;
 }
 
 /* 304 answers a conditional request in full. */
@@ -89,7 +61,7 @@ static bool status_decides(enum cause cause, int status)
 
 bool retry_transient(enum cause cause, int status)
 {
-	return status_decides(cause, status) ? status_rule(status) != NULL : cause_rule(cause)->transient;
+	return status_decides(cause, status) ? status_transient(status) : cause_rule(cause)->transient;
 }
 
 static struct retry_decision failed(enum job_reason reason)
@@ -124,15 +96,15 @@ static struct retry_decision again(const struct retry_input *in, enum job_reason
 	return (struct retry_decision){.verdict = RETRY_AGAIN, .delay_us = delay_draw(in)};
 }
 
+/* What is said of the host rather than of the job does not come here: 429, and 503 with Retry-After, pause the host and
+ * cost no attempt (daemon/throttle); they hold where nobody throttles. Nor does a redirect that is followed. */
 static struct retry_decision decide_by_status(const struct retry_input *in, bool safe)
 {
-	const struct status_rule *rule = status_rule(in->status);
-
 	if (in->status == 0) /* a worker that reports a response without one */
 		return failed(REASON_TRANSPORT);
 	if (status_good(in->status))
 		return (struct retry_decision){.verdict = RETRY_DONE};
-	if (!rule || (!rule->unprocessed && !safe))
+	if (!status_transient(in->status) || (status_may_be_done(in->status) && !safe))
 		return failed(REASON_HTTP_STATUS);
 	return again(in, REASON_HTTP_STATUS);
 }

@@ -1,6 +1,6 @@
 /* After an attempt: is the job done, is it to be tried again (and when), or has it failed, and why.
  *
- * One table says for every cause and status whether it is transient. Pure: time and randomness are arguments. */
+ * For every cause and status a table says whether it is transient. Pure: time and randomness are arguments. */
 #ifndef FANOUT_DAEMON_RETRY_H
 #define FANOUT_DAEMON_RETRY_H
 
