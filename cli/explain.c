@@ -187,6 +187,25 @@ static void tell_run(struct ctl *ctl, uint32_t number)
 	json_decref(run);
 }
 
+/* What the sentences say besides the daemon's answer. Members that are missing have nothing to say. */
+static void add_facts(struct ctl *ctl, const char *operand, uint32_t batch, json_t *answer)
+{
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	json_t *j;
+
+	if (json_is_true(json_object_get(answer, "run"))) {
+		j = state && has_ended(state) ? run_get(ctl, batch, NULL) : NULL;
+		if (j) {
+			json_object_del(j, "recipe"); /* as of pull show */
+			json_object_set_new(answer, "receipt", j);
+		}
+	} else if (state && strcmp(state, "failed") == 0) {
+		j = batch ? failure_of_batch(ctl, batch) : failure_of_job(ctl, operand);
+		if (j)
+			json_object_set_new(answer, "failure", j);
+	}
+}
+
 /* `batch` 0: it is a job. */
 static void tell_all(struct ctl *ctl, const char *operand, uint32_t batch, const json_t *answer)
 {
@@ -221,7 +240,7 @@ int verb_explain(struct ctl *ctl)
 {
 	const char *operand = ctl->args.operands[0];
 	bool is_job = strchr(operand, '.') != NULL;
-	uint32_t batch;
+	uint32_t batch = 0;
 	uint64_t job;
 	struct err e;
 	json_t *j;
@@ -233,11 +252,14 @@ int verb_explain(struct ctl *ctl)
 	j = client_get_json(ctl->client, &e, "/v1/%s/%s/explain", is_job ? "jobs" : "batches", operand);
 	if (!j)
 		return ctl_report(&e);
-	if (ctl->args.format == FORMAT_TABLE)
-		tell_all(ctl, operand, is_job ? 0 : batch, j);
-	else
-		rc = ctl->args.format == FORMAT_CSV ? show_csv(j, &e)
-						    : rows_object(ctl->args.format, j, &layout_waits, &e);
+	if (ctl->args.format == FORMAT_TABLE) {
+		tell_all(ctl, operand, batch, j);
+	} else if (ctl->args.format == FORMAT_CSV) {
+		rc = show_csv(j, &e);
+	} else {
+		add_facts(ctl, operand, batch, j);
+		rc = rows_object(ctl->args.format, j, &layout_waits, &e);
+	}
 	json_decref(j);
 	return rc < 0 ? ctl_report(&e) : STATUS_FINE;
 }

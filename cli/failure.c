@@ -122,18 +122,27 @@ static int count_error(void *arg, const char *line, size_t len, struct err *e)
 	return 0;
 }
 
-static void add_most_frequent(struct text *t, const struct counted *c)
+/* NULL: all are consequences. */
+static const char *most_frequent(const struct counted *c, json_int_t *best)
 {
 	const char *error, *most = NULL;
 	const json_t *n;
-	json_int_t best = 0;
 
+	*best = 0;
 	json_object_foreach (c->errors, error, n) {
-		if (json_integer_value(n) <= best)
+		if (json_integer_value(n) <= *best)
 			continue;
-		best = json_integer_value(n);
+		*best = json_integer_value(n);
 		most = error;
 	}
+	return most;
+}
+
+static void add_most_frequent(struct text *t, const struct counted *c)
+{
+	json_int_t best;
+	const char *most = most_frequent(c, &best);
+
 	if (!most)
 		return;
 	if (best < c->causes)
@@ -179,29 +188,59 @@ static void print_batch_advice(const struct counted *c, uint32_t batch, long lon
 	printf(".\n");
 }
 
-void failure_explain_batch(struct ctl *ctl, uint32_t batch)
+/* Whether there is something to tell. c->errors is the caller's to release. */
+static bool count_batch(struct ctl *ctl, uint32_t batch, struct counted *c, struct progress *p)
 {
-	struct counted c = {.errors = json_object()};
-	struct lines lines = {.on_line = count_error, .arg = &c};
+	struct lines lines = {.on_line = count_error, .arg = c};
 	char path[100];
 	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
 	json_t *j = client_get_json(ctl->client, NULL, "/v1/batches/%u", batch);
-	struct progress p = {0};
-	struct text t = {0};
 	struct err e;
+	bool told;
 
+	*c = (struct counted){.errors = json_object()};
 	if (j)
-		progress_update(&p, j, 0);
+		progress_update(p, j, 0);
 	json_decref(j);
 	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=%d", batch, COUNTED_MAX);
-	if (p.counts[JOB_FAILED] && client_call(ctl->client, &call, &e) == 0 && lines_end(&lines, &e) == 0) {
+	told = p->counts[JOB_FAILED] && client_call(ctl->client, &call, &e) == 0 && lines_end(&lines, &e) == 0;
+	lines_clear(&lines);
+	return told;
+}
+
+void failure_explain_batch(struct ctl *ctl, uint32_t batch)
+{
+	struct progress p = {0};
+	struct text t = {0};
+	struct counted c;
+
+	if (count_batch(ctl, batch, &c, &p)) {
 		add_failed(&t, &c, &p);
 		printf("%s\n", t.data);
 		print_batch_advice(&c, batch, (long long)p.counts[JOB_FAILED]);
 	}
-	lines_clear(&lines);
 	text_clear(&t);
 	json_decref(c.errors);
+}
+
+json_t *failure_of_batch(struct ctl *ctl, uint32_t batch)
+{
+	struct progress p = {0};
+	json_t *failure = NULL;
+	struct counted c;
+	const char *most;
+	json_int_t best;
+
+	if (count_batch(ctl, batch, &c, &p)) {
+		most = most_frequent(&c, &best);
+		failure = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s?, s:I, s:I, s:I}", "jobs",
+				    (json_int_t)progress_total(&p), "failed", (json_int_t)p.counts[JOB_FAILED],
+				    "looked_at", (json_int_t)(c.causes + c.followers), "causes", (json_int_t)c.causes,
+				    "followers", (json_int_t)c.followers, "error", most, "error_jobs", best,
+				    "unknown_outcome", (json_int_t)c.unknown, "maybe_done", (json_int_t)c.answered);
+	}
+	json_decref(c.errors);
+	return failure;
 }
 
 /* What a retry of it alone would be refused for is not advised. */
@@ -242,4 +281,17 @@ void failure_explain_job(struct ctl *ctl, const char *name)
 	}
 	text_clear(&line);
 	json_decref(j);
+}
+
+json_t *failure_of_job(struct ctl *ctl, const char *name)
+{
+	static const char *const members[] = {"reason", "error", "status", "attempts"};
+	json_t *j = client_get_json(ctl->client, NULL, "/v1/jobs/%s", name), *failure = j ? json_object() : NULL;
+
+	for (size_t i = 0; j && i < sizeof members / sizeof *members; i++)
+		json_object_set(failure, members[i], json_object_get(j, members[i]));
+	if (j)
+		json_object_set_new(failure, "maybe_done", json_boolean(failure_may_be_done(j)));
+	json_decref(j);
+	return failure;
 }

@@ -18,6 +18,9 @@ bool failure_may_be_done(const json_t *result);
 void failure_explain_batch(struct ctl *ctl, uint32_t batch);
 /* Of a job that failed ("7.42"): why, after how many attempts, and what to do. On stdout. */
 void failure_explain_job(struct ctl *ctl, const char *name);
+/* The same for programs, as the manual has it (a new reference); NULL where it cannot be told. */
+json_t *failure_of_batch(struct ctl *ctl, uint32_t batch);
+json_t *failure_of_job(struct ctl *ctl, const char *name);
 /* A paragraph for who asked for quiet and was told nothing so far: the batch's sums and its first errors. */
 void failure_tell_batch(struct ctl *ctl, uint32_t batch);
 

@@ -12,7 +12,7 @@ import pytest
 
 from harness.http import fetch
 from harness.process import BUILD, environment, wait_until
-from harness.pulls import write_recipe
+from harness.pulls import pull, write_recipe
 from harness.script import asked, ctl, play, problem, rfc3339, rule  # noqa: F401 (fixtures)
 
 MADE = (201, {"batch": 7, "existed": False, "closed": True, "jobs": 1, "first_seq": 1})
@@ -354,11 +354,34 @@ def test_a_failed_job_is_explained_by_its_error_and_what_to_do(daemon, apisim):
         f"fanoutctl retry {batch} tries it again, after what failed before it.",
     ], "a retry of it alone is refused"
     answer = daemon.api.get(f"/v1/jobs/{first}/explain").json()
-    assert daemon.ctl("explain", first, "-f", "json").json() == answer
+    facts = {"reason": "http_status", "error": "404 Not Found", "status": 404, "attempts": 1, "maybe_done": False}
+    assert daemon.ctl("explain", first, "-f", "json").json() == {**answer, "failure": facts}
     unknown = daemon.ctl("submit", "-X", "POST", apisim.url + "/reset?bytes=0").out.strip()
     daemon.ctl("wait", unknown, check=1)
     then = daemon.ctl("explain", f"{unknown}.1").lines()[2]
     assert f"look at the server, then fanoutctl retry {unknown}.1 --unsafe." in then and "tries it again" not in then
+
+
+def test_why_a_batch_failed_is_told_in_json_too(daemon, apisim):
+    def failure(batch):
+        return daemon.ctl("explain", batch, "-f", "ndjson").rows()[0]["failure"]
+
+    facts = {"jobs": 4, "failed": 4, "looked_at": 4, "causes": 3, "followers": 1, "error": "404 Not Found", "error_jobs": 2, "unknown_outcome": 0, "maybe_done": 0}
+    assert failure(chained(daemon, apisim, ("a", "/status/404"), ("a", "/uuid"), ("b", "/status/410"), ("c", "/status/404"))) == facts
+    batch = daemon.ctl("submit", "-X", "POST", apisim.url + "/{reset?bytes=0,status/500,uuid}").out.strip()
+    daemon.ctl("wait", batch, check=1)
+    told = failure(batch)
+    assert (told["jobs"], told["failed"], told["unknown_outcome"], told["maybe_done"]) == (3, 2, 1, 1), told
+    assert failure(f"{batch}.2")["maybe_done"] and failure(f"{batch}.1")["reason"] == "unknown_outcome"
+    assert "failure" not in daemon.ctl("explain", f"{batch}.3", "-f", "json").json()
+
+
+def test_why_a_run_has_not_everything_is_told_in_json_too(daemon, apisim):
+    write_recipe(daemon, "p", url=apisim.url + "/status/404", page={"type": "single"})
+    run, receipt = pull(daemon, "p")
+    told = daemon.ctl("explain", run.number, "-f", "json").json()["receipt"]
+    assert (told["verdict"], told["error"], told["run"]) == (receipt["verdict"], receipt["error"], run.number)
+    assert "404" in told["error"]
 
 
 def test_the_record_proves_what_the_server_counted(make_daemon, apisim):
