@@ -1,5 +1,6 @@
 /* stats and doctor: the daemon itself. */
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "cli/client.h"
 #include "cli/rows.h"
 #include "cli/verbs.h"
+#include "lib/message.h"
 #include "lib/paths.h"
 #include "lib/reals.h"
 #include "lib/units.h"
@@ -187,6 +189,36 @@ static void check_version(struct doctor *d, struct ctl *ctl, struct err *e)
 	json_decref(j);
 }
 
+/* That they have died and are not started again, and that few descriptors make them slow, is seen from nothing else. */
+static void check_workers(struct doctor *d, struct ctl *ctl, struct err *e)
+{
+	json_t *j = client_get_json(ctl->client, e, "/v1/stats"), *worker;
+	json_t *max = json_object_get(json_object_get(j, "process"), "descriptors_max");
+	uint32_t most = message_transfers_most(max ? (uint64_t)json_integer_value(max) : UINT32_MAX);
+	unsigned up = 0;
+	size_t i;
+	char text[300];
+
+	if (!j) {
+		tell_error(d, "workers", e);
+		return;
+	}
+	json_array_foreach (json_object_get(j, "workers"), i, worker)
+		up += json_integer_value(json_object_get(worker, "pid")) > 0;
+	if (!up)
+		snprintf(text, sizeof text, "none of %zu runs: the log of fanoutd says why", i);
+	else if (most < MESSAGE_TRANSFERS_FEW)
+		snprintf(text, sizeof text,
+			 "each takes only %" PRIu32
+			 " request%s at a time, for it may have only %lld file descriptors; have "
+			 "LimitNOFILE= in fanoutd.service, or the hard limit of ulimit -n, at 1024 or more",
+			 most, most == 1 ? "" : "s", (long long)json_integer_value(max));
+	else
+		snprintf(text, sizeof text, "%u of %zu run", up, i);
+	tell(d, "workers", up && most >= MESSAGE_TRANSFERS_FEW, text);
+	json_decref(j);
+}
+
 static void check_access(struct doctor *d, struct ctl *ctl, struct err *e)
 {
 	json_t *j = client_get_json(ctl->client, e, "/v1/batches?limit=1");
@@ -206,6 +238,7 @@ int verb_doctor(struct ctl *ctl)
 	if (check_socket(&d, ctl, &e)) {
 		check_health(&d, ctl, &e);
 		check_version(&d, ctl, &e);
+		check_workers(&d, ctl, &e);
 		check_access(&d, ctl, &e);
 	}
 	rows_close(d.rows, true);

@@ -4,6 +4,7 @@
 #include <event2/buffer.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "daemon/api.h"
@@ -40,6 +41,15 @@ static int64_t resident_bytes(void)
 		pages = 0;
 	fclose(f);
 	return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* The workers began with the same. */
+static int64_t descriptors_max(void)
+{
+	struct rlimit files;
+
+	return getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < INT64_MAX ? (int64_t)files.rlim_cur
+										   : INT64_MAX;
 }
 
 /* ---- what the limits say ---- */
@@ -118,6 +128,7 @@ static struct pool_worker_info *collect(struct api *a, struct metrics *m)
 	    .requests = http_requests(api_http(a)),
 	    .now_us = clock_wall_us(),
 	    .rss_bytes = resident_bytes(),
+	    .descriptors_max = descriptors_max(),
 	};
 	engine_stats(en, &m->engine);
 	store_totals(api_store(a), &m->store);

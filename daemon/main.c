@@ -30,10 +30,11 @@
 #define FANOUT_VERSION "unknown"
 #endif
 
-#define DRAIN_SECONDS 30
-#define FLUSH_US      50000 /* for answers that are on their way when all is done */
-#define HEARTBEAT_MS  1000
-#define STEPS_FORWARD 10
+#define DRAIN_SECONDS     30
+#define FLUSH_US          50000 /* for answers that are on their way when all is done */
+#define HEARTBEAT_MS      1000
+#define DESCRIPTORS_LEAST 24 /* 18 at rest, and a few clients; besides one of each worker's */
+#define STEPS_FORWARD     10
 #define WORKER_IN_FLIGHT \
 	8192 /* what slow servers can want; a worker takes it up only while it is idle (worker/capacity.h) */
 
@@ -50,6 +51,7 @@ struct daemon {
 	struct notify *notify;
 	struct event *sigterm, *sigint, *sighup, *drain_over, *idle;
 	int64_t idle_since_us;
+	rlim_t descriptors;
 	bool stopping;
 	int status;
 };
@@ -192,17 +194,47 @@ static void on_idle_look(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the start ---- */
 
-static void prepare_process(void)
+static unsigned worker_count(const struct conf *c)
+{
+	long n = c->workers ? (long)c->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : (unsigned)n;
+}
+
+static rlim_t raise_descriptors(void)
 {
 	struct rlimit files;
 
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return RLIM_INFINITY;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	return files.rlim_max;
+}
+
+/* With too few it could neither start workers nor take clients; with few it is slow, and nobody would know why. The
+ * workers have as many. */
+static int check_descriptors(const struct daemon *d, struct err *e)
+{
+	static const char hint[] =
+	    "have LimitNOFILE= in fanoutd.service, or the hard limit of ulimit -n, at 1024 or more";
+	unsigned least = DESCRIPTORS_LEAST + worker_count(&d->conf);
+
+	if (d->descriptors < least)
+		return err_set(e, ERR_SYSTEM, hint, "%u file descriptors are too few: %u are needed for %u workers",
+			       (unsigned)d->descriptors, least, worker_count(&d->conf));
+	if (message_transfers_most(d->descriptors) < MESSAGE_TRANSFERS_FEW)
+		log_warn("few file descriptors", "limit=%u requests_of_a_worker=%u why=\"%s\"",
+			 (unsigned)d->descriptors, message_transfers_most(d->descriptors), hint);
+	return 0;
+}
+
+static void prepare_process(struct daemon *d)
+{
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk: write() says EFBIG */
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
+	d->descriptors = raise_descriptors();
 	/* What it does in a turn is little, and its workers and clients wait for it. Better a step forward than the
 	 * workers' step back: a server on this machine would go before them, and get their requests one by one. */
 	timeslice_ask(TIMESLICE_SHORT_US);
@@ -222,13 +254,6 @@ static void make_base(struct daemon *d)
 	/* 0: signals and workers; 1: the rest; 2: the commit of what all of them brought in this turn. */
 	if (!d->base || event_base_priority_init(d->base, 3))
 		BUG("cannot make an event loop");
-}
-
-static unsigned worker_count(const struct conf *c)
-{
-	long n = c->workers ? (long)c->workers : sysconf(_SC_NPROCESSORS_ONLN);
-
-	return n < 1 ? 1 : (unsigned)n;
 }
 
 static void fill_worker_settings(struct daemon *d)
@@ -335,7 +360,7 @@ static int start(struct daemon *d, struct err *e)
 {
 	if (d->opt.local && private_dirs(&d->conf, e))
 		return -1;
-	if (http_check_socket(d->conf.socket, e))
+	if (check_descriptors(d, e) || http_check_socket(d->conf.socket, e))
 		return -1;
 	make_base(d);
 	if (start_engine(d, e) || start_http(d, e))
@@ -379,7 +404,7 @@ int main(int argc, char **argv)
 
 	cmdline_parse(&d.opt, argc, argv);
 	log_open("fanoutd", LOG_LEVEL_INFO);
-	prepare_process();
+	prepare_process(&d);
 	if (load_conf(&d.opt, &d.conf, &e))
 		fatal(e.code == ERR_USAGE ? EXIT_USAGE : EXIT_START, &e);
 	if (d.opt.check) {

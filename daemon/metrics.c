@@ -53,6 +53,7 @@ static const struct number numbers[] = {
     {"http", "streams", GAUGE, UINT, AT(streams), "results, events and waits under way", 0},
     {"http", "requests_total", COUNTER, U64, AT(requests), "requests on the socket", 0},
     {"process", "resident_bytes", GAUGE, I64, AT(rss_bytes), "memory of fanoutd", 0},
+    {"process", "descriptors_max", GAUGE, I64, AT(descriptors_max), "file descriptors it may have, as may a worker", 0},
 };
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
 

@@ -37,6 +37,7 @@ struct metrics {
 	uint64_t requests;
 	int64_t now_us; /* wall */
 	int64_t rss_bytes;
+	int64_t descriptors_max; /* of fanoutd, and of each worker */
 };
 
 void metrics_write(struct evbuffer *out, const struct metrics *m);

@@ -24,6 +24,13 @@ const char *message_type_name(uint8_t type)
 	return "unknown";
 }
 
+uint32_t message_transfers_most(uint64_t descriptors)
+{
+	uint64_t most = descriptors > MESSAGE_SPARE_FDS + 2 ? (descriptors - MESSAGE_SPARE_FDS) / 2 : 1;
+
+	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
 /* 0 when the frame was taken exactly and its values are possible. */
 static int ended(struct wire_in *in, bool possible)
 {

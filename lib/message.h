@@ -37,6 +37,10 @@
 #define MESSAGE_DENY_MAX        64         /* networks in settings */
 #define MESSAGE_KEYS_MAX        (1u << 20) /* bytes of an outcome's keys: 131 072 items a page */
 #define MESSAGE_NEXT_MAX        65536u     /* bytes of a cursor or URL of a next page */
+/* A transfer may need two descriptors: its connection and its body's file. These are for what no transfer has: channel,
+ * epoll, log, bodies, resolver; libcurl's own, 2 a multi handle. */
+#define MESSAGE_SPARE_FDS     128u
+#define MESSAGE_TRANSFERS_FEW 64u /* fewer at a time by one worker are worth a word */
 /* The longest wait that a server can ask for; one that asks for more has told nothing. */
 #define MESSAGE_WAIT_MAX_US (INT64_C(10) * 365 * 86400 * 1000000)
 
@@ -57,6 +61,9 @@ enum message_type {
 	MESSAGE_RETURNED,
 };
 const char *message_type_name(uint8_t type);
+
+/* As many transfers as a worker takes at a time that may have so many descriptors. */
+uint32_t message_transfers_most(uint64_t descriptors);
 
 struct message_settings {
 	uint32_t version; /* MESSAGE_VERSION */

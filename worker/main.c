@@ -35,8 +35,7 @@
  * one, it does nothing else. */
 #define CONNECTIONS_KEPT 2048u
 
-#define SPARE_DESCRIPTORS 128u /* channel, epoll, log, bodies, resolver; libcurl's own, 2 a multi handle */
-#define PENDING_MAX       ((size_t)32 << 20) /* unread by the daemon: from here on transfers are held */
+#define PENDING_MAX ((size_t)32 << 20) /* unread by the daemon: from here on transfers are held */
 
 struct worker {
 	struct event_base *base;
@@ -153,12 +152,11 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	message_put_alive(channel_out(w->channel));
 }
 
-/* A transfer may need two: its connection and its body's file. */
 static uint32_t capacity_most(const struct worker *w, uint32_t wanted)
 {
-	rlim_t most = w->descriptors > SPARE_DESCRIPTORS + 2 ? (w->descriptors - SPARE_DESCRIPTORS) / 2 : 1;
+	uint32_t most = message_transfers_most(w->descriptors);
 
-	return wanted < most ? wanted : (uint32_t)most;
+	return wanted < most ? wanted : most;
 }
 
 /* Twice in the time in which the daemon wants to hear of us. */

@@ -33,7 +33,7 @@ def test_stats_in_every_format(ctl, mixed):
 
 def test_doctor_finds_everything_in_place(ctl):
     checks = ctl("doctor", "-f", "json").json()
-    assert [c["check"] for c in checks] == ["socket", "daemon", "version", "permission"]
+    assert [c["check"] for c in checks] == ["socket", "daemon", "version", "workers", "permission"]
     assert {c["result"] for c in checks} == {"ok"}
     assert checks[0]["detail"].endswith(": given by -S or FANOUT_SOCKET")
 
