@@ -7,7 +7,7 @@
 LIB_MODULES = method status closest syncer jq address err base64 log clock units jobid reason url url_bare wire message heap paths since hostglob \
 	recipe recipe_keys recipe_read recipe_scan recipe_json recipe_check recipe_places recipe_faults recipe_place recipe_value recipe_fill recipe_body recipe_request \
 	recipe_program recipe_load printable reals head header_name link totals verdict verdict_body judge programs envelope complaint
-DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_mark engine_batch engine_lane engine_limit engine_own engine_rules engine_refuse engine_host engine_explain engine_failing engine_start engine_standby engine_end \
+DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sched_line sched_limit sched_pick limit limit_window throttle rules engine engine_recover engine_mark engine_batch engine_lane engine_limit engine_own engine_rules engine_refuse engine_host engine_explain engine_failing engine_start engine_standby engine_end \
 	plan plan_index plan_end plan_guard plan_conclude plan_doubt secrets secrets_hide unique tally \
 	engine_page engine_run engine_run_read engine_run_begin engine_run_end engine_run_recover engine_run_live run_ask run_pages receipt api_pulls api_pull_run api_runs api_run_show \
 	pool peer spawn timeslice watch store_sqlite store_schema store_stmt store_tx store_cache store_open store_plain store_append store_ahead store_group store_submit store_chain store_run store_mark \

@@ -1,9 +1,12 @@
+/* The engine's life: its parts are made and wired, what the store, the pool and the loop tell is handed on, a full disk
+ * stops it and room lets it go on, and it ends when nothing is in flight. What is done with a job is its neighbours'
+ * affair (daemon/engine_private.h has the list). */
 #include "daemon/engine.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "daemon/engine_limit.h"
 #include "daemon/engine_private.h"
 #include "daemon/engine_run.h"
 #include "lib/clock.h"
@@ -149,87 +152,6 @@ static void on_step(evutil_socket_t fd, short what, void *arg)
 
 /* ---- starting ---- */
 
-struct leftover {
-	struct store_open_attempts rows;
-	struct engine *en;
-	bool failed;
-};
-
-static void on_leftover(struct store_open_attempts *rows, const struct store_request *req, int64_t granted_us)
-{
-	struct leftover *left = (struct leftover *)rows;
-	struct engine *en = left->en;
-	struct engine_lane *lane = engine_lane_find(en, req->lane);
-	struct spec_request r;
-	(void)granted_us;
-
-	if (!lane) {
-		log_error("open attempt without a lane", "job=%u.%u", jobid_batch(req->job), jobid_seq(req->job));
-		return;
-	}
-	struct engine_job *j = engine_job_create(lane, req->job);
-	spec_merge(&r, j->lane->batch->template, req, &en->set.defaults);
-	j->n = req->n;
-	j->tries = req->tries;
-	j->deaths = req->deaths;
-	j->max_attempts = r.max_attempts;
-	j->repeatable = r.repeatable;
-	j->ready_wall_us = req->ready_us;
-	j->hops = req->hops;
-	j->max_redirects = r.max_redirects;
-	j->stripped = req->stripped;
-	j->from_public = req->from_public;
-	j->url = strdup(r.job.url);
-	strncpy(j->method, r.job.method, sizeof j->method - 1);
-	engine_limits_seen(en, req->job, lane->host, r.job.url, clock_boot_us() + LIMIT_SAFETY_US);
-	spec_request_clear(&r);
-	engine_job_phase(j, PHASE_UNSETTLED);
-	TAILQ_INSERT_TAIL(&en->unsettled, j, link);
-}
-
-static void on_leftovers(struct store_op *op, const struct err *e)
-{
-	struct leftover *left = (struct leftover *)op;
-
-	left->failed = e != NULL;
-	if (e)
-		log_error("open attempts not read", "why=\"%s\"", e->what);
-}
-
-static void on_announced(struct store_op *op, const struct err *e)
-{
-	(void)op;
-	if (e)
-		log_error("lanes not read", "why=\"%s\"", e->what);
-}
-
-/* What the last daemon left open: it may have been sent, its answer is lost. */
-static int settle_leftovers(struct engine *en, struct err *e)
-{
-	struct store_op announce = {.done = on_announced};
-	struct leftover left = {.rows = {.op.done = on_leftovers, .on_row = on_leftover}, .en = en};
-	struct engine_job *j;
-	unsigned count = 0;
-
-	engine_limits_load(en);
-	engine_hosts_load(en);
-	store_announce_lanes(en->store, &announce);
-	if (engine_limits_recover(en, e) < 0)
-		return -1;
-	store_open_attempts(en->store, &left.rows);
-	if (left.failed)
-		return err_set(e, ERR_SYSTEM, NULL, "the attempts that were open cannot be read");
-	while ((j = TAILQ_FIRST(&en->unsettled))) {
-		TAILQ_REMOVE(&en->unsettled, j, link);
-		engine_settle(j, CAUSE_WORKER_LOST, true);
-		count++;
-	}
-	engine_runs_recover(en);
-	if (count)
-		log_info("settled what was open", "attempts=%u", count);
-	return 0;
-}
-
 static int events_create(struct engine *en)
 {
 	static const struct timeval at_once;
@@ -274,7 +196,7 @@ static int parts_create(struct engine *en, struct err *e)
 
 	if (events_create(en) < 0 || !(en->sched = sched_create(&sched)))
 		return err_set(e, ERR_SYSTEM, NULL, "cannot set up the engine: out of memory");
-	if (store_open(&en->store, &en->set.store, &store, en->base, e) < 0 || settle_leftovers(en, e) < 0)
+	if (store_open(&en->store, &en->set.store, &store, en->base, e) < 0 || engine_recover(en, e) < 0)
 		return -1;
 	struct pool_settings workers = {
 	    .workers = en->set.workers,
@@ -334,6 +256,7 @@ static void free_batches(struct engine *en)
 			free(t);
 		}
 		engine_failing_clear(&lane->failing);
+		engine_lane_forget_held(lane);
 		free(lane->host);
 		free(lane);
 	}
@@ -485,16 +408,14 @@ void engine_worker_info(const struct engine *en, unsigned i, struct pool_worker_
 
 bool engine_job_staged(const struct engine *en, uint64_t job)
 {
-	const struct engine_job *j;
+	const struct engine_job *j = engine_job_find(en, job);
 
-	HASH_FIND(hh, en->jobs, &job, sizeof job, j);
 	return j && engine_phase_staged(j->phase);
 }
 
 unsigned engine_batch_staged(const struct engine *en, uint32_t batch)
 {
-	const struct engine_batch *b;
+	const struct engine_batch *b = engine_batch_find(en, batch);
 
-	HASH_FIND(hh, en->batches, &batch, sizeof batch, b);
 	return b ? b->staged : 0;
 }

@@ -32,6 +32,23 @@ struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id)
 	return j;
 }
 
+void engine_job_note(struct engine_job *j, const struct store_request *req, const struct spec_request *r)
+{
+	j->tries = req->tries;
+	j->deaths = req->deaths;
+	j->ready_wall_us = req->ready_us;
+	j->hops = req->hops;
+	j->stripped = req->stripped;
+	j->from_public = req->from_public;
+	j->max_attempts = r->max_attempts;
+	j->max_redirects = r->max_redirects;
+	j->repeatable = r->repeatable;
+	j->timeout_ms = r->job.timeout_ms;
+	strncpy(j->method, r->job.method, sizeof j->method - 1);
+	free(j->url);
+	j->url = strdup(r->job.url);
+}
+
 void engine_job_drop_frame(struct engine_job *j)
 {
 	j->en->frame_bytes -= j->frame ? j->frame_bytes : 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon/engine_limit.h"
 #include "daemon/engine_private.h"
 #include "lib/address.h"
 #include "lib/clock.h"

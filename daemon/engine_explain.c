@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/engine_limit.h"
 #include "daemon/engine_private.h"
 #include "daemon/render.h"
 #include "lib/clock.h"

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/engine_limit.h"
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
 #include "lib/units.h"

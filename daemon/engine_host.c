@@ -2,7 +2,7 @@
  * is kept there is a pause that lasts and a learned rate; what is over is removed. */
 #include <string.h>
 
-#include "daemon/engine_private.h"
+#include "daemon/engine_limit.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 

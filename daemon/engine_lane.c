@@ -2,6 +2,7 @@
  * know how an attempt is started (engine_start.c) or what becomes of it (engine_end.c). */
 #include <string.h>
 
+#include "daemon/engine_limit.h"
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/engine_private.h"
+#include "daemon/engine_limit.h"
 #include "daemon/engine_run.h"
 #include "lib/clock.h"
 #include "lib/log.h"

@@ -1,7 +1,9 @@
-/* What the engine's rooms share: engine.c (life, marks), engine_limit.c (rules and their state), engine_refuse.c (what
- * servers say of limits), engine_host.c (what is kept of it), engine_explain.c (why something waits), engine_lane.c
- * (batches, lanes, loading), engine_start.c (attempts, staging, the pump), engine_standby.c (requests that lie with a
- * worker before their turn), engine_end.c (outcomes, lost workers, settling).
+/* What the engine's rooms share: engine.c (its life), engine_recover.c (what the last daemon left), engine_batch.c
+ * (batches and jobs in memory), engine_mark.c (marks of its own), engine_lane.c (lanes, loading), engine_start.c
+ * (attempts, staging, the pump), engine_standby.c (requests that lie with a worker before their turn), engine_end.c
+ * (outcomes, lost workers, settling), engine_explain.c (why something waits), engine_failing.c (how the last attempts
+ * went). Limits have a header of their own, engine_limit.h, and runs another, run_private.h; what of runs the others
+ * need is here.
  *
  * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
  * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
@@ -31,7 +33,6 @@
 #define ENGINE_STAGE_SLICE    16         /* opened ahead of their turn before the workers are listened to again */
 #define ENGINE_FRAMES_BYTES   (4u << 20) /* requests encoded and not yet committed */
 #define ENGINE_METHOD_SIZE    33
-#define ENGINE_LEARNED_US     3600000000LL /* a told rate is forgotten when it is not told again */
 
 enum engine_phase {
 	PHASE_STAGING,   /* its attempt is being committed ahead of its turn; sched does not know it yet */
@@ -236,31 +237,6 @@ struct engine {
 	struct engine_stats stats;
 };
 
-#define ENGINE_LIMIT_OF_PULL UINT32_MAX /* no batch has this number */
-
-/* The state of a rule for one host, or of a batch's own rate for one host, or of a pull's. */
-struct engine_limit {
-	char *name;     /* of the rule; or "batch 7"; or "pull cats 100/1min" */
-	uint32_t batch; /* 0: of a rule; or ENGINE_LIMIT_OF_PULL */
-	char *host;
-	struct sched_limit *sched;
-	UT_hash_handle hh; /* by `key` */
-	char key[];        /* name, newline, host */
-};
-
-#define ENGINE_SPENT (-1) /* no refusal: a good answer told that nothing is left */
-
-/* What a host said of itself. */
-struct engine_host {
-	struct throttle throttle;
-	int paused_by;             /* the status of the refusal, or ENGINE_SPENT; 0: not known */
-	bool pause_told;           /* by that answer, for how long */
-	struct sched_limit *sched; /* its pause and learned rate */
-	struct store_host kept;    /* as the store has it; all 0: not at all */
-	UT_hash_handle hh;
-	char name[];
-};
-
 #define ENGINE_KEY_SIZE       8192
 #define ENGINE_JOB_OF(op_ptr) ((struct engine_job *)(void *)((char *)(op_ptr)-offsetof(struct engine_job, op)))
 
@@ -281,6 +257,10 @@ void engine_pump_soon(struct engine *en);
 void engine_check_drained(struct engine *en);
 int64_t engine_wall_us(int64_t boot_us); /* a moment of the common clock as wall time, by the difference of now */
 
+/* engine_recover.c */
+/* What the last daemon left open; -1: it cannot be read. */
+int engine_recover(struct engine *en, struct err *e);
+
 /* engine_batch.c */
 struct engine_batch *engine_batch_create(struct engine *en, const struct store_batch *row);
 struct sched_batch_options engine_batch_sched_options(const struct engine_batch *b);
@@ -288,6 +268,8 @@ void engine_job_drop(struct engine_job *j); /* as engine_job_free, but its batch
 struct engine_job *engine_job_find(const struct engine *en, uint64_t job);
 struct engine_job *engine_job_create(struct engine_lane *lane, uint64_t id);
 void engine_job_free(struct engine_job *j); /* may free its lane and batch too: the last of one that has ended */
+/* What an attempt's end needs to know of its request. */
+void engine_job_note(struct engine_job *j, const struct store_request *req, const struct spec_request *r);
 void engine_job_phase(struct engine_job *j, enum engine_phase phase);
 void engine_job_drop_frame(struct engine_job *j);
 struct engine_batch *engine_batch_find(const struct engine *en, uint32_t batch);
@@ -306,11 +288,13 @@ void engine_batch_free(struct engine_batch *b);
 void engine_failing_note(struct engine_lane *lane, const struct message_outcome *o, bool again);
 /* True: all that was tried lately at this host failed. `left`: jobs of the batch that have not ended. */
 bool engine_failing_explain(const struct engine_lane *lane, int64_t left, struct engine_wait *w);
-/* engine_explain.c: false, with no reason in *w, where there is room on the disk. */
-bool engine_explain_storage(const struct engine *en, struct engine_wait *w);
-/* engine_explain.c: what holds the batch up just now, beside its own requests and its turn; false: nothing does. */
-bool engine_explain_held(const struct engine_batch *b, struct engine_wait *w);
 void engine_failing_clear(struct engine_failing *f);
+
+/* engine_explain.c */
+/* False, with no reason in *w, where there is room on the disk. */
+bool engine_explain_storage(const struct engine *en, struct engine_wait *w);
+/* What holds the batch up just now, beside its own requests and its turn; false: nothing does. */
+bool engine_explain_held(const struct engine_batch *b, struct engine_wait *w);
 
 /* engine_lane.c */
 void engine_batch_refresh(struct engine_batch *b); /* after a change of what stops it */
@@ -327,59 +311,6 @@ unsigned engine_lane_loaded(const struct engine_lane *lane);
 /* Out of memory with what is loaded, and in again: after a change of rules. */
 void engine_lane_reload(struct engine_lane *lane);
 void engine_lane_forget_held(struct engine_lane *lane);
-
-/* engine_limit.c */
-/* Sets the limits of a new track's key. */
-void engine_track_limits(struct engine_track *t);
-bool engine_lane_has_paths(const struct engine_lane *lane);
-/* Writes the names of the rules with a path that match `url`, as in engine_track.paths. */
-void engine_paths_of(const struct engine *en, const char *host, const char *url, char *out, size_t size);
-/* The name of a track's key for the scheduler: its host, and what sets it apart. */
-void engine_track_key(const struct engine_track *t, char *out, size_t size);
-/* A request that is not in flight may have been counted until `counted_us`. */
-void engine_limits_seen(struct engine *en, uint64_t job, const char *host, const char *url, int64_t counted_us);
-/* From the record, at the start. */
-int engine_limits_recover(struct engine *en, struct err *e);
-void engine_limits_sweep(struct engine *en, int64_t now_us);
-void engine_limits_free(struct engine *en);
-void engine_limits_load(struct engine *en); /* what operators set, from the store */
-/* A host has said something for the first time: its limit goes to all its keys. */
-void engine_host_attach(struct engine *en, const char *host);
-
-/* The rules that a request counts against, as rules_select() has them; at most `room`. */
-unsigned engine_rules_of(const struct engine *en, const char *host, const char *url, unsigned *index, unsigned room);
-struct engine_limit *engine_limit_get(struct engine *en, const char *name, uint32_t batch, const char *host,
-				      const struct limit_rule *rule, bool *made);
-/* engine_own.c: a batch's own rate; that of a pull is its runs' together. */
-struct engine_limit *engine_own_limit(const struct engine_batch *b, const char *host);
-const char *engine_own_name(const struct engine_batch *b, char *out); /* ENGINE_PULL_LIMIT_SIZE bytes */
-/* The state of a rule for a host: found or made. */
-struct engine_limit *engine_rule_limit(struct engine *en, const struct rule *r, const char *host);
-void engine_limit_drop(struct engine *en, struct engine_limit *l);
-/* Tells what was sent in the last window_us to the limits, or to those of one rule alone, anew. */
-int engine_limits_recall(struct engine *en, int64_t window_us, const char *only, struct err *e);
-int64_t engine_rule_window_us(const struct limit_rule *r); /* the longest; 0: it has no rate */
-int64_t engine_rules_window_us(struct engine *en);         /* of all; the store keeps its record for that long */
-
-/* engine_refuse.c */
-bool engine_refused(const struct message_outcome *o);
-/* The host refused: pauses it. */
-void engine_host_refused(struct engine_job *j, const struct message_outcome *o);
-/* It answered: ends a probe, and takes what it told of limits. */
-void engine_host_answered(struct engine_job *j, const struct message_outcome *o);
-/* The host is paused now, and until when, wall; 0: not. */
-int64_t engine_host_paused_until(struct engine *en, const char *host);
-
-/* engine_host.c */
-struct engine_host *engine_host_find(const struct engine *en, const char *host);
-struct engine_host *engine_host_get(struct engine *en, const char *name); /* or makes it */
-/* Its pause or learned rate may have changed, or be over: the store is told, where it matters. */
-void engine_host_note(struct engine *en, struct engine_host *h);
-void engine_hosts_note_again(struct engine *en);
-void engine_hosts_load(struct engine *en);               /* what is kept, at the start */
-int64_t engine_hosts_window_us(const struct engine *en); /* the longest that was learned, as far as it matters */
-void engine_hosts_sweep(struct engine *en, int64_t now_us);
-void engine_hosts_free(struct engine *en);
 
 /* engine_start.c */
 bool engine_lane_may_stage(const struct engine_lane *lane);

@@ -3,7 +3,7 @@
  * how long, engine_host keeps it. */
 #include <string.h>
 
-#include "daemon/engine_private.h"
+#include "daemon/engine_limit.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/engine_limit.h"
 #include "daemon/engine_private.h"
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -198,19 +199,7 @@ static bool on_request(struct store_attempt_open *o, const struct store_request 
 	} else if (j->phase == PHASE_STAGING && j->en->frame_bytes >= ENGINE_FRAMES_BYTES) {
 		take = false;
 	} else {
-		j->tries = req->tries;
-		j->deaths = req->deaths;
-		j->ready_wall_us = req->ready_us;
-		j->max_attempts = r.max_attempts;
-		j->max_redirects = r.max_redirects;
-		j->hops = req->hops;
-		j->stripped = req->stripped;
-		j->from_public = req->from_public;
-		j->repeatable = r.repeatable;
-		strncpy(j->method, r.job.method, sizeof j->method - 1);
-		j->timeout_ms = r.job.timeout_ms;
-		free(j->url);
-		j->url = strdup(r.job.url);
+		engine_job_note(j, req, &r);
 		if (req->page)
 			engine_page_prepare(j, req, &r, &filled);
 		request_encode(j, &r);
