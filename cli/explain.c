@@ -15,6 +15,8 @@
 #include "lib/clock.h"
 #include "lib/jobid.h"
 
+#define EXPLAIN_US INT64_C(1000000)
+
 static const struct column wait_columns[] = {
     {"why", "why", CELL_TEXT, false, 0},   {"limit", "limit", CELL_TEXT, false, 0},
     {"host", "host", CELL_TEXT, false, 0}, {"until", "until", CELL_TEXT, false, 0},
@@ -115,6 +117,25 @@ const json_t *explain_failing(const json_t *answer)
 	const struct why *why = wait ? find_why(wait) : NULL;
 
 	return why && (strcmp(why->name, "due") == 0 || strcmp(why->name, "storage") == 0) ? wait : NULL;
+}
+
+void explain_progress(struct client *c, struct progress *p, int64_t now_us)
+{
+	const json_t *wait;
+	json_t *answer;
+
+	if (now_us - p->explained_us < EXPLAIN_US)
+		return;
+	p->explained_us = now_us;
+	p->waits.len = 0;
+	if (!p->counts[JOB_QUEUED] && !p->stalled)
+		return;
+	answer = client_get_json(c, NULL, "/v1/batches/%" PRIu32 "/explain", p->batch);
+	wait = explain_limited(answer);
+	wait = wait ? wait : explain_failing(answer);
+	if (wait)
+		explain_wait(wait, clock_wall_us(), &p->waits);
+	json_decref(answer);
 }
 
 static bool has_ended(const char *state)

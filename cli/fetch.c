@@ -8,6 +8,7 @@
 #include "cli/background.h"
 #include "cli/bodies.h"
 #include "cli/client.h"
+#include "cli/explain.h"
 #include "cli/failure.h"
 #include "cli/progress.h"
 #include "cli/request.h"
@@ -74,6 +75,8 @@ static void show_progress(struct fetch *f)
 		return;
 	progress_update(&f->progress, batch, now);
 	json_decref(batch);
+	if (progress_due_us(&f->progress, now) == 0)
+		explain_progress(f->bodies.client, &f->progress, now);
 	progress_draw(&f->progress, now);
 }
 
@@ -178,6 +181,7 @@ int verb_fetch(struct ctl *ctl)
 		status = follow(&f, &e);
 	}
 	client_free(f.bodies.client);
+	progress_clear(&f.progress);
 	bodies_clear(&f.bodies);
 	free(f.seen);
 	return status;

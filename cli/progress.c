@@ -12,11 +12,12 @@
 #include "lib/clock.h"
 #include "lib/units.h"
 
-#define REDRAW_US INT64_C(100000)
-#define SAY_US    INT64_C(10000000)
-#define WINDOW_US INT64_C(5000000) /* that the rate is taken over */
-#define BAR_LEAST 12u
-#define BAR_MOST  40u
+#define REDRAW_US   INT64_C(100000)
+#define SAY_US      INT64_C(10000000)
+#define WINDOW_US   INT64_C(5000000) /* that the rate is taken over */
+#define BAR_LEAST   12u
+#define BAR_MOST    40u
+#define WAITS_LEAST 12 /* of a reason that is cut */
 
 void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 {
@@ -118,6 +119,28 @@ void progress_add_part(struct text *line, unsigned width, const char *part)
 	}
 }
 
+/* As many words of it as fit; too few of them say nothing. */
+void progress_add_waits(const struct progress *p, unsigned width, struct text *said)
+{
+	size_t n = p->waits.len;
+
+	if (!n)
+		return;
+	if (width && said->len + 2 + n > width) {
+		n = width > said->len + 5 ? width - said->len - 5 : 0;
+		while (n > 0 && p->waits.data[n] != ' ')
+			n--;
+		while (n > 0 && strchr(" (,:;", p->waits.data[n - 1]))
+			n--;
+		if (n < WAITS_LEAST)
+			return;
+	}
+	text_add_str(said, "; ");
+	text_add(said, p->waits.data, n);
+	if (n < p->waits.len)
+		text_add_str(said, "...");
+}
+
 /* An estimate has no decimals. */
 const char *progress_time_left(char *out, double seconds)
 {
@@ -185,6 +208,8 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
 		progress_add_part(&said, width, part);
 	}
+	if (!p->stalled) /* which was said */
+		progress_add_waits(p, width, &said);
 	if (total >= 0)
 		progress_add_bar(total ? (double)ended / (double)total : 0, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);
@@ -240,6 +265,11 @@ void progress_wipe(struct progress *p)
 	if (p->drawn)
 		fputs("\r\033[K", stderr);
 	p->drawn = false;
+}
+
+void progress_clear(struct progress *p)
+{
+	text_clear(&p->waits);
 }
 
 int64_t progress_active_us(const json_t *batch)

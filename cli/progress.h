@@ -22,13 +22,16 @@ struct progress {
 		int64_t at_us, ended; /* jobs that had been done or failed */
 	} samples[PROGRESS_SAMPLES];
 	unsigned count, next;
-	int64_t left_us;  /* by the daemon's forecast, which knows of limits; 0: none */
-	int64_t shown_us; /* when it was last drawn; 0: never */
-	bool drawn;       /* there is a line on the terminal to be wiped */
+	int64_t left_us;      /* by the daemon's forecast, which knows of limits; 0: none */
+	int64_t shown_us;     /* when it was last drawn; 0: never */
+	bool drawn;           /* there is a line on the terminal to be wiped */
+	struct text waits;    /* what holds it up: a limit, or that attempts fail (cli/explain); "" */
+	int64_t explained_us; /* when that was asked for */
 	/* How the line is made, where it is not progress_format. */
 	void (*format)(const struct progress *p, unsigned width, struct text *line);
 };
 
+void progress_clear(struct progress *p);
 /* Takes over what the API says of a batch. */
 void progress_update(struct progress *p, const json_t *batch, int64_t now_us);
 int64_t progress_ended(const struct progress *p);
@@ -40,9 +43,10 @@ int64_t progress_whole(const struct progress *p);
 double progress_rate(const struct progress *p);
 /* The line, in at most `width` columns (0: any), most important first. */
 void progress_format(const struct progress *p, unsigned width, struct text *line);
-/* The pieces that it is made of: ", PART" where there is room for it, the time left in seconds (0: not known), and a
- * bar in front of what was said, where there is room for one. */
+/* The pieces that it is made of: ", PART" where there is room for it, "; WAITS" cut to it, the time left in seconds (0:
+ * not known), and a bar in front of what was said, where there is room for one. */
 void progress_add_part(struct text *line, unsigned width, const char *part);
+void progress_add_waits(const struct progress *p, unsigned width, struct text *said);
 double progress_seconds_left(const struct progress *p);
 const char *progress_time_left(char *out, double seconds); /* UNITS_TEXT_SIZE */
 void progress_add_bar(double share, unsigned width, const struct text *said, struct text *line);

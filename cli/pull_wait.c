@@ -17,9 +17,7 @@
 
 #define TICK_US      INT64_C(200000)   /* between looks, where progress moves */
 #define TICK_SLOW_US INT64_C(10000000) /* where it does not, or nothing is shown */
-#define EXPLAIN_US   INT64_C(1000000)
-#define LOOK_PAGES   200 /* at a time */
-#define WAITS_LEAST  12  /* of a reason that is cut */
+#define LOOK_PAGES   200               /* at a time */
 
 /* ---- what is known ---- */
 
@@ -127,28 +125,6 @@ static void add_speed(const struct pull_progress *p, unsigned width, struct text
 	}
 }
 
-/* As many words of it as fit; too few of them say nothing. */
-static void add_waits(const struct pull_progress *p, unsigned width, struct text *said)
-{
-	size_t n = p->waits.len;
-
-	if (!n)
-		return;
-	if (width && said->len + 2 + n > width) {
-		n = width > said->len + 5 ? width - said->len - 5 : 0;
-		while (n > 0 && p->waits.data[n] != ' ')
-			n--;
-		while (n > 0 && strchr(" (,:;", p->waits.data[n - 1]))
-			n--;
-		if (n < WAITS_LEAST)
-			return;
-	}
-	text_add_str(said, "; ");
-	text_add(said, p->waits.data, n);
-	if (n < p->waits.len)
-		text_add_str(said, "...");
-}
-
 void pull_progress_format(const struct progress *progress, unsigned width, struct text *line)
 {
 	const struct pull_progress *p = (const struct pull_progress *)progress;
@@ -165,7 +141,7 @@ void pull_progress_format(const struct progress *progress, unsigned width, struc
 	if (*p->p.state && strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
 		progress_add_part(&said, width, p->p.state);
 	add_speed(p, width, &said);
-	add_waits(p, width, &said);
+	progress_add_waits(progress, width, &said);
 	if (whole > 0 && ended <= whole)
 		progress_add_bar((double)ended / (double)whole, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);
@@ -173,26 +149,6 @@ void pull_progress_format(const struct progress *progress, unsigned width, struc
 }
 
 /* ---- waiting ---- */
-
-/* The limit that holds it up just now. */
-static void look_for_limits(struct ctl *ctl, struct pull_progress *p, uint32_t run, int64_t now)
-{
-	const json_t *wait;
-	json_t *answer;
-
-	if (now - p->explained_us < EXPLAIN_US)
-		return;
-	p->explained_us = now;
-	p->waits.len = 0;
-	if (!p->p.counts[JOB_QUEUED] && !p->p.stalled)
-		return;
-	answer = client_get_json(ctl->client, NULL, "/v1/batches/%u/explain", run);
-	wait = explain_limited(answer);
-	wait = wait ? wait : explain_failing(answer);
-	if (wait)
-		explain_wait(wait, clock_wall_us(), &p->waits);
-	json_decref(answer);
-}
 
 /* Shows how far it is, where it is time to, and says when to look again. */
 static int64_t show(struct ctl *ctl, struct pull_progress *p, const json_t *batch, uint32_t run)
@@ -206,7 +162,7 @@ static int64_t show(struct ctl *ctl, struct pull_progress *p, const json_t *batc
 		p->gap = false;
 		p->ahead_items = 0;
 		run_pages(ctl->client, run, p->settled, LOOK_PAGES, pull_progress_page, p, NULL);
-		look_for_limits(ctl, p, run, now);
+		explain_progress(ctl->client, &p->p, now);
 	}
 	progress_draw(&p->p, now);
 	return progress_moves() ? TICK_US : progress_due_us(&p->p, now);
@@ -253,7 +209,7 @@ int pull_wait(struct ctl *ctl, uint32_t run, const char *name, json_t **ended, i
 		if (!*ended && !patience_again(&patience, ctl->client, &e))
 			rc = -1;
 	}
-	text_clear(&p.waits);
+	progress_clear(&p.p);
 	if (rc == 0)
 		return 0;
 	patience_lost(&patience, ctl->client, "run", run, &e);

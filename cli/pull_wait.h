@@ -23,8 +23,6 @@ struct pull_progress {
 	bool items_told;                  /* the recipe counts them */
 	int64_t total_pages, total_items; /* -1: not known */
 	int64_t max_pages;                /* that were asked for; 0: not known */
-	int64_t explained_us;
-	struct text waits; /* what limit holds it; "" */
 };
 /* Takes over what the API says of a page; in order. */
 int pull_progress_page(void *progress, const json_t *page, struct err *e);

@@ -9,6 +9,7 @@
 
 #include "cli/chains.h"
 #include "cli/client.h"
+#include "cli/explain.h"
 #include "cli/fields.h"
 #include "cli/layouts.h"
 #include "cli/lines.h"
@@ -179,14 +180,15 @@ static int64_t next_look(const struct ctl *ctl, struct progress *p)
 
 	if (ctl->args.quiet)
 		return TICK_SLOW_US;
+	if (progress_due_us(p, now) == 0)
+		explain_progress(ctl->client, p, now);
 	progress_draw(p, now);
 	return progress_moves() ? TICK_US : progress_due_us(p, now);
 }
 
-int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
+static int wait_with(struct ctl *ctl, uint32_t batch, int64_t timeout_us, struct progress *progress)
 {
 	int64_t start = clock_boot_us(), left = timeout_us, tick = 0; /* the first answer comes at once */
-	struct progress progress = {0};
 	struct patience patience = {0};
 	struct err e;
 	json_t *j;
@@ -200,7 +202,7 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 				    (long long)((left < tick ? left : tick) + 999) / 1000);
 		if (!j && patience_again(&patience, ctl->client, &e))
 			continue;
-		progress_wipe(&progress);
+		progress_wipe(progress);
 		if (!j) {
 			patience_lost(&patience, ctl->client, "batch", batch, &e);
 			return ctl_interrupted() ? watch_interrupted(ctl, batch) : ctl_report(&e);
@@ -208,11 +210,11 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 		patience_heard(&patience);
 		if (progress_exit_status(j) >= 0)
 			break;
-		progress_update(&progress, j, clock_boot_us());
+		progress_update(progress, j, clock_boot_us());
 		json_decref(j);
 		if (left == 0)
-			return gave_up(ctl, batch, &progress);
-		tick = next_look(ctl, &progress);
+			return gave_up(ctl, batch, progress);
+		tick = next_look(ctl, progress);
 	}
 	/* What wait is asked for is data where a form of it was given; submit prints its own. */
 	if (ctl->verb->run == verb_wait && ctl->args.format_name &&
@@ -222,6 +224,15 @@ int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
 	if (status == STATUS_FAILED && !is_run(j))
 		tell_limited(ctl, batch);
 	json_decref(j);
+	return status;
+}
+
+int watch_wait(struct ctl *ctl, uint32_t batch, int64_t timeout_us)
+{
+	struct progress progress = {0};
+	int status = wait_with(ctl, batch, timeout_us, &progress);
+
+	progress_clear(&progress);
 	return status;
 }
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from harness.http import fetch
-from harness.process import BUILD, environment, wait_until
+from harness.process import BUILD, environment, on_terminal, wait_until
 from harness.pulls import pull, write_recipe
 from harness.script import asked, ctl, play, problem, rfc3339, rule  # noqa: F401 (fixtures)
 
@@ -306,6 +306,21 @@ def test_status_tells_which_limit_holds_a_batch_up(play, ctl):
 
 
 # ---- against the daemon ----
+
+
+@pytest.mark.parametrize("words", [["wait", "last"], ["fetch", "--rate", "1/h", "-o", "{seq}"]], ids=lambda words: words[0])
+def test_the_line_of_progress_tells_what_holds_a_batch_up(daemon, apisim, scratch, words):
+    urls = [apisim.url + f"/uuid?{n}" for n in (1, 2)]
+    if words[0] == "wait":
+        daemon.ctl("submit", "--rate", "1/h", *urls)
+    else:
+        words = [*words[:-1], scratch / words[-1], *urls]
+
+    def end():
+        daemon.ctl("cancel", "1")
+
+    shown, code = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, *words], columns=120, seen=b"the rate of batch 1 is used up", then=end)
+    assert code == 7, shown
 
 
 def limited(apisim, name, **options):

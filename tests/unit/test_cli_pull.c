@@ -134,12 +134,12 @@ static void the_limit_that_holds_it_is_told_and_the_line_fits(void **arg)
 	    .p.batch = 7, .p.expected = -1, .name = "species", .total_pages = 16, .total_items = 1600};
 
 	(void)arg;
-	text_add_str(&p.waits, "as many requests as the rate allows were sent");
+	text_add_str(&p.p.waits, "as many requests as the rate allows were sent");
 	p.p.counts[JOB_DONE] = 4;
 	expect_progress(&p, 0, "species, run 7: 4 of 16 pages; as many requests as the rate allows were sent");
 	expect_progress(&p, 40, "species, run 7: 4 of 16 pages");
 	expect_progress(&p, 60, "species, run 7: 4 of 16 pages; as many requests as the...");
-	text_clear(&p.waits);
+	progress_clear(&p.p);
 	expect_progress(&p, 60, "[#######---------------------] species, run 7: 4 of 16 pages");
 }
 

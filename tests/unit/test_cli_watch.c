@@ -94,6 +94,20 @@ static void a_narrow_terminal_gets_what_matters_most(void **arg)
 	expect(&p, 10, "batch 7: 3");
 }
 
+static void what_holds_it_up_is_told_where_there_is_room(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 50, 0, 50, 0, 1000000);
+	text_add_str(&p.waits, "the rate of cats is used up (100/1min): goes on in 3 s");
+	expect(&p, 0, "batch 7: 50 of 100; the rate of cats is used up (100/1min): goes on in 3 s");
+	expect(&p, 50, "batch 7: 50 of 100; the rate of cats is used up...");
+	p.stalled = true;
+	expect(&p, 0, "batch 7: 50 of 100, the disk is full");
+	progress_clear(&p);
+}
+
 static void a_wide_terminal_gets_a_bar(void **arg)
 {
 	struct progress p = {0};
@@ -252,6 +266,7 @@ int main(void)
 	    cmocka_unit_test(the_forecast_counts_where_it_is_later_than_the_speed_says),
 	    cmocka_unit_test(a_line_is_due_ten_seconds_behind_the_one_before),
 	    cmocka_unit_test(a_narrow_terminal_gets_what_matters_most),
+	    cmocka_unit_test(what_holds_it_up_is_told_where_there_is_room),
 	    cmocka_unit_test(a_wide_terminal_gets_a_bar),
 	    cmocka_unit_test(a_pause_and_an_open_batch_are_told),
 	    cmocka_unit_test(the_rate_forgets_what_is_long_ago),
