@@ -92,10 +92,45 @@ static int read_attempt(struct record *r, const json_t *row, struct attempt *a, 
 	a->sent_us = json_integer_value(sent);
 	a->counted_us = json_integer_value(counted);
 	a->open = !json_is_integer(counted);
+	if (a->open)
+		a->counted_us = json_integer_value(json_object_get(row, "attempt")); /* until record_sort */
 	a->wall_us = when_parse_us(json_string_value(json_object_get(row, "sent_at")));
 	a->boot = (uint32_t)json_integer_value(json_object_get(row, "boot"));
 	a->refused = json_is_true(json_object_get(row, "refused"));
 	return find_set(r, json_object_get(row, "limits"), &a->set, e);
+}
+
+static int by_job(const void *left, const void *right)
+{
+	const struct attempt *a = left, *b = right;
+
+	return (a->job > b->job) - (a->job < b->job);
+}
+
+/* The open ones come first, and the record is told as it is read: one that has ended meanwhile comes again. */
+static struct attempt *was_open(struct record *r, const struct attempt *a, json_int_t n)
+{
+	struct attempt *found;
+
+	if (r->open_count == 0)
+		return NULL;
+	if (!r->open_sorted)
+		qsort(r->attempts, r->open_count, sizeof *r->attempts, by_job);
+	r->open_sorted = true;
+	found = bsearch(a, r->attempts, r->open_count, sizeof *r->attempts, by_job);
+	return found && found->open && found->counted_us == n ? found : NULL;
+}
+
+static void take(struct record *r, const struct attempt *a, json_int_t n)
+{
+	struct attempt *was = a->open ? NULL : was_open(r, a, n);
+
+	if (was) {
+		*was = *a;
+		return;
+	}
+	r->open_count += a->open && r->open_count == r->count;
+	r->attempts[r->count++] = *a;
 }
 
 int record_add(struct record *r, const char *line, size_t len, struct err *e)
@@ -111,9 +146,9 @@ int record_add(struct record *r, const char *line, size_t len, struct err *e)
 	if (!row)
 		return err_set(e, ERR_SYSTEM, NULL, "the daemon's answer is no JSON: %s", why.text);
 	rc = read_attempt(r, row, &a, e);
-	json_decref(row);
 	if (rc == 0)
-		r->attempts[r->count++] = a;
+		take(r, &a, json_integer_value(json_object_get(row, "attempt")));
+	json_decref(row);
 	return rc;
 }
 

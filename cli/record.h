@@ -29,6 +29,8 @@ _Static_assert(sizeof(struct attempt) == 40, "as much as is said above");
 struct record {
 	struct attempt *attempts;
 	size_t count, room;
+	size_t open_count;        /* the first so many were open when they were read */
+	bool open_sorted;         /* these, by job: an ended one was read */
 	const char *const *names; /* of the limits, by index; those it does not name are passed over */
 	size_t name_count;
 	const int64_t *since_us; /* of the limits: what was sent before does not count against them; 0: not known */

@@ -121,6 +121,13 @@ def test_a_limit_is_judged_by_what_was_sent_since_it_was_set(audited):
     assert (row["verdict"], row["before"]) == ("broken", 3)
 
 
+def test_an_attempt_that_ends_while_the_record_is_read_counts_once(audited):
+    rows = attempts([30, 10, 20], answer_us=None) + attempts([31, 11, 21, 40])
+    rows[1]["attempt"] = 2  # its first has ended long ago
+    (row,) = audited(rows, "-f", "json", rules=[rule(rates=["5/1min"])]).json()
+    assert (row["verdict"], row["attempts"], row["open"]) == ("kept", 5, 1)
+
+
 def test_where_all_went_before_a_limit_was_set_nothing_is_proven(audited):
     r = audited(attempts([0, 10, 20]), rules=[rule(rates=["2/1min"], since=rfc3339(START + MINUTE))])
     assert "kept" not in r.out and "broken" not in r.out and "3 requests went before" in r.err
