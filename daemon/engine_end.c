@@ -248,6 +248,8 @@ static void job_end(struct engine_job *j, const struct message_outcome *o, struc
 	int64_t started = engine_wall_us(o->started_us);
 	int64_t queued = started - j->ready_wall_us - j->sched.limited_us;
 
+	if (o->sent)
+		engine_rules_note_sent(j, started);
 	judge(j, o, v);
 	if (j->lane->batch->run)
 		engine_page_judge(j, o, v);

@@ -44,6 +44,8 @@ void engine_track_key(const struct engine_track *t, char *out, size_t size);
 bool engine_lane_has_paths(const struct engine_lane *lane);
 /* Writes the names of the rules with a path that match `url`, as in engine_track.paths. */
 void engine_paths_of(const struct engine *en, const char *host, const char *url, char *out, size_t size);
+/* A request of this job left its worker, and the wall's time then. */
+void engine_rules_note_sent(struct engine_job *j, int64_t sent_wall_us);
 /* The rules that a request counts against, as rules_select() has them; at most `room`. */
 unsigned engine_rules_of(const struct engine *en, const char *host, const char *url, unsigned *index, unsigned room);
 struct engine_limit *engine_limit_get(struct engine *en, const char *name, uint32_t batch, const char *host,

@@ -206,6 +206,8 @@ struct engine {
 	struct engine_batch *batches; /* by id */
 	struct engine_lane *lanes;    /* by the store's id */
 	struct rules *rules;
+	int64_t rules_from_us;           /* boot: when they were changed last */
+	unsigned rules_coming;           /* that are on their way through the store */
 	bool conf_read;                  /* its rules were set before: what differs now is new */
 	struct engine_host *hosts;       /* that refused or told a limit, by name */
 	struct engine_limit *limits;     /* the state of rules and of batches' own rates, by rule and host */
@@ -322,8 +324,7 @@ void engine_batch_unstage(struct engine_batch *b);
 void engine_job_undo(struct engine_job *j);   /* its attempt is on disk, and is not to be sent */
 void engine_job_opened(struct engine_job *j); /* or gone: not among the unopened of its lane any more */
 void engine_pump(struct engine *en);
-/* The next slice of what is to be staged. */
-void engine_stage_some(struct engine *en);
+void engine_stage_some(struct engine *en); /* the next slice of what is to be staged */
 
 /* engine_standby.c */
 /* A request left for a worker, other than to stand by. */
@@ -335,8 +336,7 @@ void engine_place_lost(struct engine_job *j, int64_t now_us, int64_t counted_us)
 /* No worker has it, and nothing of it was sent: it waits again, or is cancelled where that was asked for. */
 void engine_not_begun(struct engine_job *j);
 void engine_on_returned(void *arg, uint64_t job, uint32_t n);
-/* When nothing may go in its turn: what is to stand by leaves. */
-void engine_standby_fill(struct engine *en);
+void engine_standby_fill(struct engine *en); /* when nothing may go in its turn: what is to stand by leaves */
 /* What has not begun is to come back, and counts as in flight until it has. */
 void engine_lane_recall(struct engine_lane *lane);
 void engine_lane_unlively(struct engine_lane *lane);
@@ -375,8 +375,7 @@ void engine_run_close(struct engine_run *run);
 void engine_run_note_held(struct engine_batch *b);
 
 /* engine_run_read.c */
-/* The next slice of the plans that are to be read. */
-void engine_plans_read_some(struct engine *en);
+void engine_plans_read_some(struct engine *en); /* the next slice of the plans that are to be read */
 void engine_plans_read_soon(struct engine *en); /* also when memory came free */
 /* All pages of a run have ended. True: its plan may have more, once it is read; it is concluded then. */
 bool engine_run_ends_later(struct engine_batch *b);

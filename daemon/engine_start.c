@@ -266,7 +266,7 @@ static void on_staged(struct store_op *op, const struct err *e)
 		mark_loaded(j);
 	} else {
 		lane_started(j, true);
-		if (j->cancel || engine_batch_stopped(lane->batch) || en->draining)
+		if (j->cancel || engine_batch_stopped(lane->batch) || en->draining || lane->rated)
 			engine_job_unstage(j);
 		else
 			engine_job_push(j, PHASE_STAGED, clock_boot_us());

@@ -239,7 +239,7 @@ int rules_set(struct rules *r, const struct rule *rule, struct err *e)
 
 	if (check(rule, &fresh.parsed, e) < 0)
 		return -1;
-	if (!old && r->count >= RULES_MAX)
+	if (!old && rules_count_of(r, rule->source) >= RULES_MAX)
 		return err_set(e, ERR_TOO_LARGE, "combine some: a rule's host may have * in it",
 			       "there are %d rules already", RULES_MAX);
 	fresh.name = copy(rule->name);
@@ -251,6 +251,12 @@ int rules_set(struct rules *r, const struct rule *rule, struct err *e)
 	*old = fresh;
 	update_shadows(r);
 	return 0;
+}
+
+void rules_begin(struct rules *r, unsigned i, int64_t since_us, int64_t from_us)
+{
+	r->all[i].since_us = since_us;
+	r->all[i].from_us = from_us;
 }
 
 static void take_out(struct rules *r, struct rule *rule)
@@ -282,6 +288,15 @@ void rules_clear(struct rules *r, enum rule_source source)
 unsigned rules_count(const struct rules *r)
 {
 	return r->count;
+}
+
+unsigned rules_count_of(const struct rules *r, enum rule_source source)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->count; i++)
+		n += r->all[i].source == source;
+	return n;
 }
 
 const struct rule *rules_get(const struct rules *r, unsigned i)

@@ -44,20 +44,25 @@ struct rule {
 	const char *match;
 	struct limit_rule limit;
 	enum rule_source source;
-	int64_t since_us; /* wall: so it has been in force from then on; 0: not known */
+	int64_t since_us; /* wall: all that was sent from then on was held to it; 0: not known */
+	int64_t from_us;  /* boot: what was granted until then was not; RULE_NEW: it comes into force now */
 	/* set by rules_set */
 	struct rule_match parsed;
 	bool shadowed; /* a runtime rule of the same name stands for it: it matches nothing */
 };
+
+#define RULE_NEW INT64_MAX
 
 struct rules;
 struct rules *rules_create(void);
 void rules_free(struct rules *r);
 
 /* Adds a rule, or replaces the one with the same name and source; strings are copied. Refuses (ERR_INPUT) a bad match,
- * an empty or too long name, a rule that limits nothing, pace without a rate; more than RULES_MAX are
- * ERR_TOO_LARGE. */
+ * an empty or too long name, a rule that limits nothing, pace without a rate; more than RULES_MAX of one
+ * source are ERR_TOO_LARGE. */
 int rules_set(struct rules *r, const struct rule *rule, struct err *e);
+/* For who keeps the time: since when it is in force. */
+void rules_begin(struct rules *r, unsigned i, int64_t since_us, int64_t from_us);
 /* False when there is none. Taking a runtime rule away brings back the conf rule it shadowed. */
 bool rules_remove(struct rules *r, const char *name, enum rule_source source);
 /* Before a reload: takes away all of one source. */
@@ -65,6 +70,7 @@ void rules_clear(struct rules *r, enum rule_source source);
 
 /* Rules by index, in the order in which they were added; an index is valid until the table changes, a name for ever. */
 unsigned rules_count(const struct rules *r);
+unsigned rules_count_of(const struct rules *r, enum rule_source source);
 const struct rule *rules_get(const struct rules *r, unsigned i);
 /* The one in force of that name, or NULL. */
 const struct rule *rules_find(const struct rules *r, const char *name);

@@ -349,6 +349,8 @@ struct store_limit_set {
 	struct store_limit limit; /* strings used during the call only; replaces one of that name */
 };
 void store_limit_set(struct store *st, struct store_limit_set *s);
+/* It came into force later than was said when it was set. `op` may be NULL. */
+void store_limit_since(struct store *st, struct store_op *op, const char *name, int64_t since_us);
 struct store_limit_remove {
 	struct store_op op;
 	const char *name; /* used during the call only; ERR_NOT_FOUND */

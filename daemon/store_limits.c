@@ -31,6 +31,16 @@ void store_limit_set(struct store *st, struct store_limit_set *s)
 	store_tx_leave(st);
 }
 
+void store_limit_since(struct store *st, struct store_op *op, const char *name, int64_t since_us)
+{
+	char since[SINCE_NAME_SIZE];
+
+	if (!store_tx_join(st, op, 1))
+		return;
+	store_counter_set(st, since_name(since, name), since_us);
+	store_tx_leave(st);
+}
+
 void store_limit_remove(struct store *st, struct store_limit_remove *r)
 {
 	char since[SINCE_NAME_SIZE];

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import time
 import urllib.parse
 
@@ -99,6 +100,35 @@ def test_a_rule_says_since_when_it_is_as_it_is(make_daemon):
     assert since() == shadowing
     daemon.api.delete("/v1/limits/cats")
     assert since() > shadowing, "fanout.conf's is in force again from now on"
+
+
+def put_at_once(daemon, names):
+    """PUTs that the daemon reads in one turn; their answers in order."""
+    os.kill(daemon.pid, signal.SIGSTOP)
+    body = json.dumps({"match": "a.example", "rate": "1/s"}).encode()
+    socks = [daemon.api.connect() for _ in names]
+    for sock, one in zip(socks, names):
+        sock.sendall(b"PUT /v1/limits/%s HTTP/1.1\r\nHost: f\r\nContent-Length: %d\r\n\r\n%s" % (one.encode(), len(body), body))
+    os.kill(daemon.pid, signal.SIGCONT)
+    answers = [int(sock.recv(65536).split()[1]) for sock in socks]
+    for sock in socks:
+        sock.close()
+    return answers
+
+
+def test_rules_that_come_at_once_are_bounded_together(daemon):
+    put(daemon, "n0", match="a.example", rate="1/s")
+    daemon.stop()
+    db = sqlite3.connect(daemon.state / "fanout.db")
+    db.executemany("INSERT INTO limits SELECT ?, match, rates, concurrency, pace FROM limits WHERE name = 'n0'", [(f"n{i}",) for i in range(1, 999)])
+    db.commit()
+    db.close()
+    daemon.start()
+    assert sorted(put_at_once(daemon, ["x", "y", "z"])) == [200, 413, 413]
+    assert sorted(put_at_once(daemon, ["n7", "n8"])) == [200, 200], "they are replaced"
+    daemon.configure(limits=[{"match": "b.example", "rate": "1/s"}])
+    daemon.kill(signal.SIGHUP)
+    wait_until(lambda: [r["name"] for r in limits(daemon, "?host=b.example:80")["limits"]] == ["b.example"], what="it is read anew")
 
 
 def test_a_rule_can_be_set_replaced_and_removed(daemon):

@@ -120,6 +120,25 @@ def test_a_rule_that_comes_counts_them_and_stops_them(daemon, quick):
     assert {row["attempts"] for row in assert_whole(daemon, batch)} == {1}
 
 
+@pytest.mark.parametrize("reread", [False, True], ids=["set", "fanout.conf"])
+def test_what_went_before_a_rule_came_is_not_held_against_it(daemon, quick, reread):
+    host = quick.origin.split("//")[1]
+    batch = submit(daemon, f"{quick}?page=[1-COUNT]", "--concurrency", "64")
+    wait_done(daemon, batch, MANY // 4)
+    if reread:
+        daemon.configure(limits=[{"name": "few", "match": host, "rate": "10/1h"}])
+        daemon.kill(signal.SIGHUP)
+        wait_until(lambda: daemon.ctl("limits", host, "-f", "json").json(), what="the configuration is read anew")
+    else:
+        daemon.ctl("limits", "set", "few", "--match", host, "--rate", "10/1h")
+    wait_until(lambda: counts(daemon, batch)["running"] == 0 and metric(daemon, "standing_by") == 0, what="nothing runs")
+    (row,) = daemon.ctl("audit", host, "-f", "json").json()
+    assert (row["limit"], row["attempts"], row["before"]) == ("few", 0, counts(daemon, batch)["done"]), row
+    if not reread:
+        daemon.restart()
+        assert daemon.ctl("audit", host, "-f", "json").json()[0]["since"] == row["since"]
+
+
 def test_after_a_refusal_only_what_is_in_flight_arrives(daemon, apisim):
     limit = apisim.limit("strict", n=MANY // 3, window=600)
     batch = submit(daemon, f"{limit.url}/[1-COUNT]", "--on-limit", "fail", "--concurrency", "8")

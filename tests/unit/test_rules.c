@@ -320,6 +320,8 @@ static void a_rule_that_makes_no_sense_is_refused(void **arg)
 static void the_table_is_bounded(void **arg)
 {
 	char name[20];
+	struct rule rule;
+	struct err e;
 
 	(void)arg;
 	for (int i = 0; i < RULES_MAX; i++) {
@@ -328,6 +330,11 @@ static void the_table_is_bounded(void **arg)
 	}
 	set_refused(rule_of("one more", "*", RULE_CONF), ERR_TOO_LARGE, "1000 rules");
 	add("n7", "a.example"); /* replacing goes on */
+	rule = rule_of("one more", "*", RULE_RUNTIME);
+	if (rules_set(r, &rule, &e) < 0)
+		fail_msg("an operator's, of which there are none: %s", e.what);
+	assert_int_equal(rules_count_of(r, RULE_CONF), RULES_MAX);
+	assert_int_equal(rules_count_of(r, RULE_RUNTIME), 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
