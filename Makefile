@@ -12,7 +12,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	engine_page engine_run engine_run_read engine_run_begin engine_run_end engine_run_recover engine_run_live run_ask run_pages receipt api_pulls api_pull_run api_runs api_run_show \
 	pool peer spawn timeslice watch store_sqlite store_schema store_stmt store_tx store_cache store_open store_plain store_append store_ahead store_group store_submit store_chain store_run store_mark \
 	store_end store_pull store_pull_page store_pull_state store_load store_limits store_record store_read store_sweep store_keep store_checkpoint store_bodies store_check http http_request http_query http_answer api \
-	api_submit api_check api_batches api_results api_events api_jobs api_limits api_explain api_hosts api_audit api_show api_daemon \
+	api_submit api_check api_batches api_stream api_results api_events api_jobs api_limits api_explain api_hosts api_audit api_show api_daemon \
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel standby multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit decode

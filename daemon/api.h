@@ -3,13 +3,16 @@
  *
  *   api.c          the table of routes, who may see what, small common things
  *   api_submit.c   making a batch, adding jobs
+ *   api_check.c    which lines would be refused as jobs
  *   api_batches.c  reading batches, marks, waits
- *   api_results.c  the stream of results
+ *   api_stream.c   an answer of many rows, step by step
+ *   api_results.c  the results of a batch
  *   api_events.c   server-sent events
  *   api_jobs.c     one job, its attempts, its body
  *   api_limits.c   rules and their state, setting them
  *   api_explain.c  why something waits
  *   api_audit.c    the record of one host
+ *   api_hosts.c    of which hosts there is one
  *   api_show.c     batches and results as they are shown, forecasts
  *   api_pulls.c    recipes
  *   api_pull_run.c starting runs, the state between them

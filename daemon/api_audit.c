@@ -10,10 +10,10 @@
 #include <time.h>
 
 #include "daemon/api.h"
+#include "daemon/api_stream.h"
 #include "daemon/engine_run.h"
 #include "daemon/render.h"
 #include "lib/clock.h"
-#include "lib/log.h"
 #include "lib/units.h"
 #include "lib/url.h"
 
@@ -21,59 +21,14 @@
 #define RULES_SHOWN 64
 
 struct audit {
+	struct api_stream stream;
 	struct store_audit op;
-	struct http_request *r; /* NULL: the client went away while the store was reading */
-	struct api *api;
-	struct evbuffer *out;
 	char host[URL_KEY_SIZE];
 	struct store_batch_get batch;     /* the last that was looked at */
 	char own[ENGINE_PULL_LIMIT_SIZE]; /* the rate of its pull, or its own; "": none */
-	bool reading, begun;
 };
 
-static void step(struct http_request *r);
-
-/* ---- life ---- */
-
-static void audit_free(struct audit *v)
-{
-	evbuffer_free(v->out);
-	api_stream_leave(v->api);
-	free(v);
-}
-
-static void on_gone(struct http_request *r)
-{
-	struct audit *v = http_state(r);
-
-	v->r = NULL;
-	if (!v->reading)
-		audit_free(v);
-	http_stream_end(r);
-}
-
-static void end(struct audit *v)
-{
-	struct http_request *r = v->r;
-
-	audit_free(v);
-	http_stream_end(r);
-}
-
-static void fail(struct audit *v, const struct err *e)
-{
-	struct http_request *r = v->r;
-	bool begun = v->begun;
-
-	audit_free(v);
-	http_on_gone(r, NULL);
-	if (!begun) {
-		http_problem(r, e);
-		return;
-	}
-	log_warn("audit broken off", "why=\"%s\"", e->what);
-	http_stream_break(r);
-}
+#define OF(p, member) ((struct audit *)((char *)(p)-offsetof(struct audit, member)))
 
 /* ---- rows ---- */
 
@@ -81,7 +36,7 @@ static void fail(struct audit *v, const struct err *e)
  * come batch by batch. */
 static void on_batch(struct store_batch_get *g, const struct store_batch *b)
 {
-	struct audit *v = (struct audit *)((char *)g - offsetof(struct audit, batch));
+	struct audit *v = OF(g, batch);
 	struct rate rate = api_batch_rate(b);
 
 	api_pull_limit(b, &rate, v->own);
@@ -101,14 +56,14 @@ static const char *own_limit(struct audit *v, uint32_t batch)
 		return v->own;
 	v->own[0] = '\0';
 	v->batch = (struct store_batch_get){.op.done = on_batch_read, .batch = batch, .on_row = on_batch};
-	store_batch_get(api_store(v->api), &v->batch);
+	store_batch_get(api_store(v->stream.api), &v->batch);
 	return v->own;
 }
 
 static json_t *rules_of(struct audit *v, uint32_t batch, const char *url)
 {
 	const char *own = own_limit(v, batch);
-	const struct rules *rules = engine_rules(api_engine(v->api));
+	const struct rules *rules = engine_rules(api_engine(v->stream.api));
 	char *target = url_target(url);
 	unsigned which[RULES_SHOWN], n = rules_select(rules, v->host, target, which, RULES_SHOWN);
 	json_t *names = json_array();
@@ -123,7 +78,7 @@ static json_t *rules_of(struct audit *v, uint32_t batch, const char *url)
 
 static void on_row(struct store_audit *op, const struct store_audit_row *row)
 {
-	struct audit *v = (struct audit *)op;
+	struct audit *v = OF(op, op);
 	bool open = row->counted_boot_us == INT64_MAX;
 	char job[JOBID_TEXT_SIZE];
 	json_t *o = json_object();
@@ -137,50 +92,42 @@ static void on_row(struct store_audit *op, const struct store_audit_row *row)
 	render_set(o, "status", row->status ? json_integer(row->status) : json_null());
 	render_set(o, "refused", json_boolean(row->refused));
 	render_set(o, "limits", rules_of(v, jobid_batch(row->job), row->url));
-	render_write(v->out, o, true);
+	render_write(v->stream.out, o, true);
 }
 
 static void go(struct http_request *r)
 {
 	struct audit *v = http_state(r);
 
-	if (evbuffer_get_length(v->out))
-		http_stream_chunk(r, v->out, go);
+	if (evbuffer_get_length(v->stream.out))
+		http_stream_chunk(r, v->stream.out, go);
 	else if (v->op.more)
-		step(r);
+		v->stream.step(r);
 	else
-		end(v);
+		api_stream_end(&v->stream);
 }
 
 static void on_step(struct store_op *op, const struct err *e)
 {
-	struct audit *v = (struct audit *)op;
+	struct audit *v = OF(op, op.op);
 
-	v->reading = false;
-	if (!v->r) {
-		audit_free(v);
+	if (!api_stream_read(&v->stream, e))
 		return;
-	}
-	if (e) {
-		fail(v, e);
-		return;
-	}
-	if (!v->begun)
-		http_stream_begin(v->r, "application/x-ndjson");
-	v->begun = true;
 	v->op.after = v->op.last;
-	if (http_head(v->r))
-		end(v);
-	else
-		http_defer(v->r, go); /* the store may have called back at once: no recursion from step to step */
+	api_stream_send(&v->stream);
 }
 
 static void step(struct http_request *r)
 {
 	struct audit *v = http_state(r);
 
-	v->reading = true;
-	store_audit(api_store(v->api), &v->op);
+	v->stream.reading = true;
+	store_audit(api_store(v->stream.api), &v->op);
+}
+
+static void audit_free(struct api_stream *s)
+{
+	free(s);
 }
 
 /* ---- the request ---- */
@@ -261,14 +208,6 @@ void api_audit(struct http_request *r)
 	v->op.host = v->host;
 	v->op.limit = STEP_ROWS;
 	v->op.on_row = on_row;
-	v->r = r;
-	v->api = http_arg(r);
-	v->out = evbuffer_new();
-	http_set_state(r, v);
-	if (http_gone(r)) {
-		on_gone(r);
-		return;
-	}
-	http_on_gone(r, on_gone);
-	step(r);
+	v->stream = (struct api_stream){.broken = "audit broken off", .step = step, .go = go, .free = audit_free};
+	api_stream_start(&v->stream, r);
 }

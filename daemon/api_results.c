@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "daemon/api.h"
+#include "daemon/api_stream.h"
 #include "daemon/render.h"
 #include "lib/base64.h"
-#include "lib/log.h"
 
 #define PAGE_ROWS        256
 #define PAGE_ROWS_BODIES 16
@@ -32,17 +32,16 @@ struct segment {
 };
 
 struct results {
+	struct api_stream stream;
 	struct store_results op;
-	struct http_request *r; /* NULL: the client went away while the store was reading */
-	struct api *api;
-	struct evbuffer *out;
 	STAILQ_HEAD(, segment) segments;
 	int64_t left;    /* rows to show yet */
 	unsigned states; /* to show; 0: all */
-	bool begun, reading, with_body;
+	bool with_body;
 };
 
-static void pull(struct http_request *r);
+#define OF(p, member) ((struct results *)((char *)(p)-offsetof(struct results, member)))
+
 static void go(struct http_request *r);
 
 /* ---- segments ---- */
@@ -76,54 +75,19 @@ static struct segment *segment_add(struct results *v)
 /* What has been written to `out` so far becomes a segment. */
 static void cut(struct results *v)
 {
-	if (evbuffer_get_length(v->out) == 0)
+	if (evbuffer_get_length(v->stream.out) == 0)
 		return;
-	segment_add(v)->text = v->out;
-	v->out = evbuffer_new();
+	segment_add(v)->text = v->stream.out;
+	v->stream.out = evbuffer_new();
 }
 
-/* ---- life ---- */
-
-static void results_free(struct results *v)
+static void results_free(struct api_stream *s)
 {
+	struct results *v = (struct results *)s;
+
 	while (!STAILQ_EMPTY(&v->segments))
 		segment_done(v);
-	evbuffer_free(v->out);
-	api_stream_leave(v->api);
 	free(v);
-}
-
-static void on_gone(struct http_request *r)
-{
-	struct results *v = http_state(r);
-
-	v->r = NULL;
-	if (!v->reading)
-		results_free(v);
-	http_stream_end(r);
-}
-
-static void end(struct results *v)
-{
-	struct http_request *r = v->r;
-
-	results_free(v);
-	http_stream_end(r);
-}
-
-static void fail(struct results *v, const struct err *e)
-{
-	struct http_request *r = v->r;
-	bool begun = v->begun;
-
-	results_free(v);
-	http_on_gone(r, NULL);
-	if (!begun) {
-		http_problem(r, e);
-		return;
-	}
-	log_warn("results broken off", "why=\"%s\"", e->what);
-	http_stream_break(r);
 }
 
 /* ---- sending a page ---- */
@@ -154,10 +118,10 @@ static int add_piece(struct results *v, struct segment *s)
 	ssize_t n;
 
 	if (s->fd < 0)
-		s->fd = openat(store_bodies_fd(api_store(v->api)), s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		s->fd = openat(store_bodies_fd(api_store(v->stream.api)), s->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	n = s->fd < 0 ? -1 : read_piece(s->fd, raw);
 	if (n > 0)
-		evbuffer_add(v->out, text, base64_encode(text, raw, (size_t)n));
+		evbuffer_add(v->stream.out, text, base64_encode(text, raw, (size_t)n));
 	free(raw);
 	return n < 0 ? -1 : 0;
 }
@@ -168,15 +132,15 @@ static void send_file(struct results *v, struct segment *s)
 
 	if (add_piece(v, s)) {
 		err_set(&e, ERR_SYSTEM, NULL, "cannot read the body %s: %s", s->path, strerror(errno));
-		fail(v, &e);
+		api_stream_fail(&v->stream, &e);
 		return;
 	}
-	if (evbuffer_get_length(v->out) == 0) {
+	if (evbuffer_get_length(v->stream.out) == 0) {
 		segment_done(v);
-		http_defer(v->r, go);
+		http_defer(v->stream.r, go);
 		return;
 	}
-	http_stream_chunk(v->r, v->out, go);
+	http_stream_chunk(v->stream.r, v->stream.out, go);
 }
 
 static void go(struct http_request *r)
@@ -186,9 +150,9 @@ static void go(struct http_request *r)
 
 	if (!s) {
 		if (v->op.more && v->left > 0)
-			pull(r);
+			v->stream.step(r);
 		else
-			end(v);
+			api_stream_end(&v->stream);
 	} else if (s->text) {
 		http_stream_chunk(r, s->text, go);
 		segment_done(v);
@@ -201,51 +165,38 @@ static void go(struct http_request *r)
 
 static void on_row(struct store_results *op, const struct store_result *row)
 {
-	struct results *v = (struct results *)op;
+	struct results *v = OF(op, op);
 	struct store_result shown;
 	struct segment *s;
 
-	if (v->left == 0 || (v->states && !(v->states & 1u << api_shown_state(v->api, row))))
+	if (v->left == 0 || (v->states && !(v->states & 1u << api_shown_state(v->stream.api, row))))
 		return;
 	v->left--;
-	shown = api_shown_result(v->api, row);
+	shown = api_shown_result(v->stream.api, row);
 	if (!v->with_body || !job_state_final(row->state)) {
-		render_row(v->out, &shown);
+		render_row(v->stream.out, &shown);
 	} else if (!row->body_in_file) {
-		render_row_open(v->out, &shown);
-		render_row_body(v->out, row->body, row->body_bytes);
+		render_row_open(v->stream.out, &shown);
+		render_row_body(v->stream.out, row->body, row->body_bytes);
 	} else {
-		render_row_open(v->out, &shown);
-		evbuffer_add_printf(v->out, ",\"body_base64\":\"");
+		render_row_open(v->stream.out, &shown);
+		evbuffer_add_printf(v->stream.out, ",\"body_base64\":\"");
 		cut(v);
 		s = segment_add(v);
 		jobid_body_path(s->path, row->job, row->attempts);
-		evbuffer_add_printf(v->out, "\"}\n");
+		evbuffer_add_printf(v->stream.out, "\"}\n");
 	}
 }
 
 static void on_page(struct store_op *op, const struct err *e)
 {
-	struct results *v = (struct results *)op;
+	struct results *v = OF(op, op.op);
 
-	v->reading = false;
-	if (!v->r) {
-		results_free(v);
+	if (!api_stream_read(&v->stream, e))
 		return;
-	}
-	if (e) {
-		fail(v, e);
-		return;
-	}
-	if (!v->begun)
-		http_stream_begin(v->r, "application/x-ndjson");
-	v->begun = true;
 	v->op.after_seq = v->op.last_seq;
 	cut(v);
-	if (http_head(v->r))
-		end(v);
-	else
-		http_defer(v->r, go); /* the store may have called back at once: no recursion from page to page */
+	api_stream_send(&v->stream);
 }
 
 static void pull(struct http_request *r)
@@ -254,8 +205,8 @@ static void pull(struct http_request *r)
 	int64_t rows = v->with_body ? PAGE_ROWS_BODIES : PAGE_ROWS;
 
 	v->op.limit = (size_t)(v->op.state_mask || rows < v->left ? rows : v->left);
-	v->reading = true;
-	store_results(api_store(v->api), &v->op);
+	v->stream.reading = true;
+	store_results(api_store(v->stream.api), &v->op);
 }
 
 /* ---- the request ---- */
@@ -306,18 +257,10 @@ static void begin(struct http_request *r, const struct api_batch *b)
 	v->op.state_mask = mask & EITHER ? mask | EITHER : mask;
 	v->op.with_body = v->with_body = body == 1;
 	v->op.on_row = on_row;
-	v->r = r;
-	v->api = a;
 	v->left = limit;
-	v->out = evbuffer_new();
+	v->stream = (struct api_stream){.broken = "results broken off", .step = pull, .go = go, .free = results_free};
 	STAILQ_INIT(&v->segments);
-	http_set_state(r, v);
-	if (http_gone(r)) {
-		on_gone(r);
-		return;
-	}
-	http_on_gone(r, on_gone);
-	pull(r);
+	api_stream_start(&v->stream, r);
 }
 
 void api_results(struct http_request *r)
