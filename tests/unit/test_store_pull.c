@@ -296,6 +296,7 @@ static void a_live_run_is_not_closed_by_the_hour(void **state)
 	uint32_t run = run_new(r, (struct run_like){0}), batch = batch_new(r, false);
 	uint32_t waiting = run_try(r, (struct run_like){.overlap = RUN_QUEUE}).run;
 
+	jobs_like(r, batch, plain_job(), 1);
 	meddle(r, "UPDATE batches SET touched_us = 1");
 	step_all(r);
 	assert_true(batch_of(r, batch).row.closed);
