@@ -1,5 +1,6 @@
 /* The answers: batches, results, jobs, events. Each is a scan of a range, bounded by the caller's limit. It must not
  * change anything; what is pending is committed first, but for batches where nobody waits for it. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/store_sqlite.h"
@@ -133,6 +134,53 @@ static void body_read(struct store_result *out, const struct stmt *q)
 	out->body_bytes = (size_t)sqlite3_column_bytes(q->s, 29);
 }
 
+static void attempt_read(struct store_attempt *a, const struct stmt *q)
+{
+	*a = (struct store_attempt){
+	    .n = (uint32_t)col_int(q, 0),
+	    .cause = (enum cause)col_int(q, 2),
+	    .status = (int)col_int(q, 3),
+	    .http_version = (int)col_int(q, 4),
+	    .started_us = col_int(q, 5),
+	    .first_byte_us = col_int(q, 6),
+	    .ended_us = col_int(q, 7),
+	    .queued_us = col_int(q, 8),
+	    .limited_us = col_int(q, 9),
+	    .size_bytes = col_int(q, 17),
+	    .wire_bytes = col_int(q, 18),
+	    .content_type = col_text(q, 19),
+	    .remote_ip = col_text(q, 20),
+	    .error = col_text(q, 21),
+	    .headers = col_text(q, 22),
+	};
+	timings_read(&a->timings, q, 10);
+}
+
+/* A job that was put off, and then cancelled or expired, has ended without a request: what its last one brought is told
+ * all the same, but for the body, which is not kept. The texts live until the next row's. */
+static void last_attempt_read(struct store *st, struct store_result *out, int64_t id)
+{
+	static char method[40], remote_ip[64], error[1024];
+	struct store_attempt a;
+	struct stmt q;
+
+	stmt_begin(&q, st, STMT_OUTCOME_ATTEMPT);
+	stmt_int(&q, id);
+	if (stmt_step(&q) == 1) {
+		attempt_read(&a, &q);
+		snprintf(method, sizeof method, "%s", col_text(&q, 26));
+		snprintf(remote_ip, sizeof remote_ip, "%s", a.remote_ip);
+		snprintf(error, sizeof error, "%s", *out->error ? out->error : a.error);
+		out->status = a.status;
+		out->http_version = a.http_version;
+		out->timings = a.timings;
+		out->method = method;
+		out->remote_ip = remote_ip;
+		out->error = error;
+	}
+	stmt_end(&q);
+}
+
 /* From RESULT_COLUMNS, in their order. */
 static void result_read(struct store *st, struct store_result *out, const struct stmt *q)
 {
@@ -158,6 +206,8 @@ static void result_read(struct store *st, struct store_result *out, const struct
 	    .limited_us = col_int(q, 19),
 	};
 	timings_read(&out->timings, q, 20);
+	if (!col_null(q, 30))
+		last_attempt_read(st, out, col_int(q, 30));
 	/* A job that was retried has an outcome still, but no end and no body any more. */
 	if (job_state_final(out->state)) {
 		out->ended_us = col_int(q, 17);
@@ -212,28 +262,6 @@ void store_results(struct store *st, struct store_results *r)
 }
 
 /* ---- one job ---- */
-
-static void attempt_read(struct store_attempt *a, const struct stmt *q)
-{
-	*a = (struct store_attempt){
-	    .n = (uint32_t)col_int(q, 0),
-	    .cause = (enum cause)col_int(q, 2),
-	    .status = (int)col_int(q, 3),
-	    .http_version = (int)col_int(q, 4),
-	    .started_us = col_int(q, 5),
-	    .first_byte_us = col_int(q, 6),
-	    .ended_us = col_int(q, 7),
-	    .queued_us = col_int(q, 8),
-	    .limited_us = col_int(q, 9),
-	    .size_bytes = col_int(q, 17),
-	    .wire_bytes = col_int(q, 18),
-	    .content_type = col_text(q, 19),
-	    .remote_ip = col_text(q, 20),
-	    .error = col_text(q, 21),
-	    .headers = col_text(q, 22),
-	};
-	timings_read(&a->timings, q, 10);
-}
 
 static void open_attempt_tell(struct store_job_get *g, const struct open_attempt *o, const char *url)
 {
@@ -325,13 +353,13 @@ void store_job_get(struct store *st, struct store_job_get *g)
 static void event_read(struct store *st, struct store_result *out, const struct stmt *q)
 {
 	result_read(st, out, q);
-	out->state = (enum job_state)col_int(q, 31);
-	out->reason = (enum job_reason)col_int(q, 32);
+	out->state = (enum job_state)col_int(q, 32);
+	out->reason = (enum job_reason)col_int(q, 33);
 	out->ended_us = col_int(q, 17);
 	out->due_us = 0;
-	if (col_int(q, 33))
-		out->attempts = (unsigned)col_int(q, 33);
-	if (!col_int(q, 34))
+	if (col_int(q, 34))
+		out->attempts = (unsigned)col_int(q, 34);
+	if (!col_int(q, 35))
 		out->body_in_file = false;
 }
 
@@ -352,8 +380,8 @@ void store_events(struct store *st, struct store_events *v)
 	stmt_int(&q, (int64_t)jobid_make(v->batch, JOBID_SEQ_MAX));
 	stmt_int(&q, (int64_t)v->limit);
 	while ((rc = stmt_step(&q)) == 1) {
-		v->last = (uint32_t)col_int(&q, 30);
-		if (!job_state_final((enum job_state)col_int(&q, 31)))
+		v->last = (uint32_t)col_int(&q, 31);
+		if (!job_state_final((enum job_state)col_int(&q, 32)))
 			continue;
 		event_read(st, &row, &q);
 		v->on_row(v, v->last, &row);

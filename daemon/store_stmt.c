@@ -19,7 +19,8 @@
 	" coalesce(p.attempts, o.n), j.submitted_us, coalesce(p.started_us, o.started_us), p.due_us, o.status,"     \
 	" o.size_bytes, o.content_type, o.remote_ip, coalesce(o.final_error, o.error), o.http_version, o.ended_us," \
 	" o.queued_us, o.limited_us, o.dns_us, o.connect_us, o.tls_us, o.send_us, o.wait_us, o.receive_us,"         \
-	" o.total_us, o.method, o.body_in_file, CASE WHEN ?1 THEN o.body END"
+	" o.total_us, o.method, o.body_in_file, CASE WHEN ?1 THEN o.body END,"                                      \
+	" CASE WHEN o.n = 0 AND o.prev THEN (o.id & -4294967296) | o.prev END"
 #define RESULT_JOINS                 \
 	" FROM jobs j" STMT_PROGRESS \
 	" LEFT JOIN chains c ON c.id = j.chain LEFT JOIN outcomes o ON o.id = " LAST_OUTCOME
@@ -205,7 +206,7 @@ static const char *const texts[STMT_COUNT] = {
 	"SELECT n, prev, cause, status, http_version, started_us, first_byte_us, ended_us, queued_us,"
 	" limited_us, dns_us, connect_us, tls_us, send_us, wait_us, receive_us, total_us, size_bytes,"
 	" wire_bytes, content_type, remote_ip, error, headers, body_in_file OR body IS NOT NULL, state,"
-	" url FROM outcomes WHERE id = ?",
+	" url, method FROM outcomes WHERE id = ?",
     [STMT_OUTCOMES_CUT] = "SELECT max(id) FROM (SELECT id FROM outcomes WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?)",
     [STMT_OUTCOMES_DELETE] = "DELETE FROM outcomes WHERE id BETWEEN ? AND ?",
 

@@ -65,6 +65,26 @@ def test_cancel_of_one_job_leaves_the_others(ctl, gate):
     assert [row["state"] for row in ctl("results", batch, "-f", "ndjson").rows()] == ["done", "done", "cancelled"]
 
 
+def test_what_was_known_of_a_job_that_waited_for_another_attempt_is_told_when_it_is_cancelled(ctl, apisim):
+    batch = ctl("submit", "-p", "--max-attempts", "100", apisim.url + "/status/500").out.strip()
+
+    def row(verb="results", check=0):
+        return ctl(verb, batch, "-f", "ndjson", check=check).rows()[0]
+
+    wait_until(lambda: row()["status"], 30, "it was tried")
+    ctl("pause", batch)
+    wait_until(lambda: row()["state"] == "queued", 30, "it waits, and is not tried again")
+    before = row()
+    ctl("cancel", batch)
+    ctl("wait", batch, check=7)
+    told = row()
+    assert told == row("follow", 7) == {k: v for k, v in ctl("show", f"{batch}.1", "-f", "json").json().items() if k in told}
+    same = "status attempts method remote_ip http_version error".split()
+    assert (told["state"], told["status"]) == ("cancelled", 500) and [told[k] for k in same] == [before[k] for k in same]
+    assert told["timings"]["total_us"] == before["timings"]["total_us"] > 0 and told["size"] == 0
+    assert "500" in ctl("results", batch, "--state", "cancelled").lines()[1].split()
+
+
 def test_pause_and_resume(ctl, gate):
     batch = ctl("submit", "-p", "--concurrency", "1", gate.url + "/?[1-20]").out.strip()
     assert f"batch {batch}: paused" in ctl("pause", batch).err
