@@ -55,6 +55,9 @@ struct engine_conclusion {
 	UT_hash_handle hh;
 };
 
+#define CONCLUSION_OF(op_ptr) \
+	((struct engine_conclusion *)(void *)((char *)(op_ptr)-offsetof(struct engine_conclusion, op)))
+
 static void step(struct engine_conclusion *c);
 
 static void conclusion_free(struct engine_conclusion *c)
@@ -131,12 +134,21 @@ static void again(struct engine_conclusion *c, const struct err *e)
 		soon(c, STAGE_ROW, AGAIN_US);
 }
 
+/* A part of what a stage reads has come. True: it was the last. */
+static bool stage_read(struct engine_conclusion *c, const struct err *e, bool more)
+{
+	if (e)
+		again(c, e);
+	else if (more)
+		soon(c, c->stage, 0);
+	return !e && !more;
+}
+
 /* ---- the row ---- */
 
 static void on_row(struct store_run_get *get, const struct store_run *row)
 {
-	struct engine_conclusion *c =
-	    (struct engine_conclusion *)((char *)get - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(get);
 	struct plan_rules rules;
 	struct err e;
 
@@ -159,7 +171,7 @@ static void on_row(struct store_run_get *get, const struct store_run *row)
 
 static void on_got(struct store_op *op, const struct err *e)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(op);
 	if (e)
 		again(c, e);
 	else if (c->ended || c->waiting)
@@ -178,7 +190,7 @@ static void read_row(struct engine_conclusion *c)
 
 static void on_page(struct store_pages *p, const struct store_page *row)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)p - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(p);
 
 	engine_run_tell(c->plan, row);
 	c->not_modified += row->reused_from != 0;
@@ -197,17 +209,11 @@ static void on_page(struct store_pages *p, const struct store_page *row)
 
 static void on_pages(struct store_op *op, const struct err *e)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(op);
 
-	if (e) {
-		again(c, e);
-		return;
-	}
 	c->after_seq = c->op.pages.last_seq;
-	if (c->op.pages.more) {
-		soon(c, STAGE_PAGES, 0);
+	if (!stage_read(c, e, c->op.pages.more))
 		return;
-	}
 	struct plan_conclusion p;
 	plan_conclude(c->plan, -1, &p);
 	c->counted = p.end;
@@ -226,7 +232,7 @@ static void read_pages(struct engine_conclusion *c)
 
 static void on_attempt(struct store_run_attempts *a, const struct store_run_attempt *row)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)a - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(a);
 	struct store_run_attempt r = *row;
 
 	/* What the clock did before the last retry is none of this stretch's. */
@@ -237,17 +243,11 @@ static void on_attempt(struct store_run_attempts *a, const struct store_run_atte
 
 static void on_attempts(struct store_op *op, const struct err *e)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(op);
 
-	if (e) {
-		again(c, e);
-		return;
-	}
 	c->after_event = c->op.attempts.after_event;
-	if (c->op.attempts.more) {
-		soon(c, STAGE_ATTEMPTS, 0);
+	if (!stage_read(c, e, c->op.attempts.more))
 		return;
-	}
 	c->receipt.sums = engine_run_sums(c->en, c->run, c->tally);
 	c->after_seq = 0;
 	c->receipt.unique = -1;
@@ -272,7 +272,7 @@ static void read_attempts(struct engine_conclusion *c)
 
 static void on_keys_row(struct store_pages *p, const struct store_page *row)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)p - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(p);
 
 	if (row->state != JOB_DONE || !row->said || jobid_seq(row->job) - 1 >= c->counted)
 		return;
@@ -283,17 +283,11 @@ static void on_keys_row(struct store_pages *p, const struct store_page *row)
 
 static void on_keys(struct store_op *op, const struct err *e)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(op);
 
-	if (e) {
-		again(c, e);
-		return;
-	}
 	c->after_seq = c->op.pages.last_seq;
-	if (c->op.pages.more) {
-		soon(c, STAGE_KEYS, 0);
+	if (!stage_read(c, e, c->op.pages.more))
 		return;
-	}
 	c->after_seq = 0;
 	if (unique_pass_begin(c->unique)) {
 		soon(c, STAGE_KEYS, 0);
@@ -320,7 +314,7 @@ static void read_keys(struct engine_conclusion *c)
 
 static void on_state(struct store_pull_states *s, const struct store_pull_state *row)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)s - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(s);
 
 	c->items_before = row->items;
 	free(c->state_since);
@@ -329,7 +323,7 @@ static void on_state(struct store_pull_states *s, const struct store_pull_state 
 
 static void on_states(struct store_op *op, const struct err *e)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(op);
 
 	if (e)
 		again(c, e);
@@ -409,7 +403,7 @@ static void doubt(const struct engine_conclusion *c, const struct plan_conclusio
 
 static void on_ended(struct store_op *op, const struct err *e)
 {
-	struct engine_conclusion *c = (struct engine_conclusion *)((char *)op - offsetof(struct engine_conclusion, op));
+	struct engine_conclusion *c = CONCLUSION_OF(op);
 	struct engine *en = c->en;
 	struct engine_batch *b;
 
