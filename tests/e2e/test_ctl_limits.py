@@ -484,7 +484,7 @@ def test_limits_are_set_listed_and_removed(daemon, apisim):
     assert daemon.ctl("limits", "other.example").err == "no limits for this host\n"
 
 
-def test_a_batchs_own_rate_is_listed_while_it_holds_the_host(daemon, gate, apisim):
+def test_a_batchs_own_rate_is_listed_while_it_holds_the_host(daemon, gate):
     key = gate.url.removeprefix("http://")
     batch = int(daemon.ctl("submit", "-p", "--rate", "1/h", gate.url + "/{a,b,c}").out)
     assert daemon.ctl("limits", "other.example").err == "no limits for this host\n"

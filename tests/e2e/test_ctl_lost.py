@@ -200,7 +200,7 @@ def test_what_a_pipe_brought_is_closed_when_the_daemon_is_back(play, scratch):
     assert len(server.requests(*close)) == 3
 
 
-def test_a_pipe_is_sent_on_when_it_pauses(play, ctl, scratch):
+def test_a_pipe_is_sent_on_when_it_pauses(play, scratch):
     server = play({("POST", "/v1/batches"): [MADE], ("POST", "/v1/batches/7/jobs"): [ADDED], ("POST", "/v1/batches/7/close"): [CLOSED]})
     child = spawn([BUILD / "fanoutctl", "-S", scratch / "s", "submit", "-i", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     child.stdin.write(b"http://h/1\n")
@@ -456,7 +456,7 @@ def test_control_bytes_in_what_is_named_never_reach_a_terminal(ctl):
         assert "\\x1b[31m" in r.err and "\x1b" not in r.err
 
 
-def test_a_full_disk_behind_stdout_is_an_error(play, ctl, scratch):
+def test_a_full_disk_behind_stdout_is_an_error(play, scratch):
     play({("GET", "/v1/batches"): [(200, {"batches": [batch()], "next": None})], ("GET", "/v1/batches/7"): [(200, batch())]})
     for format in ("table", "json", "ndjson", "csv"):
         with open("/dev/full", "wb") as full:

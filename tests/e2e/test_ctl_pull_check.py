@@ -258,7 +258,7 @@ def test_a_live_test_that_fails_says_why_and_leaves_nothing(daemon, ctl, apisim)
     assert daemon.api.get("/v1/runs").json()["runs"] == []
 
 
-def test_what_makes_no_sense_together_is_refused(ctl, species, scratch):
+def test_what_makes_no_sense_together_is_refused(ctl, species):
     assert "exclude each other" in ctl("pull", "test", "species", "--live", "--body", "x", check=2).err
     assert "--headers is for --body" in ctl("pull", "test", "species", "--headers", "x", check=2).err
     assert "exclude each other" in ctl("pull", "run", "species", "--since", "1", "--fresh", check=2).err

@@ -339,6 +339,7 @@ def test_basic_authentication_is_sent_and_not_shown(ctl, apisim):
 
 def test_a_chain_runs_one_after_the_other(ctl, apisim):
     got = submit(ctl, "--chain", apisim.url + "/delay/0.05?[1-4]")
+    assert len(got) == 4
     for before, after in zip(got, got[1:]):
         assert before["ended_at"] <= after["started_at"]
 
@@ -449,7 +450,7 @@ def test_what_is_followed_has_the_columns_that_were_asked_for(ctl, apisim):
     assert len(ctl("status", "-f", "json").json()) == 2, "what is refused is not submitted"
 
 
-def test_ten_million_urls_need_no_memory_and_an_interrupt_takes_them_back(daemon, apisim):
+def test_ten_million_urls_need_no_memory_and_an_interrupt_takes_them_back(daemon):
     """URLs are made as they are sent. An interrupted submission that was held is taken back."""
     child = spawn([BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--hold", "http://127.0.0.1:1/[1-10000000]"], stdout=subprocess.PIPE)
     try:

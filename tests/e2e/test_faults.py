@@ -158,6 +158,7 @@ def slice_ns(pid):
 
 def test_workers_stand_behind_the_daemon_whose_turns_are_short(daemon):
     workers = daemon.workers()
+    assert workers
     assert [niceness(w) for w in workers] == [min(niceness(daemon.pid) + 10, 19)] * len(workers)
     if slice_ns(daemon.pid) is not None:
         assert slice_ns(daemon.pid) <= 100_000

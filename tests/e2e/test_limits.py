@@ -162,6 +162,7 @@ def test_a_batch_with_a_rate_of_its_own_counts_against_the_rule_too(make_daemon,
     assert_all_done(daemon, fast, 30)
     assert_kept(limit, 39)
     times = [a["counted_us"] for a in limit.stats(list=True)["list"] if "who=slow" in a["target"]]
+    assert len(times) == 9
     assert all(sum(t <= u < t + S for u in times) <= 4 for t in times)
 
 

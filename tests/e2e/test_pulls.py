@@ -531,7 +531,7 @@ def test_a_run_keeps_the_recipe_that_it_was_started_with(daemon, apisim):
     assert run.get()["recipe"] == text and "recipe" not in daemon.api.get("/v1/runs").json()["runs"][0]
 
 
-def test_an_unknown_pull_is_said_to_be_unknown(daemon, apisim):
+def test_an_unknown_pull_is_said_to_be_unknown(daemon):
     assert start(daemon, "nope", status=404)["code"] == "not_found"
     assert daemon.api.get("/v1/pulls/nope").status == 404
     assert daemon.api.get("/v1/pulls/..%2f..%2fetc").status == 404

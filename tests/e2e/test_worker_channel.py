@@ -144,7 +144,7 @@ def test_each_job_of_many_has_exactly_one_outcome(worker, serve):
     assert worker.quiet(0.05)
 
 
-def test_hosts_that_do_not_resolve_all_get_their_outcome(worker, serve):
+def test_hosts_that_do_not_resolve_all_get_their_outcome(worker):
     # Too long for a label: refused by the resolver itself, which asks nobody.
     worker.send(b"".join(worker.job_frame(f"http://{'x' * 70}-{i % 10}.invalid/") for i in range(300)))
     assert {worker.outcome().cause for _ in range(300)} == {"dns"}
@@ -341,7 +341,7 @@ def test_the_worker_dies_with_a_daemon_that_is_killed(scratch):
     ours.close()
 
 
-def test_started_by_hand_it_says_who_starts_it(scratch):
+def test_started_by_hand_it_says_who_starts_it():
     p = subprocess.run([BUILD / "fanout-worker"], capture_output=True, env=environment(), stdin=subprocess.DEVNULL)
     assert p.returncode == 2 and b"started by fanoutd" in p.stderr
 

@@ -265,7 +265,7 @@ def test_a_slow_disk_holds_up_neither_heartbeats_nor_other_transfers(make_worker
     assert worker.outcomes == []
     stuck.unlink()
     assert sorted(worker.outcome().job for _ in range(3)) == large
-    assert all((worker.bodies / f).stat().st_size == 100_000 for f in worker.files())
+    assert [(worker.bodies / f).stat().st_size for f in worker.files()] == [100_000] * 3
 
 
 def test_a_stop_waits_for_the_disk(make_worker, serve):
