@@ -290,16 +290,23 @@ static void on_set(struct store_op *op, const struct err *e)
 {
 	struct setting *s = (struct setting *)op;
 	struct listing l;
+	struct err gone;
 
 	if (e) {
 		http_problem(s->r, e);
-	} else {
-		l = list(s->r, NULL, s->name);
-		api_reply_json(s->r, 200, json_incref(json_array_get(l.limits, 0)));
-		json_decref(l.limits);
-		json_decref(l.hosts);
-		json_decref(l.batches);
+		setting_free(s);
+		return;
 	}
+	l = list(s->r, NULL, s->name);
+	if (json_array_size(l.limits) > 0) {
+		api_reply_json(s->r, 200, json_incref(json_array_get(l.limits, 0)));
+	} else {
+		err_set(&gone, ERR_CONFLICT, NULL, "the limit was set, and removed by another before this was said");
+		http_problem(s->r, &gone);
+	}
+	json_decref(l.limits);
+	json_decref(l.hosts);
+	json_decref(l.batches);
 	setting_free(s);
 }
 

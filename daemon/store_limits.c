@@ -37,7 +37,8 @@ void store_limit_since(struct store *st, struct store_op *op, const char *name, 
 
 	if (!store_tx_join(st, op, 1))
 		return;
-	store_counter_set(st, since_name(since, name), since_us);
+	if (store_counter_get(st, since_name(since, name))) /* it may have been removed */
+		store_counter_set(st, since, since_us);
 	store_tx_leave(st);
 }
 

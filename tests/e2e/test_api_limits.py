@@ -102,13 +102,14 @@ def test_a_rule_says_since_when_it_is_as_it_is(make_daemon):
     assert since() > shadowing, "fanout.conf's is in force again from now on"
 
 
-def put_at_once(daemon, names):
-    """PUTs that the daemon reads in one turn; their answers in order."""
+def at_once(daemon, requests):
+    """Requests that the daemon reads in one turn; their statuses in order."""
     os.kill(daemon.pid, signal.SIGSTOP)
     body = json.dumps({"match": "a.example", "rate": "1/s"}).encode()
-    socks = [daemon.api.connect() for _ in names]
-    for sock, one in zip(socks, names):
-        sock.sendall(b"PUT /v1/limits/%s HTTP/1.1\r\nHost: f\r\nContent-Length: %d\r\n\r\n%s" % (one.encode(), len(body), body))
+    socks = [daemon.api.connect() for _ in requests]
+    for sock, (method, one) in zip(socks, requests):
+        sent = body if method == "PUT" else b""
+        sock.sendall(b"%s /v1/limits/%s HTTP/1.1\r\nHost: f\r\nContent-Length: %d\r\n\r\n%s" % (method.encode(), one.encode(), len(sent), sent))
     os.kill(daemon.pid, signal.SIGCONT)
     answers = [int(sock.recv(65536).split()[1]) for sock in socks]
     for sock in socks:
@@ -124,11 +125,21 @@ def test_rules_that_come_at_once_are_bounded_together(daemon):
     db.commit()
     db.close()
     daemon.start()
-    assert sorted(put_at_once(daemon, ["x", "y", "z"])) == [200, 413, 413]
-    assert sorted(put_at_once(daemon, ["n7", "n8"])) == [200, 200], "they are replaced"
+    assert sorted(at_once(daemon, [("PUT", "x"), ("PUT", "y"), ("PUT", "z")])) == [200, 413, 413]
+    assert at_once(daemon, [("PUT", "n7"), ("PUT", "n8")]) == [200, 200], "they are replaced"
     daemon.configure(limits=[{"match": "b.example", "rate": "1/s"}])
     daemon.kill(signal.SIGHUP)
     wait_until(lambda: [r["name"] for r in limits(daemon, "?host=b.example:80")["limits"]] == ["b.example"], what="it is read anew")
+
+
+def test_a_rule_that_is_removed_while_it_is_set_is_gone(daemon):
+    for _ in range(5):  # which of them is read first is the daemon's affair
+        said = at_once(daemon, [("PUT", "x"), ("DELETE", "x"), ("PUT", "x"), ("DELETE", "x")])
+        assert set(said[0::2]) <= {200, 409} and set(said[1::2]) <= {200, 404}, said
+        daemon.api.delete("/v1/limits/x")
+        assert limits(daemon)["limits"] == []
+    daemon.restart()
+    assert limits(daemon)["limits"] == []
 
 
 def test_a_rule_can_be_set_replaced_and_removed(daemon):
