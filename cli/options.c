@@ -105,7 +105,7 @@ static const struct {
     {'f', "fail", "an HTTP error is a failure anyway"},
     {'m', "max-time", "--timeout, for each attempt"},
     {'Z', "parallel", "all is fetched in parallel: --concurrency says how much"},
-    {0, "retry", "what is worth it is tried again anyway: --max-attempts"},
+    {0, "retry", "what is worth it is tried again anyway; how many tries: --max-attempts N"},
 };
 
 static const char *instead_of(const char *prefix, char letter, const char *name)
@@ -118,23 +118,23 @@ static const char *instead_of(const char *prefix, char letter, const char *name)
 	return NULL;
 }
 
-/* What getopt_long refused with '?'. `word` is the word of the command line it was in. */
-static int refuse(const struct merged *m, const char *prefix, const char *word, int bad, struct err *e)
+/* The dashes and a value aside. */
+static bool is_name(const char *word, const char *name)
 {
-	const struct opt *o = bad ? find(m, bad) : NULL;
-	const char *end = strchrnul(word, '=');
+	size_t n = strlen(name);
+
+	return strncmp(word + 2, name, n) == 0 && (word[2 + n] == '\0' || word[2 + n] == '=');
+}
+
+/* A word of the command line that begins with two dashes, and names no option. */
+static int refuse_name(const struct merged *m, const char *prefix, const char *word, struct err *e)
+{
 	char name[64];
 	struct closest near = {.word = name};
-	const char *instead = instead_of(prefix, (char)(bad < LONG_ID ? bad : 0), NULL);
+	const char *instead;
 	unsigned begun = 0;
 
-	if (o)
-		return err_set(e, ERR_USAGE, NULL, "%s: --%s takes no value", prefix, o->name);
-	if (bad)
-		return err_set(e, ERR_USAGE, instead ? instead : "--help lists the options", "%s: unknown option -%c",
-			       prefix, bad);
-	snprintf(name, sizeof name, "%.*s", (int)(end - word), word);
-	memmove(name, name + 2, strlen(name) - 1); /* the dashes */
+	snprintf(name, sizeof name, "%.*s", (int)strcspn(word + 2, "="), word + 2);
 	for (size_t i = 0; i < m->count; i++) {
 		begun += strncmp(m->opts[i]->name, name, strlen(name)) == 0;
 		closest_offer(&near, m->opts[i]->name);
@@ -151,6 +151,28 @@ static int refuse(const struct merged *m, const char *prefix, const char *word, 
 	return err_set(e, ERR_USAGE, "--help lists the options", "%s: unknown option --%s", prefix, name);
 }
 
+/* What getopt_long refused with '?'. `word` is the word of the command line it was in. */
+static int refuse(const struct merged *m, const char *prefix, const char *word, int bad, struct err *e)
+{
+	const struct opt *o = bad ? find(m, bad) : NULL;
+	const char *instead;
+
+	if (o && is_name(word, o->name))
+		return err_set(e, ERR_USAGE, NULL, "%s: --%s takes no value", prefix, o->name);
+	if (!bad || o)
+		return refuse_name(m, prefix, word, e);
+	instead = instead_of(prefix, (char)bad, NULL);
+	return err_set(e, ERR_USAGE, instead ? instead : "--help lists the options", "%s: unknown option -%c", prefix,
+		       bad);
+}
+
+/* getopt_long takes the beginning of a name for it: --retry, that other programs have, would be --retry-unsafe, and
+ * --end --ended. Nothing that repeats or deletes may be had by half a word. */
+static bool is_cut(const struct merged *m, int id, const char *word)
+{
+	return id >= LONG_ID && !is_name(word, find(m, id)->name);
+}
+
 int options_parse(struct args *args, const struct opt *const *groups, const char *prefix, int argc, char **argv,
 		  bool stop, int *used, struct err *e)
 {
@@ -162,8 +184,12 @@ int options_parse(struct args *args, const struct opt *const *groups, const char
 	opterr = 0;
 	optind = 0; /* glibc: begin anew, and forget the permutation of an earlier parse */
 	while ((id = getopt_long(argc, argv, m.shorts, m.longs, NULL)) != -1) {
+		const char *word = argv[optind - (optarg && optarg == argv[optind - 1] ? 2 : 1)];
+
 		if (id == '?')
-			return refuse(&m, prefix, argv[optind - 1], optopt, e);
+			return refuse(&m, prefix, word, optopt, e);
+		if (is_cut(&m, id == ':' ? optopt : id, word))
+			return refuse_name(&m, prefix, word, e);
 		if (id == ':') {
 			o = find(&m, optopt);
 			return err_set(e, ERR_USAGE, NULL, "%s: --%s needs a value (%s)", prefix, o->name, o->arg);
@@ -177,13 +203,12 @@ int options_parse(struct args *args, const struct opt *const *groups, const char
 	return 0;
 }
 
-/* Of several that a short word may mean, none is taken by getopt_long either. */
 static bool await_value(const struct opt *o, const char *word)
 {
 	if (o->kind == OPT_FLAG)
 		return false;
 	if (word[1] == '-')
-		return word[2] && strncmp(o->name, word + 2, strlen(word + 2)) == 0;
+		return strcmp(o->name, word + 2) == 0;
 	return o->letter && word[1] == o->letter && !word[2];
 }
 

@@ -143,6 +143,24 @@ def test_a_wrong_option_is_told_by_every_verb(fanoutctl, verb):
     assert f"fanoutctl {verb}: unknown option --formta; did you mean --format?" in r.err and r.out == ""
 
 
+@pytest.mark.parametrize("words, said", [
+    (["submit", "-X", "POST", "--retry", "http://h/"], "unknown option --retry\n  what is worth it is tried again anyway; how many tries: --max-attempts N"),
+    (["submit", "--retry=3", "http://h/"], "unknown option --retry\n"),
+    (["submit", "--retry-uns", "http://h/"], "unknown option --retry-uns; did you mean --retry-unsafe?"),
+    (["rm", "--end"], "unknown option --end; did you mean --ended?"),
+    (["rm", "--ende=1"], "unknown option --ende; did you mean --ended?"),
+    (["retry", "--uns", "1"], "unknown option --uns; did you mean --unsafe?"),
+    (["submit", "--conc", "3", "http://h/"], "unknown option --conc; did you mean --concurrency?"),
+    (["submit", "--conc=3", "http://h/"], "unknown option --conc; did you mean --concurrency?"),
+    (["submit", "http://h/", "--deadl"], "unknown option --deadl; did you mean --deadline?"),
+    (["results", "1", "--lim", "-1"], "unknown option --lim; did you mean --limit?"),
+    (["--loc", "status"], "unknown option --loc; did you mean --local?"),
+])
+def test_no_option_is_taken_by_half_its_name(fanoutctl, words, said):
+    r = fanoutctl(*words, check=2)
+    assert said in r.err and r.out == ""
+
+
 def test_missing_and_superfluous_operands_are_told(fanoutctl):
     assert "BATCH... is missing" in fanoutctl("wait", check=2).err
     assert '"2" is too much' in fanoutctl("follow", "1", "2", check=2).err
