@@ -32,7 +32,8 @@ struct watch {
 
 struct part {
 	struct multi *multi;
-	CURLM *curl; /* NULL: not needed yet */
+	CURLM *curl;    /* NULL: not needed yet */
+	CURLSH *shared; /* addresses: they outlive `curl`, and lookups count on that; NULL: likewise */
 	struct event timer;
 	bool timer_due;
 	unsigned flying;
@@ -200,10 +201,21 @@ static int close_socket(void *arg, curl_socket_t fd)
 
 /* ---- parts ---- */
 
+static CURLSH *shared_make(void)
+{
+	CURLSH *shared = curl_share_init();
+
+	if (shared)
+		curl_share_setopt(shared, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+	return shared;
+}
+
 static int part_make(struct part *p)
 {
 	if (p->curl)
 		return 0;
+	if (!p->shared && !(p->shared = shared_make()))
+		return -1;
 	p->curl = curl_multi_init();
 	if (!p->curl)
 		return -1;
@@ -302,9 +314,11 @@ void multi_free(struct multi *m)
 {
 	if (!m)
 		return;
-	for (struct part *p = m->parts; p < m->parts + PARTS; p++)
+	for (struct part *p = m->parts; p < m->parts + PARTS; p++) {
 		if (p->curl)
 			part_close(p);
+		curl_share_cleanup(p->shared);
+	}
 	free_watches(m);
 	free(m);
 }
@@ -321,6 +335,7 @@ CURLMcode multi_add(struct multi *m, CURL *easy, unsigned part)
 	part_keep(p);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, m);
+	curl_easy_setopt(easy, CURLOPT_SHARE, p->shared);
 	rc = curl_multi_add_handle(p->curl, easy);
 	p->flying += rc == CURLM_OK;
 	return rc;

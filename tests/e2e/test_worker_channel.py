@@ -23,6 +23,29 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 }
 """
 
+# Every name is one of this machine; which were asked for is written down.
+NOTING_RESOLVER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+static int names;
+static void __attribute__((constructor)) begin(void)
+{
+	names = open(NAMES, O_WRONLY | O_APPEND | O_CREAT, 0600);
+}
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **res)
+{
+	char line[100] = {0};
+	int (*next)() = dlsym(RTLD_NEXT, "getaddrinfo");
+	strcat(strncat(line, node, 90), " ");
+	write(names, line, strlen(line));
+	return next("127.0.0.1", service, hints, res);
+}
+"""
+
 
 # ---- Policy, and what a job may not say ----
 
@@ -236,6 +259,16 @@ def test_the_end_of_the_channel_ends_the_worker_and_its_files(make_worker, serve
     worker.socket.close()
     assert worker.exit_status() == 0
     assert worker.files() == []
+
+
+def test_names_are_looked_up_once_where_there_are_more_hosts_than_connections_may_be_kept(make_worker, preload, serve, scratch):
+    worker = make_worker(env=preload(NOTING_RESOLVER, f'-DNAMES="{scratch}/names"'), capacity_max=8)
+    server = serve(echo)
+    hosts = [f"h{i}.test" for i in range(40)]
+    for host in hosts * 3:
+        assert worker.fetch(f"http://{host}:{server.port}/").status == 200
+    assert server.connections > len(hosts), "some were closed, and the host asked for again"
+    assert sorted((scratch / "names").read_text().split()) == sorted(hosts)
 
 
 def test_the_end_of_the_channel_does_not_wait_for_a_resolver(make_worker, preload):
