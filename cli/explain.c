@@ -95,6 +95,26 @@ void explain_wait(const json_t *wait, int64_t now_us, struct text *out)
 		text_printf(out, ": goes on %s", when_format_until(until, until_us, now_us));
 }
 
+/* Of the line of progress: what does not fit there is the rest of it. */
+static void add_short(const json_t *wait, struct text *out)
+{
+	const struct why *why = find_why(wait);
+	const char *text = json_string_value(json_object_get(wait, "text"));
+	const char *error = json_string_value(json_object_get(wait, "error"));
+	const char *limit = json_string_value(json_object_get(wait, "limit"));
+	const char *host = json_string_value(json_object_get(wait, "host"));
+	long long failed = json_integer_value(json_object_get(wait, "failed"));
+
+	if (error && failed > 0) {
+		text_printf(out, "%lld attempt%s failed: ", failed, failed == 1 ? "" : "s");
+		text_add_shown(out, error, 0);
+		return;
+	}
+	text_add_shown(out, text ? text : why ? why->text : "?", 0);
+	if (!limit && host && !(text && strstr(text, host)))
+		add_place(out, NULL, host);
+}
+
 const json_t *explain_limited(const json_t *answer)
 {
 	const json_t *wait;
@@ -128,13 +148,16 @@ void explain_progress(struct client *c, struct progress *p, int64_t now_us)
 		return;
 	p->explained_us = now_us;
 	p->waits.len = 0;
+	p->goes_on_us = 0;
 	if (!p->counts[JOB_QUEUED] && !p->stalled)
 		return;
 	answer = client_get_json(c, NULL, "/v1/batches/%" PRIu32 "/explain", p->batch);
 	wait = explain_limited(answer);
 	wait = wait ? wait : explain_failing(answer);
-	if (wait)
-		explain_wait(wait, clock_wall_us(), &p->waits);
+	if (wait) {
+		add_short(wait, &p->waits);
+		p->goes_on_us = when_parse_us(json_string_value(json_object_get(wait, "until")));
+	}
 	json_decref(answer);
 }
 

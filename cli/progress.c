@@ -96,17 +96,16 @@ double progress_rate(const struct progress *p)
 	return 0;
 }
 
+/* Always as long on the same terminal: it moves as the work does, and not as the words behind it come and go. */
 void progress_add_bar(double share, unsigned width, const struct text *said, struct text *line)
 {
-	unsigned room, full;
+	unsigned bar = width / 4 < BAR_LEAST ? BAR_LEAST : width / 4 > BAR_MOST ? BAR_MOST : width / 4;
+	unsigned full = (unsigned)((double)bar * share + 1e-9);
 
-	if (width <= said->len + BAR_LEAST + 3)
+	if (width < said->len + bar + 3)
 		return;
-	room = width - (unsigned)said->len;
-	width = room > BAR_MOST + 3 ? BAR_MOST : room - 3;
-	full = (unsigned)((double)width * share + 1e-9);
 	text_add_char(line, '[');
-	for (unsigned i = 0; i < width; i++)
+	for (unsigned i = 0; i < bar; i++)
 		text_add_char(line, i < full ? '#' : '-');
 	text_add_str(line, "] ");
 }
@@ -119,26 +118,67 @@ void progress_add_part(struct text *line, unsigned width, const char *part)
 	}
 }
 
-/* As many words of it as fit; too few of them say nothing. */
+unsigned progress_beside_waits(const struct progress *p, unsigned width, size_t taken)
+{
+	size_t needed = taken + (p->waits.len ? p->waits.len + 2 : 0);
+
+	return !width ? 0 : width > needed ? width - (unsigned)needed : 1;
+}
+
+/* As many words as fit; too few of them say nothing. */
+static size_t cut_words(const char *text, size_t n, size_t room)
+{
+	if (n <= room)
+		return n;
+	n = room > 3 ? room - 3 : 0;
+	while (n > 0 && text[n] != ' ')
+		n--;
+	while (n > 0 && strchr(" (,:;", text[n - 1]))
+		n--;
+	return n < WAITS_LEAST ? 0 : n;
+}
+
+/* "12 attempts failed: ...Connection refused": the peer in the middle says less than the end, where there is one. */
+static bool add_ends(const char *text, size_t room, struct text *said)
+{
+	const char *first = strstr(text, ": "), *last = first;
+
+	if (!first || (first[2] >= '0' && first[2] <= '9')) /* a status says most itself */
+		return false;
+	for (const char *next; (next = strstr(last + 2, ": "));)
+		last = next;
+	if (last == first || (size_t)(first - text) + strlen(last) + 3 > room)
+		return false;
+	text_printf(said, "; %.*s: ...%s", (int)(first - text), text, last + 2);
+	return true;
+}
+
+static void add_goes_on(const struct progress *p, unsigned width, struct text *said)
+{
+	int64_t left_us = p->goes_on_us > 0 ? p->goes_on_us - clock_wall_us() : 0;
+	char part[80], left[UNITS_TEXT_SIZE];
+
+	if (left_us <= 0)
+		return;
+	snprintf(part, sizeof part, "goes on in %s", progress_time_left(left, (double)left_us / 1e6));
+	progress_add_part(said, width, part);
+}
+
 void progress_add_waits(const struct progress *p, unsigned width, struct text *said)
 {
-	size_t n = p->waits.len;
+	size_t room = !width ? p->waits.len : width > said->len + 2 ? width - said->len - 2 : 0, n;
 
-	if (!n)
+	if (!p->waits.len)
 		return;
-	if (width && said->len + 2 + n > width) {
-		n = width > said->len + 5 ? width - said->len - 5 : 0;
-		while (n > 0 && p->waits.data[n] != ' ')
-			n--;
-		while (n > 0 && strchr(" (,:;", p->waits.data[n - 1]))
-			n--;
-		if (n < WAITS_LEAST)
+	n = cut_words(p->waits.data, p->waits.len, room);
+	if (n == p->waits.len || !add_ends(p->waits.data, room, said)) {
+		if (!n)
 			return;
+		text_add_str(said, "; ");
+		text_add(said, p->waits.data, n);
+		text_add_str(said, n < p->waits.len ? "..." : "");
 	}
-	text_add_str(said, "; ");
-	text_add(said, p->waits.data, n);
-	if (n < p->waits.len)
-		text_add_str(said, "...");
+	add_goes_on(p, width, said);
 }
 
 /* An estimate has no decimals. */
@@ -173,11 +213,25 @@ double progress_seconds_left(const struct progress *p)
 	return jobs == 0 || p->stalled || is_swept(p) ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
 }
 
+void progress_add_speed(const struct progress *p, unsigned width, double seconds, struct text *said)
+{
+	char speed[40], left[UNITS_TEXT_SIZE], done_in[UNITS_TEXT_SIZE + sizeof " left"] = "";
+	double rate = progress_rate(p);
+
+	if (seconds > 0)
+		snprintf(done_in, sizeof done_in, "%s left", progress_time_left(left, seconds));
+	if (rate > 0) {
+		snprintf(speed, sizeof speed, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
+		progress_add_part(said, progress_beside_waits(p, width, *done_in ? strlen(done_in) + 2 : 0), speed);
+	}
+	if (*done_in)
+		progress_add_part(said, width, done_in);
+}
+
 void progress_format(const struct progress *p, unsigned width, struct text *line)
 {
 	int64_t total = progress_whole(p), ended = progress_ended(p);
-	double rate = progress_rate(p), seconds;
-	char part[80], left[UNITS_TEXT_SIZE];
+	char part[80];
 	struct text said = {0};
 
 	text_printf(&said, "%s %u: %lld", p->run ? "run" : "batch", p->batch, (long long)ended);
@@ -195,18 +249,10 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		progress_add_part(&said, width, p->state);
 	if (p->stalled)
 		progress_add_part(&said, width, "the disk is full");
-	if (rate > 0) {
-		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
-		progress_add_part(&said, width, part);
-	}
-	seconds = total < 0 ? 0 : progress_seconds_left(p);
-	if (seconds > 0) {
-		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
-		progress_add_part(&said, width, part);
-	}
+	progress_add_speed(p, width, total < 0 ? 0 : progress_seconds_left(p), &said);
 	if (p->counts[JOB_RUNNING] && !p->stalled) { /* else they have ended, and cannot be stored */
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
-		progress_add_part(&said, width, part);
+		progress_add_part(&said, progress_beside_waits(p, width, 0), part);
 	}
 	if (!p->stalled) /* which was said */
 		progress_add_waits(p, width, &said);

@@ -26,6 +26,7 @@ struct progress {
 	int64_t shown_us;     /* when it was last drawn; 0: never */
 	bool drawn;           /* there is a line on the terminal to be wiped */
 	struct text waits;    /* what holds it up: a limit, or that attempts fail (cli/explain); "" */
+	int64_t goes_on_us;   /* when that ends; not positive: not known */
 	int64_t explained_us; /* when that was asked for */
 	/* How the line is made, where it is not progress_format. */
 	void (*format)(const struct progress *p, unsigned width, struct text *line);
@@ -43,9 +44,12 @@ int64_t progress_whole(const struct progress *p);
 double progress_rate(const struct progress *p);
 /* The line, in at most `width` columns (0: any), most important first. */
 void progress_format(const struct progress *p, unsigned width, struct text *line);
-/* The pieces that it is made of: ", PART" where there is room for it, "; WAITS" cut to it, the time left in seconds (0:
- * not known), and a bar in front of what was said, where there is room for one. */
+/* The pieces that it is made of: ", PART" where there is room for it, the width that is left for parts that matter less
+ * than what holds it up (and `taken` more), "; WAITS" cut to the room, the time left in seconds (0: not known), and a
+ * bar in front of what was said, where there is room for one. */
 void progress_add_part(struct text *line, unsigned width, const char *part);
+unsigned progress_beside_waits(const struct progress *p, unsigned width, size_t taken);
+void progress_add_speed(const struct progress *p, unsigned width, double seconds_left, struct text *said);
 void progress_add_waits(const struct progress *p, unsigned width, struct text *said);
 double progress_seconds_left(const struct progress *p);
 const char *progress_time_left(char *out, double seconds); /* UNITS_TEXT_SIZE */

@@ -110,21 +110,6 @@ static double run_seconds_left(const struct pull_progress *p)
 	return rate > 0 && pages / rate > seconds ? pages / rate : seconds;
 }
 
-static void add_speed(const struct pull_progress *p, unsigned width, struct text *said)
-{
-	double rate = progress_rate(&p->p), seconds = run_seconds_left(p);
-	char part[80], left[UNITS_TEXT_SIZE];
-
-	if (rate > 0) {
-		snprintf(part, sizeof part, rate < 10 ? "%.1f/s" : "%.0f/s", rate);
-		progress_add_part(said, width, part);
-	}
-	if (seconds > 0) {
-		snprintf(part, sizeof part, "%s left", progress_time_left(left, seconds));
-		progress_add_part(said, width, part);
-	}
-}
-
 void pull_progress_format(const struct progress *progress, unsigned width, struct text *line)
 {
 	const struct pull_progress *p = (const struct pull_progress *)progress;
@@ -140,7 +125,7 @@ void pull_progress_format(const struct progress *progress, unsigned width, struc
 	}
 	if (*p->p.state && strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
 		progress_add_part(&said, width, p->p.state);
-	add_speed(p, width, &said);
+	progress_add_speed(progress, width, run_seconds_left(p), &said);
 	progress_add_waits(progress, width, &said);
 	if (whole > 0 && ended <= whole)
 		progress_add_bar((double)ended / (double)whole, width, &said, line);

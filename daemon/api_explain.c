@@ -20,6 +20,10 @@ json_t *api_render_waits(const struct engine_wait *waits, unsigned n)
 		render_set(o, "host", render_text(waits[i].host));
 		render_set(o, "until", render_time(waits[i].until_us));
 		render_set(o, "text", render_text(waits[i].text));
+		if (waits[i].failed) {
+			render_set(o, "failed", json_integer(waits[i].failed));
+			render_set(o, "error", render_text(waits[i].text + waits[i].error_at));
+		}
 		if (waits[i].run)
 			render_set(o, "run", json_integer(waits[i].run));
 		json_array_append_new(list, o);

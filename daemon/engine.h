@@ -110,7 +110,9 @@ struct engine_wait {
 	uint32_t run;     /* that has to end first; 0: none */
 	int64_t until_us; /* wall; 0: not known */
 	bool failing;     /* all that was tried lately failed: when it will go is not known */
-	int64_t ahead;    /* of a job: so many of its batch go first; -1: not known */
+	unsigned failed; /* so many attempts in a row, where it is told: with the last one's error, from here in text */
+	unsigned error_at;
+	int64_t ahead; /* of a job: so many of its batch go first; -1: not known */
 	char text[256];
 };
 /* The disk is full: nothing goes on, and nobody knows until when. */

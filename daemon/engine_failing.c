@@ -67,10 +67,14 @@ bool engine_failing_explain(const struct engine_lane *lane, int64_t left, struct
 	if (lane->next_due_us != INT64_MAX && lane->next_due_us > clock_wall_us())
 		w->until_us = lane->next_due_us;
 	snprintf(w->host, sizeof w->host, "%s", lane->host);
+	w->failed = f->streak;
 	if (f->streak == 1)
-		snprintf(w->text, sizeof w->text, "the last attempt failed, and is made again: %s", f->error);
+		w->error_at =
+		    (unsigned)snprintf(w->text, sizeof w->text, "the last attempt failed, and is made again: ");
 	else
-		snprintf(w->text, sizeof w->text, "the last %u attempts all failed, for %s, and are made again: %s",
-			 f->streak, units_format_duration(since, clock_boot_us() - f->since_us), f->error);
+		w->error_at = (unsigned)snprintf(
+		    w->text, sizeof w->text, "the last %u attempts all failed, for %s, and are made again: ", f->streak,
+		    units_format_duration(since, clock_boot_us() - f->since_us));
+	snprintf(w->text + w->error_at, sizeof w->text - w->error_at, "%s", f->error);
 	return true;
 }

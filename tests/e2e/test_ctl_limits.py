@@ -323,6 +323,17 @@ def test_the_line_of_progress_tells_what_holds_a_batch_up(daemon, apisim, scratc
     assert code == 7, shown
 
 
+@pytest.mark.parametrize("columns", [80, 160])
+def test_the_line_of_progress_tells_the_error_that_all_attempts_fail_with(daemon, columns):
+    daemon.ctl("submit", "--rate", "10/h", "--max-attempts", "90", *[f"http://127.0.0.1:1/?{n}" for n in range(20)])
+    shown, code = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "wait", "last"], columns=columns, seen=b"onnection refused",
+                              then=lambda: daemon.ctl("cancel", "1"))
+    assert code == 7, shown
+    line = next(line for line in re.split(r"\r|\x1b\[K", shown) if "refused" in line)
+    whole = "connection to 127.0.0.1 port 1 failed: Connection refused"
+    assert re.fullmatch(r"(\[-+\] )?batch 1: 0 of 20(, \d+ s left)?(, \d+ running)?; \d+ attempts failed: " + (whole if columns > 80 else r"\.\.\.Connection refused") + r"(, goes on in .*)?", line), line
+
+
 def limited(apisim, name, **options):
     """Makes a strict limit of the simulator; the URL of a job under it."""
     query = "&".join(f"{key.replace('_', '-')}={value}" for key, value in options.items())

@@ -140,7 +140,7 @@ static void the_limit_that_holds_it_is_told_and_the_line_fits(void **arg)
 	expect_progress(&p, 40, "species, run 7: 4 of 16 pages");
 	expect_progress(&p, 60, "species, run 7: 4 of 16 pages; as many requests as the...");
 	progress_clear(&p.p);
-	expect_progress(&p, 60, "[#######---------------------] species, run 7: 4 of 16 pages");
+	expect_progress(&p, 60, "[###------------] species, run 7: 4 of 16 pages");
 }
 
 static void a_run_that_stops_before_the_total_is_over_sooner(void **arg)

@@ -108,13 +108,62 @@ static void what_holds_it_up_is_told_where_there_is_room(void **arg)
 	progress_clear(&p);
 }
 
+static void what_holds_it_up_comes_before_the_speed(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 90, 10, 0, 0, 1000000);
+	update(&p, "running", 60, 10, 30, 0, 2000000);
+	text_add_str(&p.waits, "the rate of cats is used up (100/1min)");
+	expect(&p, 0, "batch 7: 30 of 100, 30/s, 3 s left, 10 running; the rate of cats is used up (100/1min)");
+	expect(&p, 70, "batch 7: 30 of 100, 3 s left; the rate of cats is used up (100/1min)");
+	progress_clear(&p);
+}
+
+static void when_it_goes_on_is_counted_down(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 50, 0, 50, 0, 1000000);
+	text_add_str(&p.waits, "the rate of cats is used up");
+	/* Half a minute less is the same to it: how soon it is shown does not matter. */
+	p.goes_on_us = clock_wall_us() + (5 * 3600 + 30 * 60 + 25) * INT64_C(1000000);
+	expect(&p, 0, "batch 7: 50 of 100; the rate of cats is used up, goes on in 5 h 30 min");
+	expect(&p, 50, "batch 7: 50 of 100; the rate of cats is used up");
+	p.goes_on_us = 1;
+	expect(&p, 0, "batch 7: 50 of 100; the rate of cats is used up");
+	progress_clear(&p);
+}
+
+static void of_an_error_that_does_not_fit_the_ends_are_told(void **arg)
+{
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 300, 0, 0, 0, 1000000);
+	text_add_str(&p.waits, "90 attempts failed: connection to 127.0.0.1 port 1 failed: Connection refused");
+	expect(&p, 0,
+	       "batch 7: 0 of 300; 90 attempts failed: connection to 127.0.0.1 port 1 failed: Connection refused");
+	expect(&p, 79, "batch 7: 0 of 300; 90 attempts failed: ...Connection refused");
+	p.waits.len = 0;
+	text_add_str(&p.waits, "90 attempts failed: 503 Service Unavailable: {\"message\": \"The database is away\"}");
+	expect(&p, 79, "batch 7: 0 of 300; 90 attempts failed: 503 Service Unavailable: {\"message\"...");
+	progress_clear(&p);
+}
+
 static void a_wide_terminal_gets_a_bar(void **arg)
 {
 	struct progress p = {0};
 
 	(void)arg;
 	update(&p, "running", 50, 0, 50, 0, 1000000);
-	expect(&p, 37, "[########--------] batch 7: 50 of 100");
+	expect(&p, 37, "[######------] batch 7: 50 of 100");
+	expect(&p, 79, "[#########----------] batch 7: 50 of 100");
+	/* and as long with more behind it */
+	update(&p, "running", 48, 0, 50, 2, 1000000);
+	expect(&p, 79, "[#########----------] batch 7: 52 of 100, 2 failed");
 }
 
 static void a_pause_and_an_open_batch_are_told(void **arg)
@@ -267,6 +316,9 @@ int main(void)
 	    cmocka_unit_test(a_line_is_due_ten_seconds_behind_the_one_before),
 	    cmocka_unit_test(a_narrow_terminal_gets_what_matters_most),
 	    cmocka_unit_test(what_holds_it_up_is_told_where_there_is_room),
+	    cmocka_unit_test(what_holds_it_up_comes_before_the_speed),
+	    cmocka_unit_test(when_it_goes_on_is_counted_down),
+	    cmocka_unit_test(of_an_error_that_does_not_fit_the_ends_are_told),
 	    cmocka_unit_test(a_wide_terminal_gets_a_bar),
 	    cmocka_unit_test(a_pause_and_an_open_batch_are_told),
 	    cmocka_unit_test(the_rate_forgets_what_is_long_ago),
