@@ -1,9 +1,9 @@
 /* What the engine's rooms share: engine.c (its life), engine_recover.c (what the last daemon left), engine_batch.c
- * (batches and jobs in memory), engine_mark.c (marks of its own), engine_lane.c (lanes, loading), engine_start.c
- * (attempts, staging, the pump), engine_standby.c (requests that lie with a worker before their turn), engine_end.c
- * (outcomes, lost workers, settling), engine_explain.c (why something waits), engine_failing.c (how the last attempts
- * went). Limits have a header of their own, engine_limit.h, and runs another, run_private.h; what of runs the others
- * need is here.
+ * (batches and jobs in memory), engine_mark.c (the owner's word, and the engine's own), engine_lane.c (lanes, loading),
+ * engine_start.c (attempts, staging, the pump), engine_standby.c (requests that lie with a worker before their turn),
+ * engine_end.c (outcomes, lost workers, settling), engine_explain.c (why something waits), engine_failing.c (how the
+ * last attempts went). Limits have a header of their own, engine_limit.h, and runs another, run_private.h; what of runs
+ * the others need is here.
  *
  * A job in memory is one struct engine_job from its loading to the commit of its attempt's end; it is in `jobs` all
  * that time, so that it can't be loaded twice. Exactly one store operation of a job is under way at a time. */
