@@ -199,7 +199,7 @@ def test_only_the_store_knows_sql():
             assert "sqlite3.h" not in path.read_text(), path.relative_to(ROOT)
 
 
-@pytest.mark.parametrize("module", ["job", "sched", "limit", "rules", "retry", "throttle", "plan", "tally", "forecast", "render"])
+@pytest.mark.parametrize("module", ["job", "sched", "limit", "rules", "retry", "throttle", "plan", "tally", "forecast"])
 def test_pure_modules_do_no_io(module):
     files = [p for p in sources("daemon") if re.fullmatch(rf"{module}(_\w+)?\.[ch]", p.name)]
     assert files
