@@ -119,6 +119,11 @@ static void add_sums(json_t *batch)
 	char amount[UNITS_TEXT_SIZE];
 
 	progress_update(&p, batch, 0);
+	if (strcmp(p.state, "cancelling") == 0 || strcmp(p.state, "failing") == 0) {
+		text_printf(&t, "%s, %" PRId64 " to go", p.state, progress_total(&p) - progress_ended(&p));
+		set_text(batch, "state", &t);
+		t.len = 0;
+	}
 	text_printf(&t, "%" PRId64, progress_ended(&p));
 	if (ended || progress_whole(&p) >= 0)
 		text_printf(&t, " of %" PRId64, ended ? progress_total(&p) : progress_whole(&p));

@@ -194,20 +194,29 @@ static void tell_end(const char *whose, const json_t *answer, int64_t eta_us, in
 	printf(".\n");
 }
 
+/* What is being cancelled, or failed, is changed without being fetched; of millions of jobs that takes its time. */
+static void tell_left(const char *what, const json_t *left)
+{
+	printf("%s, with %" JSON_INTEGER_FORMAT " of its jobs to go",
+	       strcmp(what, "job") == 0 ? "; its batch is being ended" : "", json_integer_value(left));
+}
+
 static void tell(const char *what, const char *name, const json_t *answer)
 {
 	const char *state = json_string_value(json_object_get(answer, "state"));
-	const json_t *waits = json_object_get(answer, "waits"), *wait;
+	const json_t *waits = json_object_get(answer, "waits"), *left = json_object_get(answer, "left"), *wait;
 	int64_t eta_us = when_parse_us(json_string_value(json_object_get(answer, "eta")));
 	int64_t now_us = clock_wall_us();
 	struct text line = {0};
 	size_t i;
 
 	state = state ? state : "in an unknown state";
-	if (json_array_size(waits) == 0)
-		printf("%s %s is %s%s\n", what, name, state, has_ended(state) ? "." : " and waits for nothing.");
-	else
-		printf("%s %s is %s. It waits because\n", what, name, state);
+	printf("%s %s is %s", what, name, state);
+	if (json_is_integer(left) && !has_ended(state))
+		tell_left(what, left);
+	else if (json_array_size(waits) == 0 && !has_ended(state))
+		printf(" and waits for nothing");
+	printf(json_array_size(waits) == 0 ? ".\n" : ". It waits because\n");
 	json_array_foreach (waits, i, wait) {
 		line.len = 0;
 		explain_wait(wait, now_us, &line);

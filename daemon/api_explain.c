@@ -31,13 +31,23 @@ json_t *api_render_waits(const struct engine_wait *waits, unsigned n)
 	return list;
 }
 
-static json_t *explanation(const char *state, const struct engine_wait *waits, unsigned n, int64_t eta_us)
+/* While a batch is being cancelled, or failed: how many of its jobs that has not reached. */
+static json_t *left_of(const struct store_batch *b)
+{
+	if (b->sweep != STORE_SWEEP_CANCEL && b->sweep != STORE_SWEEP_FAIL)
+		return json_null();
+	return json_integer(b->counts[JOB_BLOCKED] + b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING]);
+}
+
+static json_t *explanation(const char *state, const struct store_batch *b, const struct engine_wait *waits, unsigned n,
+			   int64_t eta_us)
 {
 	json_t *o = json_object();
 
 	render_set(o, "state", json_string_nocheck(state));
 	render_set(o, "waits", api_render_waits(waits, n));
 	render_set(o, "eta", render_time(eta_us));
+	render_set(o, "left", left_of(b));
 	return o;
 }
 
@@ -65,7 +75,7 @@ static void on_run(struct store_run_get *g, const struct store_run *row)
 
 	if (goes_on(http_arg(x->r), &x->batch))
 		n = engine_explain_run(api_engine(http_arg(x->r)), row, &x->batch, waits, API_WAITS_MAX);
-	x->answer = explanation(render_batch_state(&x->batch), waits, n, x->eta_us);
+	x->answer = explanation(render_batch_state(&x->batch), &x->batch, waits, n, x->eta_us);
 	render_set(x->answer, "run", json_true());
 	free(waits);
 }
@@ -106,7 +116,8 @@ static void explain_batch(struct http_request *r, const struct api_batch *b)
 	}
 	waits = api_alloc(API_WAITS_MAX * sizeof *waits);
 	n = goes_on(a, &shown) ? engine_explain_batch(api_engine(a), &shown, waits, API_WAITS_MAX) : 0;
-	api_reply_json(r, 200, explanation(render_batch_state(&shown), waits, n, api_eta_us(a, &shown, &b->rate)));
+	api_reply_json(r, 200,
+		       explanation(render_batch_state(&shown), &shown, waits, n, api_eta_us(a, &shown, &b->rate)));
 	free(waits);
 }
 
@@ -141,7 +152,7 @@ static void on_job(struct store_job_get *g, const struct store_result *row)
 		n = engine_explain_job(api_engine(x->api), &shown, &x->batch, &wait);
 	if (n)
 		starts_us = api_start_us(x->api, &x->batch, &x->rate, &wait);
-	x->answer = explanation(job_state_name(shown.state), &wait, n,
+	x->answer = explanation(job_state_name(shown.state), &x->batch, &wait, n,
 				job_state_final(shown.state) ? 0 : api_eta_us(x->api, &x->batch, &x->rate));
 	render_set(x->answer, "starts_at", render_time(starts_us));
 }

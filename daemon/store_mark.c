@@ -142,6 +142,19 @@ static bool (*const marks[])(struct store *st, struct batch_entry *b) = {
     [STORE_MARK_FAIL] = mark_fail,
 };
 
+/* It is asked for what needs an end. */
+static void refuse_unended(struct store *st, struct store_op *op, const struct batch_entry *b)
+{
+	int64_t left = b->counts[JOB_BLOCKED] + b->counts[JOB_QUEUED] + b->counts[JOB_RUNNING];
+
+	if (store_batch_ending(b))
+		store_tx_refuse(st, op, ERR_CONFLICT, "wait for its end", "batch %u is %s, with %lld of its jobs to go",
+				b->id, b->sweep == STORE_SWEEP_CANCEL ? "being cancelled" : "failing", (long long)left);
+	else
+		store_tx_refuse(st, op, ERR_CONFLICT, "wait for its end, or cancel it first", "batch %u has not ended",
+				b->id);
+}
+
 void store_batch_mark(struct store *st, struct store_batch_mark *m)
 {
 	struct batch_entry *b;
@@ -160,8 +173,7 @@ void store_batch_mark(struct store *st, struct store_batch_mark *m)
 			snprintf(b->sweep_error, sizeof b->sweep_error, "%s", m->error ? m->error : "");
 		}
 		if (!marks[m->mark](st, b))
-			store_tx_refuse(st, &m->op, ERR_CONFLICT, "wait for its end, or cancel it first",
-					"batch %u has not ended", b->id);
+			refuse_unended(st, &m->op, b);
 	}
 	store_tx_leave(st);
 }

@@ -85,7 +85,10 @@ def test_a_batch_that_is_being_cancelled_says_that_it_waits_for_room(filling, ga
     wait_until(lambda: "storage is full" in filling.log(), 60, "nothing can be stored")
     assert filling.api.get(f"/v1/batches/{batch}").json()["state"] == "cancelling"
     said = filling.ctl("explain", batch).out
-    assert f"batch {batch} is cancelling" in said and WORDS in said, said
+    left = filling.api.get(f"/v1/batches/{batch}/explain").json()["left"]
+    assert left > 0 and f"batch {batch} is cancelling, with {left} of its jobs to go. It waits because" in said and WORDS in said, said
+    assert f"cancelling, {left} to go" in filling.ctl("status", batch).out
+    assert f"job {batch}.2 is running; its batch is being ended, with {left} of its jobs to go" in filling.ctl("explain", f"{batch}.2").out
     full.unlink()
     assert filling.ctl("wait", batch, check=7).code == 7
     assert filling.api.get(f"/v1/batches/{batch}/explain").json()["waits"] == []

@@ -37,6 +37,27 @@ static void a_cancelled_batch_ends_step_by_step(void **state)
 	assert_int_equal(job_of(r, jobid_make(batch, 7)).row.reason, REASON_NONE);
 }
 
+static void what_is_being_cancelled_is_not_removed_and_says_how_much_is_left(void **state)
+{
+	struct room *r = *state;
+	uint32_t batch = batch_new(r, false);
+
+	jobs_like(r, batch, plain_job(), 3);
+	mark(r, batch, STORE_MARK_REMOVE);
+	assert_int_equal(r->last.code, ERR_CONFLICT);
+	assert_non_null(strstr(r->last.hint, "cancel it first"));
+	open_job(r, jobid_make(batch, 1));
+	mark(r, batch, STORE_MARK_CANCEL);
+	step_all(r);
+	mark(r, batch, STORE_MARK_REMOVE);
+	assert_int_equal(r->last.code, ERR_CONFLICT);
+	assert_non_null(strstr(r->last.what, "is being cancelled, with 1 of its jobs to go"));
+	assert_null(strstr(r->last.hint, "cancel it first"));
+	end_job(r, jobid_make(batch, 1), 1, (struct end){.next = JOB_QUEUED, .due_us = 1});
+	mark(r, batch, STORE_MARK_REMOVE);
+	assert_fine(r);
+}
+
 static void a_running_job_of_a_cancelled_batch_is_never_put_off(void **state)
 {
 	struct room *r = *state;
@@ -435,6 +456,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(a_cancelled_batch_ends_step_by_step),
+	    TEST(what_is_being_cancelled_is_not_removed_and_says_how_much_is_left),
 	    TEST(a_running_job_of_a_cancelled_batch_is_never_put_off),
 	    TEST(a_retried_batch_queues_what_failed_or_was_cancelled),
 	    TEST(a_retry_leaves_out_what_failed_for_the_reason_that_it_was_told),
