@@ -46,6 +46,9 @@ int run_pages(struct client *c, uint32_t run, uint32_t after, unsigned limit, ru
 
 /* A run's receipt in the chosen form; what it has only for tables is added to it. */
 int pull_print_run(const struct ctl *ctl, json_t *run, struct err *e);
+/* States or runs, likewise. */
+struct layout;
+int pull_print_list(const json_t *list, enum format format, const struct layout *layout, struct err *e);
 /* What is said where GET /v1/pulls has no recipes. */
 void pull_note_none(const struct ctl *ctl, const json_t *answer);
 

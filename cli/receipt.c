@@ -11,6 +11,7 @@
 #include "cli/pull.h"
 #include "cli/rows.h"
 #include "lib/reals.h"
+#include "lib/since.h"
 #include "lib/units.h"
 
 #define SHOWN_MAX 3
@@ -194,7 +195,25 @@ static int on_page(void *arg, const json_t *page, struct err *e)
 	return 0;
 }
 
-enum trouble { TROUBLE_NO_PAGES, TROUBLE_PAGES, TROUBLE_RECIPE, TROUBLE_SECRET };
+enum trouble { TROUBLE_NO_PAGES, TROUBLE_PAGES, TROUBLE_RECIPE, TROUBLE_STATE, TROUBLE_SECRET };
+
+/* The server has something against what it was asked, which is the state's as much as the recipe's. */
+static bool may_be_state(const struct failures *f, const json_t *run)
+{
+	return json_is_true(json_object_get(json_object_get(run, "since"), "from_state")) && f->denied == 0 &&
+	       pull_number(run, "pages") == 0;
+}
+
+static enum trouble trouble_of(const struct failures *f, const json_t *run)
+{
+	if (f->count == 0)
+		return json_array_size(f->gaps) ? TROUBLE_PAGES : TROUBLE_NO_PAGES;
+	if (f->denied == f->count && strstr(pull_text(run, "recipe"), "{secret:"))
+		return TROUBLE_SECRET;
+	if (f->by_recipe < f->count)
+		return TROUBLE_PAGES;
+	return may_be_state(f, run) ? TROUBLE_STATE : TROUBLE_RECIPE;
+}
 
 /* The first few of the failed pages, with their errors. */
 static enum trouble add_failed_pages(struct ctl *ctl, const json_t *run, struct text *out)
@@ -210,11 +229,22 @@ static enum trouble add_failed_pages(struct ctl *ctl, const json_t *run, struct 
 		text_printf(out, "\n  and %zu more: fanoutctl pull show %u", all - f.count, number);
 	text_clear(&f.said);
 	text_clear(&f.last);
-	if (f.count == 0 && all == 0)
-		return TROUBLE_NO_PAGES;
-	if (f.count && f.denied == f.count && strstr(pull_text(run, "recipe"), "{secret:"))
-		return TROUBLE_SECRET;
-	return f.count && f.by_recipe == f.count ? TROUBLE_RECIPE : TROUBLE_PAGES;
+	return trouble_of(&f, run);
+}
+
+/* A retry would send the same again. */
+static void add_state(const json_t *run, struct text *out)
+{
+	const char *name = pull_text(run, "pull"),
+		   *vars = json_object_size(json_object_get(run, "vars")) ? " --var ..." : "";
+
+	text_add_str(out, "\n  it began at ");
+	text_add_shown(out, pull_text(run, "since.from"), 0);
+	text_printf(
+	    out,
+	    ", which is of the pull's state: where that is why, fanoutctl pull state %s%s --set VALUE (or --reset) "
+	    "corrects it; fanoutctl pull run %s then starts anew, also where the recipe has to be corrected",
+	    name, vars, name);
 }
 
 /* A retry has the recipe as it was, and the secrets as they are then. */
@@ -239,6 +269,8 @@ static void add_advice(const json_t *run, enum trouble trouble, struct text *out
 		    "\n  fanoutctl pull run %s starts anew, where the recipe has to be corrected; fanoutctl retry "
 		    "%u fetches what is missing with the recipe as it was",
 		    name, number);
+	else if (trouble == TROUBLE_STATE)
+		add_state(run, out);
 	else if (trouble == TROUBLE_SECRET)
 		text_printf(
 		    out,
@@ -280,15 +312,43 @@ static void add_partial(const json_t *run, struct text *out)
 	text_add_str(out, ", as asked for (--max-pages); the next run begins where this one did");
 }
 
-/* With -q too it stands in the receipt: whoever asks so every night has no use for the state. */
+static bool are_alike(const struct text *a, const struct text *b)
+{
+	return !a->len || !b->len || since_form(a->data) == since_form(b->data);
+}
+
+/* Where the next run begins is not where this one would have it. With -q too it stands in the receipt: whoever asks so
+ * every night has no use for the state. */
 static void add_kept(const json_t *run, struct text *out)
 {
-	if (!json_is_true(json_object_get(json_object_get(run, "since"), "kept")))
-		return;
-	text_add_str(out, "\n  what the next run begins at stays as it was: this one began later, at ");
-	text_add_shown(out, pull_text(run, "since.from"), 0);
-	text_printf(out, ", and what lies before was not fetched (fanoutctl pull state %s --set sets it)",
-		    pull_text(run, "pull"));
+	const json_t *since = json_object_get(run, "since");
+	bool kept = json_is_true(json_object_get(since, "kept"));
+	struct text from = {0}, to = {0}, seen = {0};
+
+	receipt_add_since(&from, json_object_get(since, "from"));
+	receipt_add_since(&to, json_object_get(since, "to"));
+	receipt_add_since(&seen, json_object_get(since, "seen"));
+	if (kept && are_alike(&from, &to))
+		text_printf(
+		    out,
+		    "\n  what the next run begins at stays as it was: this one began later, at %s, and what lies "
+		    "before was not fetched",
+		    from.data);
+	else if (kept)
+		text_printf(out,
+			    "\n  what the next run begins at stays at %s: this one began at %s, and which of them is "
+			    "earlier cannot be told",
+			    to.data, from.data);
+	else if (to.len && seen.len && strcmp(to.data, seen.data) != 0)
+		text_printf(out, "\n  what the next run begins at stays at %s: the latest that came is %s", to.data,
+			    seen.data);
+	else
+		to.len = 0;
+	if (kept || to.len)
+		text_printf(out, " (fanoutctl pull state %s --set sets it)", pull_text(run, "pull"));
+	text_clear(&from);
+	text_clear(&to);
+	text_clear(&seen);
 }
 
 /* Whether a rule or a rate of a recipe holds for one of the run's hosts; also where that is not known. */

@@ -435,19 +435,18 @@ static void write_end(struct engine_conclusion *c)
 	verdict = verdict_of(c, &p);
 	moves = verdict == RUN_COMPLETE && !c->ask.test;
 	gap = c->recipe && run_leaves_gap(c->recipe, &c->ask, c->state_since);
-	/* Never back: what was seen before may have been overlapped, or asked for from an earlier moment. */
-	since =
-	    !gap && c->since && receipt_since_greater(c->since, c->state_since ? c->state_since : "") ? c->since : NULL;
+	since = !gap && c->since && run_since_moves(c->since, c->state_since ? c->state_since : "") ? c->since : NULL;
 	c->receipt.conclusion = &p;
 	c->receipt.verdict = verdict;
 	c->receipt.not_modified = c->not_modified;
 	c->receipt.items_before = c->items_before;
 	c->receipt.took_us = run_took_us(&c->ask, c->started_us, clock_wall_us() - c->receipt.sums.clock_us);
 	c->receipt.since_wanted = c->recipe && c->recipe->since.used;
-	c->receipt.since_seen = c->since != NULL;
+	c->receipt.since_seen = c->since;
 	c->receipt.since_from = c->ask.sent_since;
 	c->receipt.since_to = moves ? (since ? since : c->state_since) : NULL;
 	c->receipt.since_kept = moves && gap;
+	c->receipt.since_of_state = c->state_since && *c->state_since && !c->ask.since && !c->ask.fresh;
 	c->receipt.error = error_of(c, &p, verdict);
 	doubt(c, &p, doubted);
 	c->receipt.doubt = doubted;

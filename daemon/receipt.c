@@ -27,9 +27,11 @@ static json_t *gaps(const struct plan_conclusion *c)
 static json_t *since(const struct receipt *r)
 {
 	json_t *to = r->since_to && *r->since_to ? json_loads(r->since_to, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *seen = r->since_seen ? json_loads(r->since_seen, JSON_DECODE_ANY, NULL) : NULL;
 
-	return json_pack("{s:o,s:o,s:b}", "from", render_text(r->since_from), "to", to ? to : json_null(), "kept",
-			 r->since_kept);
+	return json_pack("{s:o,s:o,s:b,s:o,s:b}", "from", render_text(r->since_from), "to", to ? to : json_null(),
+			 "kept", r->since_kept, "seen", seen ? seen : json_null(), "from_state",
+			 r->since_from && r->since_of_state);
 }
 
 /* What is no error, and yet is hardly what was meant. A run that asked for news only may bring little. */

@@ -191,10 +191,24 @@ bool run_leaves_gap(const struct recipe *r, const struct run_ask *a, const char 
 	if (!a->sent_since || (!a->since && !a->fresh))
 		return false;
 	stored = state && *state ? plain_text(state) : NULL;
-	own = stored ? stored : r->since.initial;
+	own = stored && since_form(stored) == since_form(a->sent_since) ? stored : r->since.initial;
 	gap = !own || is_later(a->sent_since, own);
 	free(stored);
 	return gap;
+}
+
+bool run_since_moves(const char *seen, const char *state)
+{
+	char *to = plain_text(seen), *from = plain_text(state);
+	bool moves = to && (!from || since_form(to) != since_form(from));
+
+	if (to && !moves && since_form(to) == SINCE_NUMBER && (*seen != '"' || *state != '"'))
+		moves = strtod(to, NULL) > strtod(from, NULL); /* one that was set is a text */
+	else if (to && !moves)
+		moves = receipt_since_greater(seen, state);
+	free(to);
+	free(from);
+	return moves;
 }
 
 /* ---- the plan's rules, and secrets ---- */

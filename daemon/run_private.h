@@ -48,6 +48,10 @@ char *run_since(const struct recipe *r, const struct run_ask *a, const char *sta
 /* By its owner's word it began later than the state (or, without one, the recipe's own begin): were its newest to
  * become the state, what lies between would never be fetched. */
 bool run_leaves_gap(const struct recipe *r, const struct run_ask *a, const char *state);
+/* Whether the greatest value that a complete run saw becomes the state (both JSON text; "" none). Never back: what was
+ * seen before may have been overlapped, or asked for from an earlier moment. What the API told stands above a value of
+ * another form, which somebody set. */
+bool run_since_moves(const char *seen, const char *state);
 struct plan_rules run_rules(const struct recipe *r, const struct run_ask *a);
 struct secrets *run_secrets(const struct recipe *r, const char *dir, struct err *e);
 
@@ -160,13 +164,15 @@ struct receipt {
 	struct tally_sums sums;
 	int64_t unique, not_modified;
 	int64_t took_us;
-	int64_t items_before;          /* of the last complete run; -1 */
-	bool keys_rounded;             /* keys of some pages cannot be compared: numbers that jq has rounded */
-	bool since_wanted, since_seen; /* the recipe has a since; a page had a value for it */
-	const char *since_from;        /* as sent; NULL */
-	const char *since_to;          /* JSON text; NULL */
-	bool since_kept;               /* the state stays where it was, for the run began behind it */
-	const char *doubt;             /* plan_doubt(); "" */
+	int64_t items_before;   /* of the last complete run; -1 */
+	bool keys_rounded;      /* keys of some pages cannot be compared: numbers that jq has rounded */
+	bool since_wanted;      /* the recipe has a since */
+	const char *since_seen; /* the greatest value on its pages, JSON text; NULL */
+	const char *since_from; /* as sent; NULL */
+	bool since_of_state;    /* and so that the state had it, not who started the run, nor the recipe */
+	const char *since_to;   /* JSON text; NULL */
+	bool since_kept;        /* the state stays where it was, for the run began behind it */
+	const char *doubt;      /* plan_doubt(); "" */
 	const char *error;
 };
 char *receipt_write(const struct receipt *r);

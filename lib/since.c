@@ -267,3 +267,16 @@ char *since_before(const char *value, int64_t overlap_us, struct err *e)
 			"\"%.60s\" is no moment that an overlap could be taken from", value);
 	return text;
 }
+
+enum since_form since_form(const char *value)
+{
+	struct moment m;
+	char *end;
+
+	if (take_moment(value, &m))
+		return SINCE_MOMENT;
+	if (!*value || value[strspn(value, "+-.0123456789eE")])
+		return SINCE_TEXT; /* strtod takes more: 0x10, inf */
+	strtod(value, &end);
+	return *end ? SINCE_TEXT : SINCE_NUMBER;
+}

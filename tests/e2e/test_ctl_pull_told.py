@@ -323,6 +323,58 @@ def test_since_is_checked_as_a_state_that_is_set(daemon, ctl, apisim):
     assert daemon.api.get("/v1/runs").json()["runs"] == []
 
 
+@pytest.fixture
+def dated(daemon, serve):
+    """An API that takes a date as since, and says 400 to anything else."""
+
+    def behave(c):
+        while head := c.request():
+            fits = re.search(r"since=(\d{4}-\d\d-\d\d)? ", head)
+            c.answer(b'{"result":[{"id":1,"at":"2026-03-03"}]}') if fits else c.answer(b"no date", "400 Bad Request")
+
+    since = {"from": ".at", "param": "since", "initial": "2026-01-01"}
+    write_recipe(daemon, "ev", url=serve(behave).url, page={"type": "single"}, items=".result[]", since=since)
+
+
+def known(ctl, name="ev"):
+    return ctl("pull", "state", name, "-f", "ndjson").rows()[0]["since"]
+
+
+def test_a_state_of_another_form_is_warned_of_and_told_where_a_run_fails_by_it(ctl, dated):
+    ctl("pull", "run", "ev", "--wait")
+    assert "warning" not in ctl("pull", "state", "ev", "--set", "2026-02-02").err
+    err = ctl("pull", "state", "ev", "-q", "--set", "garbage").err
+    assert "warning: garbage is of another form than what stood there, 2026-02-02" in err and "state ev --set 2026-02-02 " in err, err
+    err = ctl("pull", "run", "ev", "--wait", check=1).err
+    assert "it began at garbage, which is of the pull's state" in err and "fanoutctl pull state ev --set VALUE (or --reset)" in err, err
+    assert "warning" not in ctl("pull", "state", "ev", "--set", "2026-02-02").err  # back again
+    ctl("pull", "run", "ev", "--wait")
+
+
+def test_what_an_api_told_takes_the_place_of_a_state_of_another_form(ctl, dated):
+    ctl("pull", "state", "ev", "--set", "garbage")
+    assert "which of them is earlier cannot be told" in ctl("pull", "run", "ev", "--wait", "--since", "2026-02-02").err
+    assert known(ctl) == "garbage"
+    assert "stays" not in ctl("pull", "run", "ev", "--wait", "--fresh").err
+    assert known(ctl) == "2026-03-03"
+
+
+def test_a_state_that_stays_since_nothing_later_came_is_told(ctl, dated):
+    ctl("pull", "state", "ev", "--set", "2999-01-01")
+    err = ctl("pull", "run", "ev", "--wait", "--fresh").err
+    assert "stays at 2999-01-01: the latest that came is 2026-03-03 (fanoutctl pull state ev --set sets it)" in err, err
+    assert known(ctl) == "2999-01-01"
+
+
+def test_a_number_that_was_set_is_passed_by_the_numbers_of_the_api(daemon, ctl, answer):
+    url = answer(b'{"result":[{"id":1,"n":20}]}')
+    write_recipe(daemon, "num", url=url, page={"type": "single"}, items=".result[]", since={"from": ".n", "param": "since"})
+    for known_before, after in (("9", 20), ("30", "30")):
+        ctl("pull", "state", "num", "--set", known_before)
+        ctl("pull", "run", "num", "--wait")
+        assert known(ctl, "num") == after
+
+
 def test_a_var_that_there_is_not_is_a_usage_error_with_those_there_are(daemon, ctl):
     write_recipe(daemon, "v", url="http://127.0.0.1:9/{var:kind}", items=".[]", vars={"kind": "x"})
     err = ctl("pull", "state", "v", "--var", "a=b", check=2).err

@@ -144,12 +144,31 @@ static void day_by_day_through_four_centuries(void **arg)
 	assert_string_equal(day, "2000-03-01");
 }
 
+static void a_value_has_a_form(void **arg)
+{
+	static const struct {
+		const char *value;
+		enum since_form form;
+	} cases[] = {
+	    {"2026-01-31", SINCE_MOMENT}, {"2026-01-31T08:00:00.5+02:00", SINCE_MOMENT},
+	    {"1767225600", SINCE_NUMBER}, {"-1.5e3", SINCE_NUMBER},
+	    {"2026-13-01", SINCE_TEXT},   {"now-6h", SINCE_TEXT},
+	    {"0x10", SINCE_TEXT},         {"inf", SINCE_TEXT},
+	    {"1-2", SINCE_TEXT},          {"", SINCE_TEXT},
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		assert_int_equal(since_form(cases[i].value), cases[i].form);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_moment_stays_in_its_form),
 	    cmocka_unit_test(what_is_no_moment_is_refused),
 	    cmocka_unit_test(without_an_overlap_anything_stays_as_it_is),
+	    cmocka_unit_test(a_value_has_a_form),
 	    cmocka_unit_test(day_by_day_through_four_centuries),
 	};
 
