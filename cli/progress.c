@@ -26,6 +26,7 @@ void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 	int64_t eta_us = when_parse_us(json_string_value(json_object_get(batch, "eta"))), wall_us = clock_wall_us();
 
 	p->left_us = eta_us > wall_us ? eta_us - wall_us : 0;
+	p->unforeseen = json_is_null(json_object_get(batch, "eta"));
 	p->batch = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
 	p->run = json_is_true(json_object_get(batch, "run"));
 	p->stalled = json_is_string(json_object_get(batch, "stalled"));
@@ -203,14 +204,17 @@ static bool is_swept(const struct progress *p)
 	return false;
 }
 
-/* At the speed of the last seconds, or by the forecast, whichever is later: under a limit, a burst is soon over. */
+/* At the speed of the last seconds, or by the forecast, whichever is later: under a limit, a burst is soon over, and
+ * what other hosts do says nothing of one where all attempts fail. */
 double progress_seconds_left(const struct progress *p)
 {
 	int64_t whole = progress_whole(p), jobs = (whole < 0 ? progress_total(p) : whole) - progress_ended(p);
 	double rate = progress_rate(p);
 	double by_rate = rate > 0 ? (double)jobs / rate : 0, by_forecast = (double)p->left_us / 1e6;
 
-	return jobs == 0 || p->stalled || is_swept(p) ? 0 : by_rate > by_forecast ? by_rate : by_forecast;
+	if (jobs == 0 || p->unforeseen || p->stalled || is_swept(p))
+		return 0;
+	return by_rate > by_forecast ? by_rate : by_forecast;
 }
 
 void progress_add_speed(const struct progress *p, unsigned width, double seconds, struct text *said)

@@ -23,6 +23,7 @@ struct progress {
 	} samples[PROGRESS_SAMPLES];
 	unsigned count, next;
 	int64_t left_us;      /* by the daemon's forecast, which knows of limits; 0: none */
+	bool unforeseen;      /* it says that nothing can be said: all attempts at a host fail, say */
 	int64_t shown_us;     /* when it was last drawn; 0: never */
 	bool drawn;           /* there is a line on the terminal to be wiped */
 	struct text waits;    /* what holds it up: a limit, or that attempts fail (cli/explain); "" */

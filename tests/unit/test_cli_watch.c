@@ -70,6 +70,19 @@ static void the_forecast_counts_where_it_is_later_than_the_speed_says(void **arg
 	json_decref(j);
 }
 
+static void where_the_daemon_foresees_nothing_the_speed_says_nothing_either(void **arg)
+{
+	json_t *j = batch("running", 60, 10, 30, 0);
+	struct progress p = {0};
+
+	(void)arg;
+	update(&p, "running", 90, 10, 0, 0, 1000000);
+	json_object_set_new(j, "eta", json_null());
+	progress_update(&p, j, 2000000);
+	expect(&p, 0, "batch 7: 30 of 100, 30/s, 10 running");
+	json_decref(j);
+}
+
 /* Tests have no terminal: a line every ten seconds. */
 static void a_line_is_due_ten_seconds_behind_the_one_before(void **arg)
 {
@@ -313,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_line_says_how_far_how_fast_and_how_long),
 	    cmocka_unit_test(the_forecast_counts_where_it_is_later_than_the_speed_says),
+	    cmocka_unit_test(where_the_daemon_foresees_nothing_the_speed_says_nothing_either),
 	    cmocka_unit_test(a_line_is_due_ten_seconds_behind_the_one_before),
 	    cmocka_unit_test(a_narrow_terminal_gets_what_matters_most),
 	    cmocka_unit_test(what_holds_it_up_is_told_where_there_is_room),
