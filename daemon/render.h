@@ -1,4 +1,4 @@
-/* What the store has, as the JSON of docs/API.md. Pure: structs in, JSON out. */
+/* What the store has, as the JSON of docs/API.md. Structs in, JSON out: it asks nobody but the clock. */
 #ifndef FANOUT_DAEMON_RENDER_H
 #define FANOUT_DAEMON_RENDER_H
 

@@ -208,6 +208,13 @@ def test_pure_modules_do_no_io(module):
         assert not forbidden, f"{path.relative_to(ROOT)} has {forbidden[0]}"
 
 
+def test_every_reason_to_wait_is_documented_and_has_words_of_the_client():
+    names = re.findall(r'\[WHY_\w+\] = "(\w+)"', (ROOT / "daemon/engine_explain.c").read_text())
+    assert len(names) > 15
+    api, client = (ROOT / "docs/API.md").read_text(), (ROOT / "cli/explain.c").read_text()
+    assert [name for name in names if f"`{name}`" not in api or f'{{"{name}", ' not in client] == []
+
+
 def test_no_file_is_longer_than_can_be_read():
     lines = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in sources("daemon", "worker", "cli", "lib", "tests/apisim")}
     assert {path: n for path, n in lines.items() if n > 500} == {}
