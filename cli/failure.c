@@ -11,7 +11,6 @@
 #include "lib/reason.h"
 #include "lib/status.h"
 
-#define SHOWN_MAX   3
 #define COUNTED_MAX 1000 /* failures whose errors are compared */
 
 void failure_add_job(struct text *line, const json_t *result)
@@ -56,13 +55,25 @@ static int on_line(void *arg, const char *line, size_t len, struct err *e)
 	return 0;
 }
 
-void failure_tell_batch(struct ctl *ctl, uint32_t batch)
+void failure_add_first(struct ctl *ctl, uint32_t batch, long long failed, struct text *t)
 {
-	struct text t = {0};
-	struct lines lines = {.on_line = on_line, .arg = &t};
-	struct progress p = {0};
+	struct lines lines = {.on_line = on_line, .arg = t};
 	char path[100];
 	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
+	struct err e;
+
+	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=%d", batch, FAILURE_SHOWN);
+	if (failed)
+		client_call(ctl->client, &call, &e);
+	if (failed > FAILURE_SHOWN)
+		text_printf(t, "\n  and %lld more: fanoutctl results %u --state failed", failed - FAILURE_SHOWN, batch);
+	lines_clear(&lines);
+}
+
+void failure_tell_batch(struct ctl *ctl, uint32_t batch)
+{
+	struct progress p = {0};
+	struct text t = {0};
 	struct err e;
 	json_t *j = client_get_json(ctl->client, &e, "/v1/batches/%u", batch);
 	long long failed;
@@ -80,13 +91,8 @@ void failure_tell_batch(struct ctl *ctl, uint32_t batch)
 		text_printf(&t, ", %lld failed", failed);
 	if (p.counts[JOB_CANCELLED])
 		text_printf(&t, ", %lld cancelled", (long long)p.counts[JOB_CANCELLED]);
-	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=%d", batch, SHOWN_MAX);
-	if (failed)
-		client_call(ctl->client, &call, &e);
-	if (failed > SHOWN_MAX)
-		text_printf(&t, "\n  and %lld more: fanoutctl results %u --state failed", failed - SHOWN_MAX, batch);
+	failure_add_first(ctl, batch, failed, &t);
 	fprintf(stderr, "fanoutctl: %s\n", t.data);
-	lines_clear(&lines);
 	text_clear(&t);
 }
 

@@ -21,6 +21,9 @@ void failure_explain_job(struct ctl *ctl, const char *name);
 /* The same for programs, as the manual has it (a new reference); NULL where it cannot be told. */
 json_t *failure_of_batch(struct ctl *ctl, uint32_t batch);
 json_t *failure_of_job(struct ctl *ctl, const char *name);
+/* The first of its jobs that failed, each a line behind a newline, and where the others are. */
+#define FAILURE_SHOWN 3
+void failure_add_first(struct ctl *ctl, uint32_t batch, long long failed, struct text *t);
 /* A paragraph for who asked for quiet and was told nothing so far: the batch's sums and its first errors. */
 void failure_tell_batch(struct ctl *ctl, uint32_t batch);
 

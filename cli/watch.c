@@ -2,6 +2,7 @@
  * is being restarted, and the batch is on its disk. */
 #include "cli/watch.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "cli/chains.h"
 #include "cli/client.h"
 #include "cli/explain.h"
+#include "cli/failure.h"
 #include "cli/fields.h"
 #include "cli/layouts.h"
 #include "cli/lines.h"
@@ -77,18 +79,28 @@ static int run_ended(struct ctl *ctl, const struct json_t *batch)
 	return status;
 }
 
-int watch_ended(struct ctl *ctl, const struct json_t *batch)
+/* `errors`: and how the first that failed did, which nobody was shown. */
+static int tell_ended(struct ctl *ctl, const struct json_t *batch, bool errors)
 {
+	uint32_t number = (uint32_t)json_integer_value(json_object_get(batch, "batch"));
+	int status = progress_exit_status(batch);
 	struct text line = {0};
-	int status = is_run(batch) ? run_ended(ctl, batch) : -1;
 
-	if (status >= 0)
-		return status;
-	status = progress_exit_status(batch);
 	progress_summary(batch, &line);
-	ctl_note(ctl, "batch %lld: %s", (long long)json_integer_value(json_object_get(batch, "batch")), line.data);
+	if (errors && !ctl->args.quiet)
+		failure_add_first(
+		    ctl, number,
+		    (long long)json_integer_value(json_object_get(json_object_get(batch, "counts"), "failed")), &line);
+	ctl_note(ctl, "batch %" PRIu32 ": %s", number, line.data);
 	text_clear(&line);
 	return status < 0 ? STATUS_FAILED : status;
+}
+
+int watch_ended(struct ctl *ctl, const struct json_t *batch)
+{
+	int status = is_run(batch) ? run_ended(ctl, batch) : -1;
+
+	return status < 0 ? tell_ended(ctl, batch, false) : status;
 }
 
 /* ---- waiting ---- */
@@ -111,6 +123,7 @@ static int gave_up(const struct ctl *ctl, uint32_t batch, const struct progress 
 /* ---- what a limit did ---- */
 
 struct limited {
+	unsigned rows; /* that were looked at: the first ones are shown as they are */
 	bool found;
 	struct text line; /* "7.101 at catfact.ninja:443: 429 ..." */
 };
@@ -140,15 +153,17 @@ static int find_limited(void *arg, const char *line, size_t len, struct err *e)
 	const char *error = json_string_value(json_object_get(row, "error"));
 	const char *job = json_string_value(json_object_get(row, "job"));
 	const char *url = json_string_value(json_object_get(row, "url"));
+	bool limited = reason && strcmp(reason, "limited") == 0;
 
 	(void)e;
-	if (reason && strcmp(reason, "limited") == 0) {
-		l->found = true;
+	if (limited && l->rows >= FAILURE_SHOWN) {
 		text_printf(&l->line, "%s at ", job ? job : "?");
 		add_host(&l->line, url);
 		text_add_str(&l->line, ": ");
 		text_add_shown(&l->line, error ? error : "limited", 0);
 	}
+	l->found |= limited;
+	l->rows++;
 	json_decref(row);
 	return 0;
 }
@@ -161,12 +176,10 @@ static void tell_limited(struct ctl *ctl, uint32_t batch)
 	char path[80];
 	struct call call = {.path = path, .on_data = lines_feed, .arg = &lines};
 
-	if (ctl->args.quiet)
-		return;
 	snprintf(path, sizeof path, "/v1/batches/%u/results?state=failed&limit=1000", batch);
 	if (client_call(ctl->client, &call, NULL) == 0)
 		lines_end(&lines, NULL);
-	if (l.found)
+	if (l.line.len)
 		ctl_note(ctl, "limited: %s", l.line.data);
 	lines_clear(&lines);
 	text_clear(&l.line);
@@ -220,8 +233,8 @@ static int wait_with(struct ctl *ctl, uint32_t batch, int64_t timeout_us, struct
 	if (ctl->verb->run == verb_wait && ctl->args.format_name &&
 	    rows_object(ctl->args.format, j, &layout_batch, &e) < 0)
 		ctl_report(&e);
-	status = watch_ended(ctl, j);
-	if (status == STATUS_FAILED && !is_run(j))
+	status = is_run(j) ? watch_ended(ctl, j) : tell_ended(ctl, j, true);
+	if (status == STATUS_FAILED && !is_run(j) && !ctl->args.quiet)
 		tell_limited(ctl, batch);
 	json_decref(j);
 	return status;

@@ -59,13 +59,15 @@ def test_wrong_values_are_told_before_anything_is_asked(play, ctl, args, said):
 
 
 def test_a_batch_that_failed_by_a_limit_says_which(play, ctl):
-    failed = {"batch": 7, "state": "failed", "counts": {"done": 1, "failed": 2}, "submitted_at": "2026-01-01T00:00:00.000000Z",
+    failed = {"batch": 7, "state": "failed", "counts": {"done": 1, "failed": 5}, "submitted_at": "2026-01-01T00:00:00.000000Z",
               "ended_at": "2026-01-01T00:00:01.000000Z"}
-    rows = [{"job": "7.2", "reason": "http_status", "error": "404"}, {"job": "7.3", "reason": "limited", "error": "429 Too Many Requests", "url": "https://catfact.ninja/fact"},
-            {"job": "7.4", "reason": "limited", "error": "another"}]
+    rows = [*({"job": f"7.{n}", "reason": "http_status", "error": "404", "url": f"http://h/{n}"} for n in (2, 3, 4)),
+            {"job": "7.5", "reason": "limited", "error": "429 Too Many Requests", "url": "https://catfact.ninja/fact"},
+            {"job": "7.6", "reason": "limited", "error": "another"}]
 
     def results(handler):
-        body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        limit = int(re.search(r"limit=(\d+)", handler.path)[1])
+        body = "".join(json.dumps(row) + "\n" for row in rows[:limit]).encode()
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
@@ -73,7 +75,10 @@ def test_a_batch_that_failed_by_a_limit_says_which(play, ctl):
 
     play({("POST", "/v1/batches"): [MADE], ("GET", "/v1/batches/7/wait"): [(200, failed)], ("GET", "/v1/batches/7/results"): [results]})
     r = ctl("submit", "--wait", "--on-limit", "fail", "http://h/", check=1)
-    assert r.err.splitlines()[-2:] == ["batch 7: 1 done, 2 failed in 1.00 s", "limited: 7.3 at catfact.ninja:443: 429 Too Many Requests"]
+    told = ["batch 7: 1 done, 5 failed in 1.00 s", *(f"  7.{n} http://h/{n}: 404" for n in (2, 3, 4)), "  and 2 more: fanoutctl results 7 --state failed"]
+    assert r.err.splitlines()[1:] == [*told, "limited: 7.5 at catfact.ninja:443: 429 Too Many Requests"]
+    del rows[0]  # now it is among those that are shown
+    assert ctl("wait", "7", check=1).err.splitlines()[-2:] == ["  7.5 https://catfact.ninja/fact: 429 Too Many Requests", "  and 2 more: fanoutctl results 7 --state failed"]
     assert ctl("wait", "7", "-q", check=1).err == ""
 
 
@@ -588,7 +593,7 @@ def test_two_hundred_and_fifty_asked_for_where_five_are_allowed(daemon, apisim):
     url = limited(apisim, "five", n=5, window=600)
     batch = daemon.ctl("submit", "-p", "--on-limit", "drop", url + "?[1-20]").out.strip()
     r = daemon.ctl("wait", batch, check=1)
-    assert "5 done, 15 failed" in r.err and re.search(r"^limited: \d+\.\d+ at 127.0.0.1:\d+: ", r.err, re.M), r
+    assert "5 done, 15 failed" in r.err and re.search(r"^  1\.\d+ http.*: 429 ", r.err, re.M), r
     assert {row["reason"] for row in daemon.ctl("results", batch, "-f", "ndjson").rows()} == {None, "limited"}
     held = wait_until(lambda: re.search(r"^127.0.0.1:\d+ +\d+ +paused; goes on in ", daemon.ctl("limits").out, re.M), 5, "the host is paused")
     assert held
