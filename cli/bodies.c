@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uthash.h>
 
 #include "cli/client.h"
@@ -79,6 +80,13 @@ static int on_body(void *arg, const char *data, size_t len, struct err *e)
 	return output_write(arg, data, len, e);
 }
 
+void bodies_end_line(struct bodies *b)
+{
+	if (b->amid_line && isatty(STDERR_FILENO))
+		fputc('\n', stderr);
+	b->amid_line = false;
+}
+
 /* What broke off in the middle of stdout cannot be repeated. */
 static int write_body(struct bodies *b, const char *job, const char *path, struct err *e)
 {
@@ -86,13 +94,17 @@ static int write_body(struct bodies *b, const char *job, const char *path, struc
 	struct output o;
 	struct call call = {.on_data = on_body, .arg = &o};
 	char url[80];
+	int rc;
 
 	snprintf(url, sizeof url, "/v1/jobs/%s/body", job);
 	call.path = url;
 	for (;;) {
 		if (output_open(&o, path, e) < 0)
 			return -1;
-		if (client_call(b->client, &call, e) == 0)
+		rc = client_call(b->client, &call, e);
+		if (o.guard && o.last)
+			b->amid_line = o.last != '\n';
+		if (rc == 0)
 			return output_commit(&o, e);
 		output_discard(&o);
 		if (e->code != ERR_UNREACHABLE || clock_boot_us() > until || ctl_interrupted() ||
@@ -110,6 +122,7 @@ static int outcome(struct bodies *b, const char *job, int rc, struct err *e)
 	if (e->code != ERR_CONFLICT && e->code != ERR_NOT_FOUND)
 		return -1;
 	b->missing++;
+	bodies_end_line(b);
 	fprintf(stderr, "fanoutctl: %s: %s\n", job, e->what);
 	return 0;
 }

@@ -23,6 +23,7 @@ struct bodies {
 	/* its own */
 	bool distinct; /* the template cannot give a name twice: none is remembered */
 	struct bodies_name *names;
+	bool amid_line; /* of a terminal, where the last body had no newline at its end */
 };
 
 /* Checks the template and its directory, which is made where create_dirs says so. ERR_USAGE, ERR_SYSTEM. */
@@ -34,5 +35,7 @@ void bodies_clear(struct bodies *b);
 int bodies_write(struct bodies *b, const json_t *result, struct err *e);
 /* The body of `job` ("7.42") to stdout, likewise. */
 int bodies_print(struct bodies *b, const char *job, struct err *e);
+/* Before anything is told on a terminal: not behind a body, on its line. */
+void bodies_end_line(struct bodies *b);
 
 #endif

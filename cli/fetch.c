@@ -105,6 +105,7 @@ static int on_job(void *arg, const char *json, size_t len, struct err *e)
 
 	if (!done) {
 		progress_wipe(&f->progress);
+		bodies_end_line(&f->bodies);
 		tell_failure(row);
 	}
 	if (!f->bodies.template) {
@@ -130,6 +131,20 @@ static int check(const struct ctl *ctl, struct bodies *bodies, struct err *e)
 	return 0;
 }
 
+/* The jobs go on; that their bodies would come to files ends with this process. */
+static int interrupted(const struct fetch *f)
+{
+	int status = watch_interrupted(f->ctl, f->batch);
+	struct text get = {0};
+
+	text_add_option(&get, "-o", f->bodies.template);
+	if (get.len && !ctl_stopped())
+		ctl_note(f->ctl, "  to have the files: fanoutctl wait %" PRIu32 "; fanoutctl get %" PRIu32 "%s%s",
+			 f->batch, f->batch, get.data, f->ctl->args.create_dirs ? " --create-dirs" : "");
+	text_clear(&get);
+	return status;
+}
+
 static int follow(struct fetch *f, struct err *e)
 {
 	struct watcher w = {.on_job = on_job, .on_pause = on_pause, .arg = f};
@@ -140,7 +155,7 @@ static int follow(struct fetch *f, struct err *e)
 	rc = watch_events(f->ctl->client, f->batch, &w, &ended, e);
 	progress_wipe(&f->progress);
 	if (rc < 0)
-		return ctl_interrupted() ? watch_interrupted(f->ctl, f->batch) : ctl_report(e);
+		return ctl_interrupted() ? interrupted(f) : ctl_report(e);
 	status = f->bodies.template ? watch_ended(f->ctl, ended) : progress_exit_status(ended);
 	json_decref(ended);
 	if (f->ctl->args.remove && !f->bodies.missing && status == STATUS_FINE)

@@ -110,9 +110,35 @@ static int write_all(struct ctl *ctl, struct bodies *b, uint32_t batch, struct e
 	return rc;
 }
 
+/* One name is for one body: with more of them all but one would be told to be left out. */
+static int check_name(struct ctl *ctl, uint32_t batch, struct err *e)
+{
+	const char *state = ctl->args.states ? ctl->args.states : "done";
+	json_t *j, *counts;
+	json_int_t bodies = 0;
+	size_t len;
+
+	if (strchr(ctl->args.output, '{'))
+		return 0;
+	j = client_get_json(ctl->client, e, "/v1/batches/%" PRIu32, batch);
+	if (!j)
+		return -1;
+	counts = json_object_get(j, "counts");
+	for (; *state; state += len + (state[len] == ',')) {
+		len = strcspn(state, ",");
+		bodies += json_integer_value(json_object_getn(counts, state, len));
+	}
+	json_decref(j);
+	if (bodies < 2)
+		return 0;
+	return err_set(e, ERR_USAGE, "put {seq} into the name",
+		       "-o: all %lld bodies would be written to the one file %.100s", (long long)bodies,
+		       ctl->args.output);
+}
+
 static int get_batch(struct ctl *ctl, struct bodies *b, uint32_t batch, struct err *e)
 {
-	if (write_all(ctl, b, batch, e) < 0)
+	if (check_name(ctl, batch, e) < 0 || write_all(ctl, b, batch, e) < 0)
 		return -1;
 	ctl_note(ctl, "batch %" PRIu32 ": %" PRIu64 " bod%s written", batch, b->written, b->written == 1 ? "y" : "ies");
 	return 0;

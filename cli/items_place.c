@@ -154,32 +154,17 @@ int items_check_output(const struct ctl *ctl, struct err *e)
 
 /* ---- where nothing was written ---- */
 
-/* As a shell takes it for one word. */
-static void add_quoted(struct text *out, const char *option, const char *value)
-{
-	if (!value)
-		return;
-	text_printf(out, " %s '", option);
-	for (; *value; value++) {
-		if (*value == '\'')
-			text_add_str(out, "'\\''");
-		else
-			text_add_char(out, *value);
-	}
-	text_add_char(out, '\'');
-}
-
 /* -o and what says how the items are written. */
 static void add_form(const struct args *a, struct text *out)
 {
-	add_quoted(out, "-o", a->output);
+	text_add_option(out, "-o", a->output);
 	if (a->format_name)
 		text_printf(out, " -f %s", a->format_name);
 	text_add_str(out, a->unique ? " --unique" : "");
 	text_add_str(out, a->allow_empty ? " --allow-empty" : "");
 	text_add_str(out, a->raw ? " -r" : "");
-	add_quoted(out, "--fields", a->fields);
-	add_quoted(out, "--jq", a->jq);
+	text_add_option(out, "--fields", a->fields);
+	text_add_option(out, "--jq", a->jq);
 }
 
 /* A retry is refused: there has to be a run of its own. */
@@ -189,7 +174,7 @@ static void add_anew(const struct ctl *ctl, const json_t *ended, struct text *ou
 
 	text_printf(out, "fanoutctl pull run %s", pull_text(ended, "pull"));
 	for (size_t i = 0; i < a->vars.count; i++)
-		add_quoted(out, "--var", a->vars.values[i].text);
+		text_add_option(out, "--var", a->vars.values[i].text);
 	add_form(a, out);
 	text_add_str(out, ", with the recipe corrected where that is why");
 }

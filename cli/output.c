@@ -126,6 +126,7 @@ int output_write(struct output *o, const void *data, size_t len, struct err *e)
 			return fail(o, e);
 		p += n;
 		len -= (size_t)n;
+		o->last = n ? p[-1] : o->last;
 	}
 	return 0;
 }

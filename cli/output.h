@@ -13,6 +13,7 @@ struct output {
 	char *temporary;  /* NULL: written in place (a device, a pipe) */
 	int fd;
 	bool guard; /* stdout is a terminal: bytes that are no text are refused */
+	char last;  /* byte that was written; 0: none was */
 };
 
 /* `path` NULL or "-" is stdout; else it is kept by reference. */

@@ -72,6 +72,20 @@ void text_printf(struct text *t, const char *fmt, ...)
 	t->len += (size_t)n;
 }
 
+void text_add_option(struct text *t, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	text_printf(t, " %s '", option);
+	for (; *value; value++) {
+		if (*value == '\'')
+			text_add_str(t, "'\\''");
+		else
+			text_add_char(t, *value);
+	}
+	text_add_char(t, '\'');
+}
+
 int text_add_json(struct text *t, const char *s, size_t len)
 {
 	json_t *j;

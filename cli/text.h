@@ -21,6 +21,8 @@ void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(pri
 
 /* Adds `s` as a JSON string with its quotes. -1 when it is not valid UTF-8 (nothing is added). */
 int text_add_json(struct text *t, const char *s, size_t len);
+/* " OPTION 'VALUE'", as a shell takes it for one word; nothing where there is no value. */
+void text_add_option(struct text *t, const char *option, const char *value);
 /* RFC 4180: quoted where it has to be. */
 void text_add_csv(struct text *t, const char *s);
 void text_add_base64(struct text *t, const void *data, size_t len);

@@ -101,6 +101,20 @@ def test_no_file_of_a_run_replaces_another_one_of_it(daemon, apisim, scratch, te
     assert first.stat().st_size == 1, "the first job's body stays"
 
 
+def test_one_name_for_all_bodies_of_a_batch_is_refused_beforehand(daemon, apisim, scratch):
+    batch = daemon.ctl("submit", "--wait", apisim.url + "/bytes/[1-3]", apisim.url + "/status/404", check=1).out.strip()
+    r = daemon.ctl("get", batch, "-o", f"{scratch}/x.json", check=2)
+    assert "all 3 bodies would be written to the one file" in r.err and "put {seq} into the name" in r.err
+    assert list(scratch.glob("x*")) == []
+    daemon.ctl("get", batch, "--state", "failed", "-o", f"{scratch}/x.json")
+    assert (scratch / "x.json").exists()
+
+
+def test_an_error_on_a_terminal_begins_a_line_of_its_own(daemon, apisim):
+    shown, code = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "fetch", "--chain", apisim.url + "/uuid", apisim.url + "/status/404"])
+    assert code == 1 and re.search(r"}\r?\nfanoutctl: 1\.2 ", shown), shown
+
+
 def test_names_that_hold_the_jobs_number_apart_are_all_written(daemon, apisim, scratch):
     for template in ("{tag}-{seq}", "{seq:2}.{tag}", "{job}", "x{seq}"):
         into = scratch / template.replace("{", "").replace("}", "")

@@ -372,6 +372,13 @@ def test_who_follows_and_interrupts_is_told_whether_the_batch_goes_on(play, scra
     assert ("batch 7 goes on" in said) == (state == "running"), said
 
 
+def test_who_interrupts_a_fetch_into_files_is_told_how_to_have_them(play, scratch):
+    words = ["fetch", "--create-dirs", "-o", f"{scratch}/it's/{{seq:3}}", "http://h/1"]
+    said = interrupted(words, play, scratch, {("GET", "/v1/batches/7"): [(200, batch("running", queued=1))]})
+    quoted = words[3].replace("'", "'\\''")
+    assert f"fanoutctl wait 7; fanoutctl get 7 -o '{quoted}' --create-dirs\n" in said, said
+
+
 def test_a_daemon_that_is_silent_does_not_hold_who_interrupts(play, scratch):
     said = interrupted(["follow", "7"], play, scratch, {("GET", "/v1/batches/7"): [lambda handler: handler.rfile.read(1)]})
     assert "batch 7 goes on" in said
