@@ -47,6 +47,10 @@ static int check_operands(const struct ctl *ctl, struct err *e)
 			       v->name, v->operands);
 	if (n > v->most)
 		return too_much(ctl, e);
+	/* A variable that is not set: not any daemon that happens to be there is meant. */
+	if (ctl->args.socket && !*ctl->args.socket)
+		return err_set(e, ERR_USAGE, "name a socket, or leave --socket away", " %s: --socket is empty",
+			       v->name);
 	if (ctl->args.local && ctl->args.socket)
 		return err_set(e, ERR_USAGE, NULL, " %s: --local has a socket of its own; leave --socket away",
 			       v->name);

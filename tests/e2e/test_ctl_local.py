@@ -224,5 +224,12 @@ def test_the_environment_of_the_user_before_is_told_as_the_cause(home, scratch):
     assert "set it to your own, or use su -" in local(without(home, "XDG_RUNTIME_DIR"), "status", check=5, **other).err
 
 
+def test_an_empty_socket_is_not_that_of_another_daemon(daemon, fanoutctl):
+    for verb in (["status"], ["rm", "1-100"], ["limits"]):
+        r = fanoutctl("-S", "", *verb, env={"FANOUT_SOCKET": str(daemon.socket)}, check=2)
+        assert "--socket is empty" in r.err and not r.out
+    fanoutctl("status", env={"FANOUT_SOCKET": str(daemon.socket)})
+
+
 def test_local_and_a_socket_exclude_each_other(home):
     assert "leave --socket away" in local(home, "-S", "/x", "status", check=2).err
