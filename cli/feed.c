@@ -9,6 +9,7 @@
 
 #include "cli/client.h"
 #include "cli/ctl.h"
+#include "cli/same.h"
 #include "lib/clock.h"
 
 #define REQUEST_BYTES \
@@ -141,10 +142,13 @@ static int made(struct feed *f, json_t *answer, struct err *e)
 	bool closed = json_is_true(json_object_get(answer, "closed"));
 
 	f->batch = (uint32_t)json_integer_value(json_object_get(answer, "batch"));
+	f->there = (uint64_t)json_integer_value(json_object_get(answer, "jobs"));
 	json_decref(answer);
 	if (f->batch == 0)
 		return err_set(e, ERR_SYSTEM, NULL, "the daemon's answer names no batch");
 	f->existed = existed;
+	if (existed && closed)
+		f->other = !same_urls(f->client, f->batch, &f->lines);
 	return existed && !closed ? check_open(f, e) : 0;
 }
 
@@ -270,6 +274,7 @@ static int make_at_once(struct feed *f, struct err *e)
 		return refuse(f, e) < 0 ? -1 : refusals_tell(&f->refusals, f->source, e);
 	rc = made(f, answer, e);
 	f->taken += f->existed || rc < 0 ? 0 : f->jobs;
+	f->offered += f->jobs;
 	return rc;
 }
 
@@ -283,6 +288,7 @@ int feed_flush(struct feed *f, struct err *e)
 		else if (take_lines(f, e) < 0)
 			rc = refuse(f, e);
 	}
+	f->offered += f->jobs;
 	f->lines.len = 0;
 	f->jobs = 0;
 	f->mark_count = 0;

@@ -29,14 +29,17 @@ struct feed {
 	unsigned jobs;           /* in `lines` */
 	struct feed_mark *marks; /* which line of the input a line of `lines` was */
 	size_t mark_count, mark_room;
-	uint64_t taken; /* jobs acknowledged */
-	uint32_t batch; /* 0: not made yet */
-	bool foreign;   /* JSON that is the user's is in `lines`: only as a line of its own can it be told what it is */
-	bool lost;      /* a request's answer did not come */
-	bool again;     /* the batch was asked for twice: the first may have made it */
-	bool ending;    /* all is in, and the batch is being closed */
+	uint64_t taken;   /* jobs acknowledged */
+	uint64_t offered; /* jobs of the list, also where nothing was added */
+	uint32_t batch;   /* 0: not made yet */
+	bool foreign; /* JSON that is the user's is in `lines`: only as a line of its own can it be told what it is */
+	bool lost;    /* a request's answer did not come */
+	bool again;   /* the batch was asked for twice: the first may have made it */
+	bool ending;  /* all is in, and the batch is being closed */
 	struct refusals refusals; /* of what is held: nothing is taken any more, the rest is only looked at */
 	bool existed;             /* a batch with this key was there, and is another's: nothing is added */
+	uint64_t there;           /* so many jobs it has */
+	bool other;               /* and it begins with other URLs */
 };
 
 /* One more job: a URL, or a JSON object as it is. `line`: of the input. They go on their way when enough have gathered.

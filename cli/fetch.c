@@ -163,6 +163,13 @@ static int follow(struct fetch *f, struct err *e)
 	return status == STATUS_FINE && f->bodies.missing ? STATUS_FAILED : status;
 }
 
+/* The bodies that come are those of the earlier list: of the same one they are what was asked for. */
+static void tell_other(const struct submission *s)
+{
+	if (s->existed)
+		request_tell_existed(s, true);
+}
+
 static int submit_and_follow(struct fetch *f, struct err *e)
 {
 	struct background *b = background_submit(f->ctl, &f->batch, e);
@@ -173,7 +180,10 @@ static int submit_and_follow(struct fetch *f, struct err *e)
 		return ctl_report(e);
 	if (f->batch)
 		status = follow(f, e);
-	return background_join(b, &s, e) < 0 ? ctl_report(e) : status;
+	if (background_join(b, &s, e) < 0)
+		return ctl_report(e);
+	tell_other(&s);
+	return status;
 }
 
 int verb_fetch(struct ctl *ctl)
@@ -192,6 +202,7 @@ int verb_fetch(struct ctl *ctl)
 	} else if (request_submit(ctl, &s, NULL, NULL, &e) < 0) {
 		status = ctl_report(&e);
 	} else {
+		tell_other(&s);
 		f.batch = s.batch;
 		status = follow(&f, &e);
 	}

@@ -3,6 +3,7 @@
 
 #include "cli/request.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -399,7 +400,12 @@ int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(voi
 	rc = feed_all(&f, a, in, e);
 	if (rc < 0 && !f.existed)
 		feed_abandon(&f, e);
-	*s = (struct submission){.batch = f.batch, .jobs = f.taken, .existed = f.existed};
+	*s = (struct submission){.batch = f.batch,
+				 .jobs = f.taken,
+				 .existed = f.existed,
+				 .there = f.there,
+				 .offered = f.offered,
+				 .other = f.other};
 out:
 	feed_clear(&f);
 	input_close(in);
@@ -407,4 +413,19 @@ out:
 	free(tag_json);
 	json_decref(tag);
 	return rc;
+}
+
+void request_tell_existed(const struct submission *s, bool quiet)
+{
+	char differs[80] = "the URLs are others now";
+
+	if (s->there != s->offered)
+		snprintf(differs, sizeof differs, "%" PRIu64 " job%s then, %" PRIu64 " now", s->there,
+			 s->there == 1 ? "" : "s", s->offered);
+	if (s->other || s->there != s->offered)
+		ctl_warn("submitted before with this key, as batch %" PRIu32 ", and it was another list (%s): nothing"
+			 " was added; another list needs another key, as --key nightly-$(date +%%F)",
+			 s->batch, differs);
+	else if (!quiet)
+		fprintf(stderr, "submitted before with this key, as batch %" PRIu32 ": nothing was added\n", s->batch);
 }

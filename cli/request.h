@@ -10,8 +10,13 @@
 struct submission {
 	uint32_t batch;
 	uint64_t jobs;
-	bool existed; /* it was submitted before, with the same key */
+	bool existed;            /* it was submitted before, with the same key */
+	uint64_t there, offered; /* of one that existed: so many jobs it has, so many this list would have had */
+	bool other;              /* and it begins with other URLs */
 };
+
+/* Says that nothing was added to the batch that was there. Where it is of another list, with --quiet too. */
+void request_tell_existed(const struct submission *s, bool quiet);
 
 /* Submits what the command line says. `on_created` (may be NULL) is called as soon as a batch exists that will not be
  * taken back. Returns 0, or -1 with `e`. */

@@ -18,13 +18,6 @@ struct told {
 	bool silent; /* -q and --wait: nothing on stdout either, for cron */
 };
 
-/* Whoever gave -p wants to hear of it too: the number is not that of what was handed over just now. */
-static void tell_existed(bool quiet, uint32_t batch)
-{
-	if (!quiet)
-		fprintf(stderr, "submitted before with this key, as batch %" PRIu32 ": nothing was added\n", batch);
-}
-
 /* As soon as there is a batch that stays: whoever feeds a pipe for hours wants to look at it meanwhile. */
 static void tell_id(void *arg, uint32_t batch)
 {
@@ -50,7 +43,7 @@ static void tell_result(const struct ctl *ctl, struct told *t, bool quiet, const
 	if (a->follow && a->print_id) /* the rows have stdout */
 		fprintf(stderr, "%" PRIu32 "\n", s->batch);
 	if (s->existed)
-		tell_existed(quiet, s->batch);
+		request_tell_existed(s, quiet); /* to whoever gave -p too: the number is another list's */
 	else if (a->follow || a->wait)
 		ctl_note(ctl, "batch %" PRIu32 ": %" PRIu64 " job%s", s->batch, s->jobs, s->jobs == 1 ? "" : "s");
 	else if (isatty(STDERR_FILENO))
@@ -77,7 +70,7 @@ static int submit_and_follow(struct ctl *ctl, bool quiet)
 	if (background_join(b, &s, &e) < 0)
 		return ctl_report(&e);
 	if (s.existed)
-		tell_existed(quiet, s.batch);
+		request_tell_existed(&s, quiet);
 	return status;
 }
 

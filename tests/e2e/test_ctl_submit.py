@@ -382,6 +382,30 @@ def test_the_same_key_submits_once(ctl, apisim):
     assert len(ctl("status", "-f", "json").json()) == 1
 
 
+def test_a_key_with_another_list_is_warned_of_also_with_quiet(ctl, apisim, scratch):
+    url = apisim.url + "/uuid?"
+    ctl("submit", "-q", "--wait", "--key", "K", url + "[1-3]")
+    for verb in (["submit", "-q", "--wait"], ["submit", "-p"], ["submit", "-q", "--follow"], ["fetch", "-q"]):
+        for urls, said in ((["[1-2]"], "3 jobs then, 2 now"), (["[1-3000]"], "3 jobs then, 3000 now"), (["[2-4]"], "the URLs are others now")):
+            r = ctl(*verb, "--key", "K", *(url + u for u in urls))
+            assert r.err.startswith("warning: submitted before with this key, as batch 1, and it was another list (" + said), (verb, r.err)
+            assert "nothing was added" in r.err and "another key, as --key nightly-$(date +%F)" in r.err
+    (scratch / "list").write_text(f"{url}1\n" + json.dumps({"url": url + "2"}) + f"\n{url}4\n")
+    assert "the URLs are others now" in ctl("submit", "-q", "--wait", "--key", "K", "-i", scratch / "list").err
+    assert "the URLs are others now" in ctl("submit", "-q", "--wait", "--key", "K", "-i", "-", input=(scratch / "list").read_text()).err
+    assert len(ctl("status", "-f", "json").json()) == 1
+
+
+def test_a_key_with_the_same_list_is_no_matter_for_quiet(ctl, apisim, scratch):
+    with_user = apisim.url.replace("http://", "http://me:secret@") + "/uuid?u"
+    (scratch / "list").write_text(f"{apisim.url}/uuid?a#b\n{with_user}\n" + json.dumps({"url": apisim.url + "/uuid?\u00e9"}) + "\n")
+    for words in (["-i", scratch / "list"], ["-n", "2", apisim.url + "/uuid?[1-2]", with_user], [apisim.url + "/bytes/1?[1-3000]"]):
+        for _ in range(2):
+            r = ctl("submit", "-q", "--wait", "--key", str(words), *words)
+            assert (r.out, r.err) == ("", "")
+    assert len(ctl("status", "-f", "json").json()) == 3
+
+
 @pytest.mark.parametrize("lines", [1, 2000])
 def test_a_submission_that_is_under_way_is_left_alone_by_another_with_its_key(daemon, ctl, apisim, lines):
     argv = [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "-p", "--key", "K", "-i", "-"]
