@@ -417,10 +417,15 @@ static bool remove_batch(struct feed *f)
 	return j != NULL;
 }
 
+/* What became of the jobs is never what is cut. */
 static void tell(struct err *e, const char *text)
 {
-	size_t n = strlen(e->hint);
+	size_t n = strlen(e->hint), room = sizeof e->hint - strlen(text) - sizeof "...; ";
 
+	if (n > room) {
+		strcpy(e->hint + room, "...");
+		n = strlen(e->hint);
+	}
 	snprintf(e->hint + n, sizeof e->hint - n, "%s%s", n ? "; " : "", text);
 }
 

@@ -26,7 +26,7 @@ struct input {
 	size_t scanned;    /* no newline before this */
 };
 
-static int open_path(const char *path, struct err *e)
+static int open_path(const char *path, const char *hint, struct err *e)
 {
 	int fd;
 
@@ -34,8 +34,7 @@ static int open_path(const char *path, struct err *e)
 		return STDIN_FILENO;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		err_set(e, ERR_USAGE, "name a file that is there, or - for standard input", "cannot read %.200s: %s",
-			path, strerror(errno));
+		err_set(e, ERR_USAGE, hint, "cannot read %.200s: %s", path, strerror(errno));
 	return fd;
 }
 
@@ -43,7 +42,11 @@ struct input *input_open(const char *path, struct err *e)
 {
 	struct input *in;
 	struct stat st;
-	int fd = open_path(path, e);
+	bool url = strstr(path, "://") != NULL; /* curl's -i takes no value */
+	int fd = open_path(path,
+			   url ? "-i names a list: without it, this is a URL; fanoutctl show JOB prints the header"
+			       : "name a file that is there, or - for standard input",
+			   e);
 
 	if (fd < 0)
 		return NULL;
@@ -164,7 +167,7 @@ enum input_next input_next(struct input *in, bool may_pause, const char **line, 
 char *input_read_whole(const char *path, size_t max, size_t *len, struct err *e)
 {
 	struct text t = {0};
-	int fd = open_path(path, e);
+	int fd = open_path(path, "name a file that is there; @- is standard input", e);
 	ssize_t n = 1;
 
 	if (fd < 0)

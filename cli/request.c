@@ -344,6 +344,27 @@ static int check_stdin(const struct args *a, struct err *e)
 		       "stdin can be one of them: the list (-i -), the data (-d @-), the headers (-H @-)");
 }
 
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* A list was meant: of standard input, of a file, or of a file as -d and -H take it. */
+static int refuse_list(const char *word, struct err *e)
+{
+	const char *path = word + (*word == '@');
+	char hint[200];
+
+	if (strcmp(word, "-") == 0)
+		return err_set(e, ERR_USAGE, "nothing was submitted", "\"-\" is no URL; did you mean -i -?");
+	if (!is_file(path))
+		return 0;
+	snprintf(hint, sizeof hint, "-i %.100s reads a list of jobs from the file; nothing was submitted", path);
+	return err_set(e, ERR_USAGE, hint, "\"%.100s\" is no URL", word);
+}
+
 static int check_operands(const struct args *a, struct err *e)
 {
 	struct err why;
@@ -353,6 +374,8 @@ static int check_operands(const struct args *a, struct err *e)
 		return err_set(e, ERR_USAGE, "give URLs, or -i FILE with one URL a line", "no URLs");
 	for (size_t i = 0; i < a->operand_count; i++)
 		if (!strstr(a->operands[i], "://")) {
+			if (refuse_list(a->operands[i], e) < 0)
+				return -1;
 			url_refuse_bare(a->operands[i], &why);
 			return err_set(e, ERR_USAGE, "nothing was submitted", "%s", why.what);
 		}

@@ -219,7 +219,7 @@ static void job_retry(struct store *st, struct store_job_mark *m, struct batch_e
 		return;
 	if (m->reason != REASON_NONE && j->reason == m->reason) {
 		store_tx_refuse(st, &m->op, ERR_CONFLICT,
-				"look there, then say unsafe=1 (fanoutctl retry --unsafe) if it is to be sent again",
+				"look there; if it is to be sent again: fanoutctl retry --unsafe (unsafe=1 of the API)",
 				"job %s ended %s: the server may have carried it out", jobid_format(name, m->job),
 				job_reason_name(j->reason));
 		return;

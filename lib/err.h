@@ -30,7 +30,7 @@ struct err {
 	enum err_code code;
 	unsigned line;  /* in the input, from 1; 0 where it does not apply */
 	char what[400]; /* what failed and why, one line without a full stop */
-	char hint[240]; /* what to do next; may be empty */
+	char hint[480]; /* what to do next; may be empty */
 };
 
 /* Fills `e` and returns -1. `hint` may be NULL; `fmt` and `hint` hold no newline. */

@@ -539,6 +539,22 @@ def test_what_is_no_url_or_no_json_is_told_before_anything_is_sent(ctl):
     assert ctl("status", "-f", "json").json() == []
 
 
+def test_what_was_meant_as_a_list_is_told_how_a_list_is_given(fanoutctl, scratch):
+    (scratch / "u300").write_text("http://h/\n")
+    assert '"-" is no URL; did you mean -i -?' in fanoutctl("submit", "-", check=2).err
+    for word in (scratch / "u300", f"@{scratch}/u300"):
+        assert f"-i {scratch}/u300 reads a list of jobs from the file; nothing was submitted" in fanoutctl("submit", word, check=2).err
+    r = fanoutctl("fetch", "-i", "http://h/x", check=2)
+    assert "cannot read http://h/x: " in r.err and "-i names a list: without it, this is a URL; fanoutctl show JOB prints the header" in r.err
+    for words in (["-d", "@nofile"], ["-H", "@nofile"]):
+        assert "cannot read nofile: No such file or directory\n  name a file that is there; @- is standard input" in fanoutctl("submit", *words, "http://h/", check=2).err
+
+
+def test_how_to_stop_what_came_before_a_refused_line_is_told_whatever_else_is(ctl, apisim):
+    r = ctl("submit", "-i", "-", input=json.dumps({"url": apisim.url + "/uuid"}) + "\n" + json.dumps({"url": "http://h/", "nosuch": 1}) + "\n", check=2)
+    assert "known: url method headers" in r.err and "goes on; to stop it: fanoutctl cancel 1\n" in r.err
+
+
 def test_a_line_without_a_scheme_is_told_as_on_the_command_line(ctl):
     r = ctl("submit", "-i", "-", input="http://h/\n127.0.0.1:8942/json\n", check=2)
     assert 'standard input:2: "url": "127.0.0.1:8942/json" is no URL; did you mean http://127.0.0.1:8942/json?' in r.err
