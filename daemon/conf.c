@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "daemon/throttle.h"
+#include "lib/closest.h"
 #include "lib/paths.h"
 #include "lib/units.h"
 
@@ -20,8 +21,15 @@
 
 /* ---- telling what is wrong ---- */
 
+struct err *conf_fault(struct conf_faults *f)
+{
+	f->count += f->count < CONF_FAULTS_MAX;
+	return &f->list[f->count - 1];
+}
+
 int conf_refuse(const struct conf_reader *r, const config_setting_t *s, const char *fmt, ...)
 {
+	struct err *e = conf_fault(r->faults);
 	unsigned line = config_setting_source_line(s);
 	char text[300];
 	va_list ap;
@@ -29,9 +37,8 @@ int conf_refuse(const struct conf_reader *r, const config_setting_t *s, const ch
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	err_set(r->e, ERR_INPUT, "fanout.conf(5) lists the keys", "%.90s:%u: %s", r->path, line, text);
-	if (r->e)
-		r->e->line = line;
+	err_set(e, ERR_INPUT, "fanout.conf(5) lists the keys", "%.90s:%u: %s", r->path, line, text);
+	e->line = line;
 	return -1;
 }
 
@@ -43,13 +50,17 @@ int conf_wrong_type(const struct conf_reader *r, const config_setting_t *s, cons
 static int unknown_key(const struct conf_reader *r, const struct conf_key *keys, const config_setting_t *s)
 {
 	const char *group = config_setting_name(config_setting_parent(s));
+	struct closest near = {.word = config_setting_name(s)};
 	char known[200] = "";
 	size_t n = 0;
 
-	for (const struct conf_key *k = keys; k->name && n < sizeof known; k++)
+	for (const struct conf_key *k = keys; k->name && n < sizeof known; k++) {
 		n += (size_t)snprintf(known + n, sizeof known - n, " %s", k->name);
-	return conf_refuse(r, s, "unknown key \"%.40s\"%s%.40s; known are:%s", config_setting_name(s),
-			   group ? " in " : "", group ? group : "", known);
+		closest_offer(&near, k->name);
+	}
+	return conf_refuse(
+	    r, s, "unknown key \"%.40s\"%s%.40s; %s%s%s", near.word, group ? " in " : "", group ? group : "",
+	    near.name ? "did you mean \"" : "known are:", near.name ? near.name : known, near.name ? "\"?" : "");
 }
 
 /* ---- readers ---- */
@@ -194,6 +205,8 @@ static int read_level(const struct conf_reader *r, const struct conf_key *k, con
 
 int conf_read_group(const struct conf_reader *r, const struct conf_key *k, const config_setting_t *s, void *base)
 {
+	int rc = 0;
+
 	if (!config_setting_is_group(s))
 		return conf_wrong_type(r, s, k->name ? k->name : "an element", "a group, as in { ... }");
 	for (int i = 0; i < config_setting_length(s); i++) {
@@ -202,12 +215,10 @@ int conf_read_group(const struct conf_reader *r, const struct conf_key *k, const
 
 		while (found->name && strcmp(found->name, config_setting_name(child)) != 0)
 			found++;
-		if (!found->name)
-			return unknown_key(r, k->group, child);
-		if (found->read(r, found, child, base))
-			return -1;
+		if ((found->name ? found->read(r, found, child, base) : unknown_key(r, k->group, child)) < 0)
+			rc = -1;
 	}
-	return 0;
+	return rc;
 }
 
 /* ---- networks ---- */
@@ -326,20 +337,21 @@ static void set_defaults(struct conf *c)
 
 static int syntax_error(const struct conf_reader *r, const config_t *file)
 {
+	struct err *e = conf_fault(r->faults);
+
 	if (config_error_type(file) == CONFIG_ERR_FILE_IO)
-		return err_set(r->e, errno == ENOENT ? ERR_USAGE : ERR_INPUT, "fanoutd -c FILE names another",
+		return err_set(e, errno == ENOENT ? ERR_USAGE : ERR_INPUT, "fanoutd -c FILE names another",
 			       "%.200s: cannot be read: %s", r->path, strerror(errno));
-	err_set(r->e, ERR_INPUT, "fanout.conf(5) shows the syntax", "%.200s:%d: %s", r->path, config_error_line(file),
+	err_set(e, ERR_INPUT, "fanout.conf(5) shows the syntax", "%.200s:%d: %s", r->path, config_error_line(file),
 		config_error_text(file));
-	if (r->e)
-		r->e->line = (unsigned)config_error_line(file);
+	e->line = (unsigned)config_error_line(file);
 	return -1;
 }
 
-int conf_load(struct conf *out, const char *path, struct err *e)
+int conf_load(struct conf *out, const char *path, struct conf_faults *f)
 {
 	static const struct conf_key root = {NULL, conf_read_group, 0, 0, 0, keys};
-	struct conf_reader r = {path, e};
+	struct conf_reader r = {path, f};
 	config_t file;
 	int rc;
 

@@ -31,9 +31,19 @@ struct conf {
 	enum log_level log_level;
 };
 
-/* Defaults alone, when `path` is NULL. On error `out` is cleared and e->line tells the line; e->what begins with
- * "FILE:LINE: ". */
-int conf_load(struct conf *out, const char *path, struct err *e);
+/* What is wrong with a file: all of it, for who corrects it, up to so much. */
+#define CONF_FAULTS_MAX 16
+
+struct conf_faults {
+	unsigned count;
+	struct err list[CONF_FAULTS_MAX];
+};
+/* Room for one more, counted; where there is none, that of the last. */
+struct err *conf_fault(struct conf_faults *f);
+
+/* Defaults alone, when `path` is NULL. On error (-1) `out` is cleared and `f`, which was zeroed, has at least one
+ * fault; `line` tells its line, and `what` begins with "FILE:LINE: ". */
+int conf_load(struct conf *out, const char *path, struct conf_faults *f);
 void conf_clear(struct conf *c);
 
 #endif

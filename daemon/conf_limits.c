@@ -108,11 +108,12 @@ int conf_read_limits(const struct conf_reader *r, const struct conf_key *k, cons
 	if (!c->limits)
 		BUG("out of memory for the configuration");
 	table = rules_create();
-	for (int i = 0; i < config_setting_length(s) && rc == 0; i++) {
+	for (int i = 0; i < config_setting_length(s); i++) {
 		const config_setting_t *element = config_setting_get_elem(s, (unsigned)i);
 		struct draft d = {0};
 
-		rc = read_draft(r, element, &d) || take_draft(r, element, &d, table, c) ? -1 : 0;
+		if (read_draft(r, element, &d) || take_draft(r, element, &d, table, c))
+			rc = -1;
 		free(d.name);
 		free(d.match);
 	}

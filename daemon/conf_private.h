@@ -9,7 +9,7 @@
 
 struct conf_reader {
 	const char *path;
-	struct err *e;
+	struct conf_faults *faults;
 };
 
 /* One key: who reads it, where it goes, within which bounds. */
@@ -21,7 +21,7 @@ struct conf_key {
 	const struct conf_key *group; /* for conf_read_group; ends with a NULL name */
 };
 
-/* Both fill the error, with file and line, and return -1. */
+/* Both add a fault, with file and line, and return -1. */
 int conf_refuse(const struct conf_reader *r, const config_setting_t *s, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int conf_wrong_type(const struct conf_reader *r, const config_setting_t *s, const char *name, const char *wanted);

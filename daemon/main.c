@@ -58,17 +58,34 @@ struct daemon {
 
 /* ---- the configuration ---- */
 
-static int load_conf(struct options *o, struct conf *c, struct err *e)
+/* *file: the one that was taken, or "(defaults)". Which it is is looked for anew each time. */
+static int load_conf(const struct options *o, struct conf *c, const char **file, struct conf_faults *f)
 {
-	if (o->local)
-		return private_conf(c, o->conf, e);
-	if (!o->conf && access(PATHS_SYSTEM_CONF, F_OK) == 0)
-		o->conf = PATHS_SYSTEM_CONF;
-	if (o->conf)
-		return conf_load(c, o->conf, e);
-	err_set(e, ERR_USAGE, "name one with -c FILE, or start a private daemon for this user with --local",
+	const char *path = o->conf;
+	int rc;
+
+	if (o->local) {
+		rc = private_conf(c, &path, f);
+		*file = path ? path : "(defaults)";
+		return rc;
+	}
+	if (!path && access(PATHS_SYSTEM_CONF, F_OK) == 0)
+		path = PATHS_SYSTEM_CONF;
+	*file = path;
+	if (path)
+		return conf_load(c, path, f);
+	err_set(conf_fault(f), ERR_USAGE, "name one with -c FILE, or start a private daemon for this user with --local",
 		"there is no configuration at " PATHS_SYSTEM_CONF);
 	return -1;
+}
+
+static _Noreturn void fatal_conf(const struct conf_faults *f)
+{
+	const struct err *last = &f->list[f->count - 1];
+
+	for (unsigned i = 0; i + 1 < f->count; i++)
+		fprintf(stderr, "fanoutd: %s\n", f->list[i].what);
+	fatal(last->code == ERR_USAGE ? EXIT_USAGE : EXIT_START, last);
 }
 
 /* ---- the end ---- */
@@ -161,18 +178,20 @@ static void take_new_conf(struct daemon *d, struct conf *fresh)
 static void on_reload_signal(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
+	struct conf_faults faults = {0};
 	struct conf fresh = {0};
-	struct err e;
+	const char *file;
 
 	(void)fd;
 	(void)what;
 	notify_reloading();
-	if (load_conf(&d->opt, &fresh, &e)) {
-		log_error("configuration not reloaded", "why=\"%s\"", e.what);
+	if (load_conf(&d->opt, &fresh, &file, &faults)) {
+		for (unsigned i = 0; i < faults.count; i++)
+			log_error("configuration not reloaded", "why=\"%s\"", faults.list[i].what);
 	} else {
 		take_new_conf(d, &fresh);
 		conf_clear(&fresh);
-		log_info("configuration reloaded", "file=%s", d->opt.conf ? d->opt.conf : "(defaults)");
+		log_info("configuration reloaded", "file=%s", file);
 	}
 	notify_reloaded();
 }
@@ -400,15 +419,17 @@ static void finish(struct daemon *d)
 int main(int argc, char **argv)
 {
 	static struct daemon d;
+	static struct conf_faults faults;
+	const char *file;
 	struct err e;
 
 	cmdline_parse(&d.opt, argc, argv);
 	log_open("fanoutd", LOG_LEVEL_INFO);
 	prepare_process(&d);
-	if (load_conf(&d.opt, &d.conf, &e))
-		fatal(e.code == ERR_USAGE ? EXIT_USAGE : EXIT_START, &e);
+	if (load_conf(&d.opt, &d.conf, &file, &faults))
+		fatal_conf(&faults);
 	if (d.opt.check) {
-		printf("%s: ok\n", d.opt.conf ? d.opt.conf : "(defaults)");
+		printf("%s: ok\n", file);
 		conf_clear(&d.conf);
 		return 0;
 	}

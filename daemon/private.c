@@ -35,15 +35,18 @@ static void replace_default(char **at, const char *system, const char *own)
 		replace(at, own);
 }
 
-int private_conf(struct conf *out, const char *conf_path, struct err *e)
+int private_conf(struct conf *out, const char **path, struct conf_faults *f)
 {
-	struct paths_local p;
+	static struct paths_local p; /* outlives the call, for `path` */
+	struct err e;
 
-	if (paths_local(&p, e))
+	if (paths_local(&p, &e)) {
+		*conf_fault(f) = e;
 		return -1;
-	if (!conf_path && access(p.conf, F_OK) == 0)
-		conf_path = p.conf;
-	if (conf_load(out, conf_path, e))
+	}
+	if (!*path && access(p.conf, F_OK) == 0)
+		*path = p.conf;
+	if (conf_load(out, *path, f))
 		return -1;
 	replace(&out->socket, p.socket);
 	replace(&out->state_dir, p.state_dir);

@@ -361,6 +361,12 @@ def test_a_private_daemon_reads_the_users_configuration(scratch, fanoutd):
     conf.write_text('workers = 1; socket = "/nowhere/s"; state_dir = "/nowhere";\n')
     child = local(scratch)
     wait_until(answers(scratch / "state/fanout/fanout.sock"), 20, "it answers at the private place all the same")
+    assert fanoutd("--local", "-n", env=env).out == f"{conf}: ok\n"
+    child.send_signal(signal.SIGHUP)
+    wait_until(lambda: b"configuration reloaded" in (line := child.stderr.readline()) and f"file={conf}".encode() in line, 20, "it names the file")
+    conf.unlink()
+    child.send_signal(signal.SIGHUP)
+    wait_until(lambda: b"file=(defaults)" in child.stderr.readline(), 20, "it is looked for anew")
     child.terminate()
     assert child.wait(20) == 0
     child.stderr.close()

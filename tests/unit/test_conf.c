@@ -26,22 +26,25 @@ static void write_file(const char *text)
 
 static void load(struct conf *c, const char *text)
 {
-	struct err e = {0};
+	struct conf_faults f = {0};
 
 	write_file(text);
-	if (conf_load(c, FILE_NAME, &e))
-		fail_msg("refused: %s", e.what);
+	if (conf_load(c, FILE_NAME, &f))
+		fail_msg("refused: %s", f.list[0].what);
 }
 
 static void refused(const char *text, unsigned line, const char *why)
 {
 	char place[64];
+	struct conf_faults f = {0};
 	struct conf c;
-	struct err e = {0};
+	struct err e;
 
 	write_file(text);
-	if (conf_load(&c, FILE_NAME, &e) == 0)
+	if (conf_load(&c, FILE_NAME, &f) == 0)
 		fail_msg("taken: %s", text);
+	assert_int_equal(f.count, 1);
+	e = f.list[0];
 	snprintf(place, sizeof place, FILE_NAME ":%u: ", line);
 	if (strncmp(e.what, place, strlen(place)) != 0 || !strstr(e.what, why) || e.line != line)
 		fail_msg("for %s\nexpected %s...%s\ngot \"%s\" (line %u)", text, place, why, e.what, e.line);
@@ -49,11 +52,11 @@ static void refused(const char *text, unsigned line, const char *why)
 
 static void every_key_has_its_documented_default(void **state)
 {
+	struct conf_faults f = {0};
 	struct conf c;
-	struct err e;
 
 	(void)state;
-	assert_int_equal(conf_load(&c, NULL, &e), 0);
+	assert_int_equal(conf_load(&c, NULL, &f), 0);
 	assert_string_equal(c.socket, "/run/fanout/fanout.sock");
 	assert_int_equal(c.socket_mode, 0660);
 	assert_string_equal(c.state_dir, "/var/lib/fanout");
@@ -160,6 +163,44 @@ static void unknown_keys_are_refused_with_their_line(void **state)
 	refused("retention = { age = \"1d\"; };\n", 1, "unknown key \"age\" in retention");
 }
 
+static void all_that_is_wrong_is_told_in_order(void **state)
+{
+	static const char *const wrong[] = {
+	    ":1: unknown key \"wrkers\"; did you mean \"workers\"?",
+	    ":2: socket has to be",
+	    ":4: unknown key \"zzzzzz\" in defaults; known are: concurrency timeout",
+	    ":5: timeout",
+	    ":7: rate",
+	    ":8: a limit has no \"match\"",
+	};
+	struct conf_faults f = {0};
+	struct conf c;
+
+	(void)state;
+	write_file("wrkers = 2;\nsocket = 3;\ndefaults = {\n zzzzzz = 1;\n timeout = \"soon\";\n};\n"
+		   "limits = ( { match = \"a\"; rate = \"fast\"; },\n { rate = \"1/s\"; } );\n");
+	assert_int_equal(conf_load(&c, FILE_NAME, &f), -1);
+	assert_int_equal(f.count, sizeof wrong / sizeof *wrong);
+	for (size_t i = 0; i < f.count; i++)
+		if (!strstr(f.list[i].what, wrong[i]))
+			fail_msg("expected %s, got %s", wrong[i], f.list[i].what);
+}
+
+static void what_is_wrong_is_told_up_to_a_bound(void **state)
+{
+	char text[2 * CONF_FAULTS_MAX * 20] = "";
+	struct conf_faults f = {0};
+	struct conf c;
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < 2 * CONF_FAULTS_MAX; i++)
+		n += (size_t)snprintf(text + n, sizeof text - n, "no_key_%d = 1;\n", i);
+	write_file(text);
+	assert_int_equal(conf_load(&c, FILE_NAME, &f), -1);
+	assert_int_equal(f.count, CONF_FAULTS_MAX);
+}
+
 static void wrong_types_are_refused_with_their_line(void **state)
 {
 	(void)state;
@@ -252,13 +293,13 @@ static void syntax_errors_have_their_line(void **state)
 
 static void a_missing_file_is_told_by_its_name(void **state)
 {
+	struct conf_faults f = {0};
 	struct conf c;
-	struct err e;
 
 	(void)state;
-	assert_int_equal(conf_load(&c, "no/such/file", &e), -1);
-	assert_non_null(strstr(e.what, "no/such/file"));
-	assert_non_null(strstr(e.what, "No such file"));
+	assert_int_equal(conf_load(&c, "no/such/file", &f), -1);
+	assert_non_null(strstr(f.list[0].what, "no/such/file"));
+	assert_non_null(strstr(f.list[0].what, "No such file"));
 }
 
 int main(void)
@@ -269,6 +310,8 @@ int main(void)
 	    cmocka_unit_test(every_key_is_read),
 	    cmocka_unit_test(limits_are_read_with_all_their_rates),
 	    cmocka_unit_test(unknown_keys_are_refused_with_their_line),
+	    cmocka_unit_test(all_that_is_wrong_is_told_in_order),
+	    cmocka_unit_test(what_is_wrong_is_told_up_to_a_bound),
 	    cmocka_unit_test(wrong_types_are_refused_with_their_line),
 	    cmocka_unit_test(values_out_of_range_are_refused),
 	    cmocka_unit_test(a_limit_that_says_nothing_is_refused),
