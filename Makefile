@@ -16,7 +16,7 @@ DAEMON_MODULES = main conf conf_limits job retry sched sched_key sched_lane sche
 	render render_row render_limits forecast metrics spec_parse spec_members spec_headers spec_url spec_raw spec_options spec_merge arena notify private cmdline
 WORKER_MODULES = main channel standby multi xfer attempt attempt_judge request target response sink lookup capacity policy outcome outcome_text \
 	fields httpdate ratelimit decode
-CLI_MODULES = main audit audit_show background batch bodies chains change client ctl explain failure fields feed fetch full get glob headers help hosts hosts_find http \
+CLI_MODULES = main audit audit_show background batch bodies chains change client confcheck ctl explain failure fields feed fetch full get glob headers help hosts hosts_find http \
 	input items items_columns items_form items_json items_name items_numbers items_place items_read items_sink items_view last layouts limits limits_show lines local options \
 	output password patience progress pull pull_check pull_layouts pull_list pull_live pull_page pull_recipe pull_run pull_show pull_state pull_test pull_wait receipt record refusals \
 	request results rows same service socket sse stop submit table template text values verbs watch when windows words

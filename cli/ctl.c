@@ -66,12 +66,23 @@ static void put_line(const char *before, const char *text)
 	text_clear(&shown);
 }
 
+static struct text beneath;
+
+void ctl_report_beneath(struct text *text)
+{
+	text_clear(&beneath);
+	beneath = *text;
+}
+
 int ctl_report(const struct err *e)
 {
 	/* A usage error begins with the verb: "fanoutctl submit: unknown option". */
 	put_line(e->what[0] == ' ' || e->what[0] == ':' ? "fanoutctl" : "fanoutctl: ", e->what);
 	if (e->hint[0])
 		put_line("  ", e->hint);
+	if (beneath.len)
+		put_line("", beneath.data);
+	text_clear(&beneath);
 	return ctl_status_of(e->code);
 }
 

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cli/text.h"
 #include "lib/err.h"
 
 struct client;
@@ -86,6 +87,8 @@ struct ctl {
 
 /* `fanoutctl: WHAT` and, indented, the hint. Returns the exit status that goes with it. */
 int ctl_report(const struct err *e);
+/* Told below the next error that is reported: what is too long for it. Takes the text. */
+void ctl_report_beneath(struct text *text);
 int ctl_status_of(enum err_code code);
 /* A remark on stderr, unless --quiet. */
 void ctl_note(const struct ctl *ctl, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -94,10 +94,11 @@ static _Noreturn void become_daemon(const char *program, const char *log)
 	_exit(127);
 }
 
-/* What the log says from `from` on, its last lines. */
-static void show_log(const char *path, off_t from)
+/* What the log says from `from` on, its last lines: below the error that tells what did not go. */
+static void tell_log(const char *path, off_t from)
 {
 	char tail[LOG_TAIL + 1], *line = tail;
+	struct text told = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
 	ssize_t n;
@@ -111,13 +112,14 @@ static void show_log(const char *path, off_t from)
 	if (n <= 0)
 		return;
 	tail[n] = '\0';
-	fprintf(stderr, "  its log ends with:\n");
+	text_add_str(&told, "  its log ends with:");
 	for (char *next; line && *line; line = next) {
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		fprintf(stderr, "    %s\n", line);
+		text_printf(&told, "\n    %s", line);
 	}
+	ctl_report_beneath(&told);
 }
 
 /* Until somebody answers at the socket (0), or the daemon has ended (its exit status, above 0), or until `until_us`. It
@@ -178,7 +180,7 @@ static int start(const struct paths_local *p, struct err *e)
 	}
 	if (rc == 0 || ctl_interrupted())
 		return rc;
-	show_log(p->log, log_from);
+	tell_log(p->log, log_from);
 	if (rc > 0)
 		err_set(e, ERR_UNREACHABLE, NULL, "the private daemon did not start; its log is %s", p->log);
 	return -1;

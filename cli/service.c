@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/confcheck.h"
 #include "cli/rows.h"
 #include "cli/verbs.h"
 #include "lib/message.h"
@@ -112,6 +113,8 @@ static const struct layout layout_checks = {check_columns, check_csv};
 struct doctor {
 	struct rows *rows;
 	int status;
+	bool fit;                  /* the configuration, as far as it was looked at */
+	struct text configuration; /* what is told of it; empty: it was not */
 };
 
 static void tell(struct doctor *d, const char *check, bool fine, const char *detail)
@@ -133,16 +136,42 @@ static void tell_error(struct doctor *d, const char *check, const struct err *e)
 	d->status = ctl_status_of(e->code);
 }
 
-static bool check_socket(struct doctor *d, struct ctl *ctl, struct err *e)
+/* As it is on disk: what is wrong with it shows when the daemon is started the next time, or reloads it. Which file a
+ * daemon has that -S names is not known, and the system's may be read by its user alone. */
+static void look_at_configuration(struct doctor *d, const struct ctl *ctl)
+{
+	bool local = ctl->place == PLACE_PRIVATE || ctl->place == PLACE_ASLEEP;
+	struct err e = {.what = "fanoutd -n says nothing"};
+
+	d->fit = true;
+	if (!local && (ctl->place != PLACE_SYSTEM || access(PATHS_SYSTEM_CONF, R_OK) < 0))
+		return;
+	d->fit = confcheck_run(local, &d->configuration, &e) > 0;
+	if (!d->configuration.len)
+		text_printf(&d->configuration, "%s", e.what);
+}
+
+static void check_configuration(struct doctor *d)
+{
+	if (d->configuration.len)
+		tell(d, "configuration", d->fit, d->configuration.data);
+	text_clear(&d->configuration);
+}
+
+/* `connected`: what ctl_connect said, with `e`. */
+static bool check_socket(struct doctor *d, struct ctl *ctl, int connected, struct err *e)
 {
 	const char *path;
 	char text[300];
 	int rc;
 
-	if (ctl_connect(ctl, e) < 0 && ctl->place == PLACE_ASLEEP) {
+	if (connected < 0 && ctl->place == PLACE_ASLEEP && d->fit) {
 		tell(d, "socket", true, e->what); /* its usual state: it ends when it is idle */
 		return false;
 	}
+	if (connected < 0 && ctl->place == PLACE_ASLEEP)
+		err_set(e, ERR_UNREACHABLE, NULL,
+			"your private daemon is not running, and would not start: see configuration");
 	if (!ctl->client) {
 		tell_error(d, "socket", e);
 		return false;
@@ -234,8 +263,14 @@ int verb_doctor(struct ctl *ctl)
 {
 	struct doctor d = {.rows = rows_open(ctl->args.format, &layout_checks, false)};
 	struct err e;
+	int connected;
+	bool reached;
 
-	if (check_socket(&d, ctl, &e)) {
+	connected = ctl_connect(ctl, &e);
+	look_at_configuration(&d, ctl);
+	reached = check_socket(&d, ctl, connected, &e);
+	check_configuration(&d);
+	if (reached) {
 		check_health(&d, ctl, &e);
 		check_version(&d, ctl, &e);
 		check_workers(&d, ctl, &e);

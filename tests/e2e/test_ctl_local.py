@@ -114,7 +114,8 @@ def test_a_private_daemon_that_ended_is_started_again_by_whoever_asks_for_its_ba
     local(home, "submit", "--wait", apisim.url + "/uuid")
     local(home, "stop")
     assert private_daemons(home) == []
-    (check,) = bare(home, "doctor", "-f", "json").json()
+    check, configuration = bare(home, "doctor", "-f", "json").json()
+    assert (configuration["check"], configuration["result"], configuration["detail"]) == ("configuration", "ok", "(defaults)")
     assert check["result"] == "ok" and "its batches are kept, and the next verb starts it" in check["detail"]
     assert private_daemons(home) == []
     r = bare(home, "status", "-f", "json")
@@ -205,6 +206,34 @@ def test_a_daemon_that_cannot_start_is_told_with_its_log(home):
     r = local(home, "status", check=3, timeout=20)
     assert "the private daemon did not start" in r.err
     assert "its log ends with:" in r.err and "fanoutd: " in r.err
+    assert r.err.startswith("fanoutctl: the private daemon did not start"), "what it is about comes first"
+    assert r.err.index("its log ends with:") < r.err.index("fanoutd: ")
+
+
+@no_system_daemon
+def test_doctor_tells_that_a_configuration_on_disk_would_not_be_taken(home, apisim):
+    conf = pathlib.Path(home["HOME"]) / ".config/fanout/fanout.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text("workers = 1;\n")
+    local(home, "submit", "--wait", apisim.url + "/uuid")
+
+    def checks(code):
+        return {c["check"]: (c["result"], c["detail"]) for c in bare(home, "doctor", "-f", "json", check=code).json()}
+
+    assert checks(0)["configuration"] == ("ok", str(conf))
+    conf.write_text("wrkers = 1;\nsocket = 3;\n")
+    told = checks(1)
+    assert told["daemon"][0] == "ok", "the one that runs has the old one"
+    assert told["configuration"][0] == "wrong", told
+    for word in (f'{conf}:1: unknown key "wrkers"; did you mean "workers"?', f"{conf}:2: socket has to be"):
+        assert word in told["configuration"][1], told
+    local(home, "stop")
+    told = checks(3)
+    assert told["configuration"][0] == "wrong" and told["socket"][0] == "wrong" and "would not start" in told["socket"][1], told
+    r = local(home, "status", check=3)
+    assert r.err.index("did not start") < r.err.index(f"{conf}:1: ") < r.err.index(f"{conf}:2: ")
+    conf.unlink()
+    assert checks(0)["configuration"] == ("ok", "(defaults)")
 
 
 def test_a_state_directory_that_others_may_write_into_is_not_used(home):
