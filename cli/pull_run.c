@@ -171,18 +171,19 @@ static void note_start(const struct ctl *ctl, const struct started *s, const cha
 			 s->waiting_for);
 }
 
-/* Another one's items would be taken for those of this run. With -q nothing: under cron a run that is late is no fault,
- * and the next line of the table writes the file. */
-static void note_skipped(const struct ctl *ctl, uint32_t run)
+/* Another one's items would be taken for those of this run. With -q nothing is said: under cron a run that is late is no
+ * fault, and the next line of the table writes the file. But what comes behind && may not take an older file for it. */
+static int skip(const struct ctl *ctl, uint32_t run)
 {
 	struct text later = {0};
 
 	if (!items_to_file(ctl))
-		return;
+		return ctl->args.output ? STATUS_TRY_AGAIN : STATUS_FINE;
 	items_add_later(ctl, run, NULL, &later);
 	ctl_note(ctl, "%s was not written: run %" PRIu32 " has not ended, and no other was started\n  %s",
 		 ctl->args.output, run, later.data);
 	text_clear(&later);
+	return STATUS_TRY_AGAIN;
 }
 
 static int finish(struct ctl *ctl, const struct started *s, const char *name)
@@ -225,6 +226,6 @@ int verb_pull_run(struct ctl *ctl)
 	ctl->args.quiet = ctl->args.quiet || ctl->args.print_id;
 	note_start(ctl, &s, name);
 	if (s.skipped)
-		note_skipped(ctl, s.run);
-	return ctl->args.wait && !s.skipped ? finish(ctl, &s, name) : STATUS_FINE;
+		return skip(ctl, s.run);
+	return ctl->args.wait ? finish(ctl, &s, name) : STATUS_FINE;
 }

@@ -148,14 +148,16 @@ def test_a_pull_without_runs_has_nothing_to_audit(ctl, species):
 
 def test_a_file_that_a_skipped_run_does_not_write_is_told(ctl, slow, scratch):
     path = scratch / "out.ndjson"
-    r = ctl("pull", "run", "slow", "-o", path)
+    r = ctl("pull", "run", "slow", "-o", path, check=75)
     assert f"{path} was not written: run {slow} has not ended" in r.err
     assert f"fanoutctl wait {slow}; fanoutctl items {slow} -o '{path}'" in r.err
     assert files(scratch) == []
 
 
-def test_under_cron_a_skipped_run_says_nothing_about_its_file(ctl, slow, scratch):
-    silent(ctl("-q", "pull", "run", "slow", "-o", scratch / "out.ndjson"))
+def test_under_cron_a_skipped_run_says_nothing_about_its_file_but_by_its_exit_status(ctl, slow, scratch):
+    for where in (scratch / "out.ndjson", "-"):
+        silent(ctl("-q", "pull", "run", "slow", "-o", where, check=75))
+    silent(ctl("-q", "pull", "run", "slow", "--wait"))
     assert files(scratch) == []
 
 
