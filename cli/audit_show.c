@@ -9,19 +9,19 @@
 #include "lib/jobid.h"
 
 #define ALWAYS         false
-#define OPTIONAL       true
+#define OPTIONAL       COLUMN_OPTIONAL
 #define JOB_RANGES_MAX 1000 /* that a row names */
 
 static const struct column audit_table[] = {
-    {"HOST", "host", CELL_TEXT, ALWAYS, 0},
-    {"LIMIT", "limit", CELL_TEXT, OPTIONAL, 0},
+    {"HOST", "host", CELL_TEXT, COLUMN_SHRINK, 0},
+    {"LIMIT", "limit", CELL_TEXT, OPTIONAL | COLUMN_SHRINK, 0},
     {"RATE", "rate", CELL_TEXT, OPTIONAL, 0},
     {"ATTEMPTS", "attempts", CELL_COUNT, ALWAYS, 0},
-    {"OF THE RUN", "of_run", CELL_COUNT, OPTIONAL, 0},
-    {"OF THE BATCH", "of_batch", CELL_COUNT, OPTIONAL, 0},
+    {"OF THE RUN", "of_run", CELL_COUNT, OPTIONAL | COLUMN_DROP(2), 0},
+    {"OF THE BATCH", "of_batch", CELL_COUNT, OPTIONAL | COLUMN_DROP(2), 0},
     {"REFUSED", "refused", CELL_COUNT, ALWAYS, 0},
-    {"BY SENDING", "fullest.sent.requests", CELL_COUNT, OPTIONAL, 0},
-    {"BY ANSWER", "fullest.counted.requests", CELL_COUNT, OPTIONAL, 0},
+    {"BY SENDING", "fullest.sent.requests", CELL_COUNT, OPTIONAL | COLUMN_DROP(1), 0},
+    {"BY ANSWER", "fullest.counted.requests", CELL_COUNT, OPTIONAL | COLUMN_DROP(1), 0},
     {"AT WORST", "fullest.worst.requests", CELL_COUNT, OPTIONAL, 0},
     {"USE", "use", CELL_TEXT, OPTIONAL, 0},
     {"VERDICT", "verdict", CELL_TEXT, OPTIONAL, 0},

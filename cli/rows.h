@@ -29,6 +29,7 @@ enum {
 	COLUMN_OPTIONAL = 1, /* (true) not where it said nothing in all of the first rows */
 	COLUMN_SHRINK = 2,   /* its texts may be cut; a URL, and a text in the last column, are by themselves */
 	COLUMN_BENEATH = 4,  /* may have a line of its own */
+	COLUMN_WRAP = 8,     /* in the last column: goes on in further lines, and is not cut */
 };
 #define COLUMN_DROP(rank)    ((unsigned)(rank) << 8) /* may go; 1 goes first */
 #define COLUMN_DROP_OF(show) ((show) >> 8)

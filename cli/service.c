@@ -102,7 +102,7 @@ int verb_stats(struct ctl *ctl)
 
 static const struct column check_columns[] = {{"CHECK", "check", CELL_TEXT, false, 0},
 					      {"RESULT", "result", CELL_TEXT, false, 0},
-					      {"DETAIL", "detail", CELL_TEXT, false, 0},
+					      {"DETAIL", "detail", CELL_TEXT, COLUMN_WRAP, 0},
 					      {0}};
 static const struct column check_csv[] = {{"check", "check", CELL_TEXT, false, 0},
 					  {"result", "result", CELL_TEXT, false, 0},

@@ -231,21 +231,46 @@ static void fit(struct table *t)
 
 /* ---- showing ---- */
 
+/* So many bytes of a text that is fit to be seen go into a line: up to a space, but where a word is longer than that.
+ */
+static size_t line_len(const char *text, unsigned room)
+{
+	size_t at = 0, space = 0;
+
+	for (unsigned columns = 0; text[at]; at++) {
+		columns += ((unsigned char)text[at] & 0xc0) != 0x80; /* not a byte within a character */
+		if (text[at] == ' ')
+			space = at;
+		if (columns > room)
+			return space ? space : at;
+	}
+	return at;
+}
+
+static unsigned room_of_last(const struct table *t, unsigned before)
+{
+	return t->terminal > before + TEXT_LEAST ? t->terminal - before : TEXT_LEAST;
+}
+
 /* What of a cell has room, in t->shown; what is printed beside it is libsmartcols' affair. */
 static const char *fitted(struct table *t, size_t i, const json_t *row, unsigned before)
 {
 	struct place *p = &t->places[i];
-	bool last = is_last(t, i);
+	bool last = is_last(t, i), wraps = last && p->column->show & COLUMN_WRAP;
 	unsigned room = 0, used;
 	int pad;
 
 	cell(t, p->column, row);
-	if (t->terminal && last)
-		room = t->terminal > before + TEXT_LEAST ? t->terminal - before : TEXT_LEAST;
-	else if (t->terminal && may_shrink(t, i))
+	if (t->terminal && last && !wraps)
+		room = room_of_last(t, before);
+	else if (t->terminal && !wraps && may_shrink(t, i))
 		room = p->width;
 	t->shown.len = 0;
 	used = text_add_shown(&t->shown, t->cell.data, room);
+	if (t->terminal && wraps && t->shown.len) {
+		t->shown.data[line_len(t->shown.data, room_of_last(t, before))] = 0;
+		return t->shown.data;
+	}
 	if (t->live && used > p->width && !last)
 		p->width = used;
 	pad = used < p->width ? (int)(p->width - used) : 0;
@@ -304,6 +329,32 @@ static void add_beneath(struct table *t, const json_t *row)
 	}
 }
 
+/* What of the last column did not go into the row's line. */
+static void add_rest(struct table *t, const json_t *row)
+{
+	const struct place *p = NULL;
+	unsigned before = 0, room;
+	const char *rest;
+	size_t len;
+
+	for (size_t i = 0; i < t->count; i++) {
+		if (!t->places[i].shown)
+			continue;
+		before += p ? p->width + t->gap : 0;
+		p = &t->places[i];
+	}
+	if (!t->terminal || !p || !(p->column->show & COLUMN_WRAP))
+		return;
+	t->shown.len = 0;
+	text_add_shown(&t->shown, cell(t, p->column, row), 0);
+	room = room_of_last(t, before);
+	rest = t->shown.data ? t->shown.data : "";
+	for (len = line_len(rest, room); rest[len]; len = line_len(rest, room)) {
+		rest += len + (rest[len] == ' ');
+		text_printf(&t->line, "%*s%.*s\n", (int)before, "", (int)line_len(rest, room), rest);
+	}
+}
+
 /* Line by line: without the spaces behind, and with what stands beneath a row. */
 static void print_lines(struct table *t, char *text, bool heading)
 {
@@ -319,6 +370,8 @@ static void print_lines(struct table *t, char *text, bool heading)
 		text_printf(&t->line, "%.*s\n", (int)len, one);
 		if (t->beneath && !heading)
 			add_beneath(t, json_array_get(t->held, row));
+		if (!heading)
+			add_rest(t, json_array_get(t->held, row));
 		row += !heading;
 		heading = false;
 		fwrite(t->line.data, 1, t->line.len, stdout);

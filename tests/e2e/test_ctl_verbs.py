@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness.process import ROOT
+from harness.process import BUILD, ROOT, on_terminal
 
 VERBS = (
     "submit fetch status wait follow results show get cancel retry rm pause resume explain limits limits+set limits+rm limits+resume "
@@ -36,6 +36,25 @@ def test_doctor_finds_everything_in_place(ctl):
     assert [c["check"] for c in checks] == ["socket", "daemon", "version", "workers", "permission"]
     assert {c["result"] for c in checks} == {"ok"}
     assert checks[0]["detail"].endswith(": given by -S or FANOUT_SOCKET")
+
+
+def test_doctor_cuts_nothing_on_a_narrow_terminal(fanoutctl, scratch):
+    argv = [BUILD / "fanoutctl", "-S", scratch / "none", "doctor"]
+    out, _ = on_terminal(argv, columns=50)
+    (check,) = fanoutctl(*argv[1:], "-f", "json", check=3).json()
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 50 and len(lines) > 2, out
+    at = lines[0].index("DETAIL")
+    told = lambda text: "".join(text.split())  # a path may be longer than a line
+    assert told("".join(line[at:] for line in lines[1:])) == told(check["detail"])
+
+
+def test_an_audit_fits_a_terminal_of_80_columns(daemon, ctl, apisim):
+    ctl("submit", "--wait", "-n", "3", "--rate", "100/6s", apisim.url + "/json")
+    out, status = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "audit", "last"], columns=80)
+    lines = out.splitlines()
+    assert status == 0 and max(map(len, lines)) <= 80, out
+    assert lines[0].split()[-4:] == ["AT", "WORST", "USE", "VERDICT"] and lines[1].endswith("kept"), out
 
 
 def test_doctor_says_that_there_is_no_daemon(fanoutctl, scratch):
