@@ -18,14 +18,22 @@ static const struct column results_table[] = {
     {0},
 };
 
-/* In csv, a column is called as the member is. */
+/* In csv, a column is called as the member is; what it holds is said for the tables that --fields makes of them. */
 #define MEMBER(name)                             \
 	{                                        \
 		name, name, CELL_TEXT, ALWAYS, 0 \
 	}
-#define TIMING(name)                                        \
-	{                                                   \
-		name, "timings." name, CELL_TEXT, ALWAYS, 9 \
+#define NUMBER(name)                              \
+	{                                         \
+		name, name, CELL_COUNT, ALWAYS, 0 \
+	}
+#define MOMENT(name)                             \
+	{                                        \
+		name, name, CELL_TIME, ALWAYS, 0 \
+	}
+#define TIMING(name)                                         \
+	{                                                    \
+		name, "timings." name, CELL_COUNT, ALWAYS, 9 \
 	}
 #define COUNT_OF(name)                                     \
 	{                                                  \
@@ -34,23 +42,23 @@ static const struct column results_table[] = {
 
 static const struct column results_csv[] = {
     MEMBER("job"),
-    MEMBER("batch"),
-    MEMBER("seq"),
+    NUMBER("batch"),
+    NUMBER("seq"),
     MEMBER("chain"),
     MEMBER("tag"),
     MEMBER("method"),
     MEMBER("url"),
     MEMBER("state"),
     MEMBER("reason"),
-    MEMBER("status"),
-    MEMBER("attempts"),
-    MEMBER("size"),
+    NUMBER("status"),
+    NUMBER("attempts"),
+    NUMBER("size"),
     MEMBER("content_type"),
     MEMBER("remote_ip"),
     MEMBER("http_version"),
-    MEMBER("submitted_at"),
-    MEMBER("started_at"),
-    MEMBER("ended_at"),
+    MOMENT("submitted_at"),
+    MOMENT("started_at"),
+    MOMENT("ended_at"),
     MEMBER("error"),
     TIMING("queued_us"),
     TIMING("limited_us"),
@@ -66,23 +74,23 @@ static const struct column results_csv[] = {
 
 static const struct column results_body_csv[] = {
     MEMBER("job"),
-    MEMBER("batch"),
-    MEMBER("seq"),
+    NUMBER("batch"),
+    NUMBER("seq"),
     MEMBER("chain"),
     MEMBER("tag"),
     MEMBER("method"),
     MEMBER("url"),
     MEMBER("state"),
     MEMBER("reason"),
-    MEMBER("status"),
-    MEMBER("attempts"),
-    MEMBER("size"),
+    NUMBER("status"),
+    NUMBER("attempts"),
+    NUMBER("size"),
     MEMBER("content_type"),
     MEMBER("remote_ip"),
     MEMBER("http_version"),
-    MEMBER("submitted_at"),
-    MEMBER("started_at"),
-    MEMBER("ended_at"),
+    MOMENT("submitted_at"),
+    MOMENT("started_at"),
+    MOMENT("ended_at"),
     MEMBER("error"),
     TIMING("queued_us"),
     TIMING("limited_us"),

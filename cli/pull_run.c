@@ -171,8 +171,9 @@ static void note_start(const struct ctl *ctl, const struct started *s, const cha
 			 s->waiting_for);
 }
 
-/* Another one's items would be taken for those of this run. With -q nothing is said: under cron a run that is late is no
- * fault, and the next line of the table writes the file. But what comes behind && may not take an older file for it. */
+/* Another one's items would be taken for those of this run. With -q nothing is said: under cron a run that is late is
+ * no fault, and the next line of the table writes the file. But what comes behind && may not take an older file for it.
+ */
 static int skip(const struct ctl *ctl, uint32_t run)
 {
 	struct text later = {0};

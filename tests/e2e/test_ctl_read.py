@@ -77,8 +77,23 @@ def test_columns_can_be_chosen_in_every_format(ctl, mixed):
     assert [row["status"] for row in rows] == ["200", "404", "200"] and all(0 < float(row["seconds"]) < 60 for row in rows)
     assert [list(row) for row in of("json").json()] == [["job", "status", "seconds"]] * 3
     assert [type(row["seconds"]) for row in of("ndjson", "follow", 1).rows()] == [float] * 3
-    assert of("table").lines()[0].split() == ["job", "status", "seconds"]
+    assert of("table").lines()[0].split() == ["JOB", "STATUS", "SECONDS"]
     assert "did you mean status?" in ctl("results", mixed, "--fields", "job,staus", check=2).err
+
+
+def test_chosen_columns_stand_in_a_table_as_in_any_other(ctl, mixed):
+    lines = ctl("results", mixed, "--fields", "url,wait_us,ended_at,total_us").lines()
+    assert lines[0].split() == ["URL", "WAIT_US", "ENDED_AT", "TOTAL_US"]
+    for head in ("WAIT_US", "TOTAL_US"):
+        end = lines[0].index(head) + len(head)
+        assert all(line[end - 1].isdigit() and line[end : end + 1] in (" ", "") for line in lines[1:]), lines
+    assert all(re.search(r" \d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", line) for line in lines[1:]), lines
+
+
+def test_all_timings_can_be_chosen_by_their_own_name(ctl, mixed):
+    row = ctl("results", mixed, "--fields", "job,timings", "-f", "ndjson").rows()[0]
+    whole = ctl("results", mixed, "-f", "ndjson").rows()[0]
+    assert {name: row[name] for name in row if name != "job"} == whole["timings"], row
 
 
 def test_bodies_come_on_request(ctl, mixed):
