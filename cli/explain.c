@@ -211,7 +211,7 @@ static void tell(const char *what, const char *name, const json_t *answer)
 	size_t i;
 
 	state = state ? state : "in an unknown state";
-	printf("%s %s is %s", what, name, state);
+	printf("%s %s %s%s", what, name, strcmp(state, "failed") == 0 ? "" : "is ", state);
 	if (json_is_integer(left) && !has_ended(state))
 		tell_left(what, left);
 	else if (json_array_size(waits) == 0 && !has_ended(state))

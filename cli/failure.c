@@ -98,12 +98,36 @@ void failure_tell_batch(struct ctl *ctl, uint32_t batch)
 
 /* ---- explained ---- */
 
+/* What fails again, for a retry changes nothing of it. */
+static const struct vain {
+	enum job_reason reason;
+	int status; /* 0: any */
+	const char *instead;
+} vains[] = {
+    {REASON_TOO_LARGE, 0, "a retry keeps max_body: submit it anew with a greater --max-body"},
+    {REASON_POLICY, 0, "a retry is denied too, until network.deny or the address changes"},
+    {REASON_HTTP_STATUS, 401, "a retry sends the same credentials: change the secret that has them, or submit it anew"},
+};
+#define VAINS (sizeof vains / sizeof *vains)
+
+/* Which of them; VAINS: none. */
+static size_t find_vain(const json_t *result)
+{
+	json_int_t status = json_integer_value(json_object_get(result, "status"));
+	size_t i = 0;
+
+	while (i < VAINS && !(has_reason(result, vains[i].reason) && (!vains[i].status || vains[i].status == status)))
+		i++;
+	return i;
+}
+
 struct counted {
 	json_t *errors;      /* how often each was met, of those that are no consequence */
 	long long causes;    /* so many are those */
 	long long followers; /* did not run, for one before them in their chain failed */
 	long long unknown;   /* that may have been carried out: a plain retry leaves them as they are */
 	long long answered;  /* that may have been too, and a plain retry sends again */
+	long long vain[VAINS + 1];
 };
 
 static int count_error(void *arg, const char *line, size_t len, struct err *e)
@@ -116,6 +140,7 @@ static int count_error(void *arg, const char *line, size_t len, struct err *e)
 	(void)e;
 	c->unknown += has_reason(row, REASON_UNKNOWN_OUTCOME);
 	c->answered += failure_may_be_done(row);
+	c->vain[find_vain(row)]++;
 	error = error ? error : reason ? reason : "failed";
 	if (has_reason(row, REASON_PREDECESSOR)) {
 		c->followers++;
@@ -166,8 +191,11 @@ static void add_failed(struct text *t, const struct counted *c, const struct pro
 	long long failed = p->counts[JOB_FAILED], seen = c->causes + c->followers;
 
 	/* Only some were looked at: of the rest it is not known what they are. */
-	text_printf(t, "%lld of %lld jobs failed", c->causes && seen == failed ? c->causes : failed,
-		    (long long)progress_total(p));
+	if (progress_total(p) == 1)
+		text_add_str(t, "its job failed");
+	else
+		text_printf(t, "%lld of %lld jobs failed", c->causes && seen == failed ? c->causes : failed,
+			    (long long)progress_total(p));
 	add_most_frequent(t, c);
 	if (c->followers && seen == failed)
 		text_printf(t, "; %lld %sdid not run because %s", c->followers, c->causes ? "more " : "",
@@ -180,9 +208,13 @@ static void add_failed(struct text *t, const struct counted *c, const struct pro
 
 static void print_batch_advice(const struct counted *c, uint32_t batch, long long failed)
 {
-	printf("fanoutctl results %u --state failed has them", batch);
-	if (c->unknown < failed)
-		printf(", fanoutctl retry %u tries them again", batch);
+	long long vain = 0;
+
+	for (size_t i = 0; i < VAINS; i++)
+		vain += c->vain[i];
+	printf("fanoutctl results %u --state failed has %s", batch, failed == 1 ? "it" : "them");
+	if (c->unknown + vain < failed)
+		printf(", fanoutctl retry %u tries %s again", batch, failed == 1 ? "it" : "them");
 	if (c->answered)
 		printf("; of those, %lld may have been carried out (500, 502 or 504 to a POST or the like): look at the"
 		       " server first",
@@ -192,6 +224,10 @@ static void print_batch_advice(const struct counted *c, uint32_t batch, long lon
 		       " fanoutctl retry %u --unsafe",
 		       batch);
 	printf(".\n");
+	for (size_t i = 0; i < VAINS; i++)
+		if (c->vain[i])
+			printf("of those, %lld (%s): %s.\n", c->vain[i],
+			       vains[i].status ? "401" : job_reason_name(vains[i].reason), vains[i].instead);
 }
 
 /* Whether there is something to tell. c->errors is the caller's to release. */
@@ -263,6 +299,8 @@ static void print_job_advice(const char *name, const char *reason, const json_t 
 		printf("fanoutctl show %s has its attempts; its %s may have been carried out all the same: look at the"
 		       " server first, then fanoutctl retry %s.\n",
 		       name, json_string_value(json_object_get(j, "method")), name);
+	else if (find_vain(j) < VAINS)
+		printf("fanoutctl show %s has its attempts; %s.\n", name, vains[find_vain(j)].instead);
 	else
 		printf("fanoutctl show %s has its attempts, fanoutctl retry %s tries it again.\n", name, name);
 }

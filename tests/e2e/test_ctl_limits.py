@@ -350,9 +350,25 @@ def test_a_failed_batch_is_explained_by_its_most_frequent_error(daemon, apisim):
     batch = daemon.ctl("submit", apisim.url + "/status/[403-404]", apisim.url + "/status/404?again", apisim.url + "/uuid").out.strip()
     daemon.ctl("wait", batch, check=1)
     first, why, then = daemon.ctl("explain", batch).lines()
-    assert first == f"batch {batch} is failed."
+    assert first == f"batch {batch} failed."
     assert why.startswith("3 of 4 jobs failed, 2 of 3 with: ") and "404" in why, why
     assert f"fanoutctl results {batch} --state failed" in then and f"fanoutctl retry {batch}" in then
+
+
+def test_a_retry_that_changes_nothing_is_not_advised(daemon, apisim):
+    urls = [apisim.url + "/bytes/3000", apisim.url + "/status/401", apisim.url + "/status/404"]
+    batch = daemon.ctl("submit", "--max-body", "1K", *urls).out.strip()
+    daemon.ctl("wait", batch, check=1)
+    then, large, unauthorized = daemon.ctl("explain", batch).lines()[2:]
+    assert f"fanoutctl retry {batch} tries them again" in then
+    assert large.startswith("of those, 1 (too_large): ") and unauthorized.startswith("of those, 1 (401): "), (large, unauthorized)
+    for job, advised in ((1, "submit it anew with a greater --max-body"), (2, "the same credentials"), (3, "tries it again")):
+        (why,) = daemon.ctl("explain", f"{batch}.{job}").lines()[2:]
+        assert advised in why and ("tries it again" in why) == (job == 3), why
+    batch = daemon.ctl("submit", "--max-body", "1K", urls[0]).out.strip()
+    daemon.ctl("wait", batch, check=1)
+    told = daemon.ctl("explain", batch).out
+    assert "its job failed: the body is larger than 1.0 KiB" in told and "tries it again" not in told, told
 
 
 def chained(daemon, apisim, *paths):
@@ -376,7 +392,7 @@ def test_a_failed_job_is_explained_by_its_error_and_what_to_do(daemon, apisim):
     daemon.ctl("wait", batch, check=1)
     first, second = f"{batch}.1", f"{batch}.2"
     assert daemon.ctl("explain", first).lines() == [
-        f"job {first} is failed.",
+        f"job {first} failed.",
         "404 Not Found (http_status), after 1 attempt",
         f"fanoutctl show {first} has its attempts, fanoutctl retry {first} tries it again.",
     ]

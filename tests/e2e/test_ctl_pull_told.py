@@ -67,7 +67,7 @@ def test_a_run_that_has_not_everything_is_explained_by_its_receipt(daemon, ctl, 
     broken(daemon, apisim, 2)
     run = pull(daemon, "holes")[0].number
     told = ctl("explain", run).out
-    assert told.startswith(f"run {run} is failed.\npull holes: incomplete: 4 of 5 pages, "), told
+    assert told.startswith(f"run {run} failed.\npull holes: incomplete: 4 of 5 pages, "), told
     assert re.search(r"^  page 2 http.*: 503 Service Unavailable.*, after 2 attempts$", told, re.M), told
     assert f"\n  fanoutctl retry {run} fetches what is missing and goes on from there\n" in told
     assert ctl("explain", run, "-f", "json").json() == explain(daemon, Run(daemon, run))
