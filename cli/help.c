@@ -7,7 +7,6 @@
 #include "cli/local.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
-#include "lib/closest.h"
 #include "lib/paths.h"
 
 #define VERSION_WAIT_S 2
@@ -78,24 +77,19 @@ int verb_help(struct ctl *ctl)
 	struct err e;
 
 	if (!v && count) {
-		const char *word = ctl->args.operands[0];
-		struct closest near = {.word = word};
-
 		v = verb_match(count, ctl->args.operands, &used);
 		if (v && used < count && words_refuse_foreign(v, ctl->args.operands[used], &e))
 			return ctl_report(&e);
 		if (v && used < count && words_refuse(v, ctl->args.operands[used], true, &e))
 			return ctl_report(&e);
 		if (v && used < count) {
-			err_set(&e, ERR_USAGE, NULL, " help: \"%.60s\" is too much (usage: fanoutctl help [VERB])",
+			err_set(&e, ERR_USAGE, NULL,
+				" help: \"%.60s\" is one word too many (usage: fanoutctl help [VERB])",
 				ctl->args.operands[used]);
 			return ctl_report(&e);
 		}
 		if (!v) {
-			verb_offer(&near);
-			err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"%s%s%s",
-				word, near.name ? "; did you mean " : "", near.name ? near.name : "",
-				near.name ? "?" : "");
+			words_refuse_verb(ctl->args.operands[0], &e);
 			return ctl_report(&e);
 		}
 	}

@@ -10,31 +10,39 @@
 #include "cli/text.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
-#include "lib/closest.h"
+#include "lib/units.h"
 
 static int unknown_verb(const char *word)
 {
-	struct closest near = {.word = word};
 	struct err e;
 
-	verb_offer(&near);
-	if (near.name)
-		err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"; did you mean %s?",
-			word, near.name);
-	else
-		err_set(&e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"", word);
+	words_refuse_verb(word, &e);
 	return ctl_report(&e);
+}
+
+static bool takes_rate(const struct verb *v)
+{
+	for (size_t i = 0; v->options[i]; i++)
+		for (const struct opt *o = v->options[i]; o->name; o++)
+			if (strcmp(o->name, "rate") == 0)
+				return true;
+	return false;
 }
 
 /* An operand may have been meant as the second word of a verb. */
 static int too_much(const struct ctl *ctl, struct err *e)
 {
 	const struct verb *v = ctl->verb;
+	const char *word = ctl->args.operands[v->most];
+	struct rate rate;
+	char hint[80] = "";
 
 	if (words_refuse(v, ctl->args.operands[0], v->most == 0, e))
 		return -1;
-	return err_set(e, ERR_USAGE, NULL, " %s: \"%.60s\" is too much (usage: fanoutctl %s%s%s)", v->name,
-		       ctl->args.operands[v->most], v->name, v->operands[0] ? " " : "", v->operands);
+	if (takes_rate(v) && units_parse_rate(word, &rate, NULL) == 0)
+		snprintf(hint, sizeof hint, "did you mean --rate %.30s?", word);
+	return err_set(e, ERR_USAGE, hint, " %s: \"%.60s\" is one word too many (usage: fanoutctl %s%s%s)", v->name,
+		       word, v->name, v->operands[0] ? " " : "", v->operands);
 }
 
 static int check_operands(const struct ctl *ctl, struct err *e)

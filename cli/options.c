@@ -86,35 +86,60 @@ static int store(struct args *args, const struct opt *o, const char *prefix, con
 	return 0;
 }
 
-/* curl's options that somebody will try, and what is done here. */
+#define REQUESTS ",submit,fetch,"
+#define ALL      NULL
+
+/* Options of curl and others that somebody will try, and what is done here. */
 static const struct {
+	const char *verbs;
 	char letter;
 	const char *name, *instead;
-} of_curl[] = {
-    {'L', "location", "redirects are followed anyway: --max-redirects says how many"},
-    {'s', "silent", "-q is quiet"},
-    {'S', "show-error", "errors are shown anyway"},
-    {'o', "output", "fetch -o writes bodies to files, submit keeps them: fanoutctl get"},
-    {'O', "remote-name", "fetch -o TEMPLATE names files: -o '{seq}'"},
-    {'I', "head", "-X HEAD asks for the header; fanoutctl show prints it"},
-    {'i', "include", "fanoutctl show JOB prints the header"},
-    {'k', "insecure", "certificates are always verified; SSL_CERT_FILE of fanoutd names others to trust"},
-    {'A', "user-agent", "-H 'User-Agent: NAME'"},
-    {'e', "referer", "-H 'Referer: URL'"},
-    {'b', "cookie", "-H 'Cookie: NAME=VALUE'"},
-    {'f', "fail", "an HTTP error is a failure anyway"},
-    {'m', "max-time", "--timeout, for each attempt"},
-    {'Z', "parallel", "all is fetched in parallel: --concurrency says how much"},
-    {0, "retry", "what is worth it is tried again anyway; how many tries: --max-attempts N"},
+} of_others[] = {
+    {REQUESTS, 'L', "location", "redirects are followed anyway: --max-redirects says how many"},
+    {REQUESTS, 's', "silent", "-q is quiet"},
+    {REQUESTS, 'S', "show-error", "errors are shown anyway"},
+    {REQUESTS, 'o', "output", "fetch -o writes bodies to files, submit keeps them: fanoutctl get"},
+    {REQUESTS, 'O', "remote-name", "fetch -o TEMPLATE names files: -o '{seq}'"},
+    {REQUESTS, 'I', "head", "-X HEAD asks for the header; fanoutctl show prints it"},
+    {REQUESTS, 'i', "include", "fanoutctl show JOB prints the header"},
+    {REQUESTS, 'k', "insecure", "certificates are always verified; SSL_CERT_FILE of fanoutd names others to trust"},
+    {REQUESTS, 'A', "user-agent", "-H 'User-Agent: NAME'"},
+    {REQUESTS, 'e', "referer", "-H 'Referer: URL'"},
+    {REQUESTS, 'b', "cookie", "-H 'Cookie: NAME=VALUE'"},
+    {REQUESTS, 'f', "fail", "an HTTP error is a failure anyway"},
+    {REQUESTS, 'm', "max-time", "--timeout, for each attempt"},
+    {REQUESTS, 'Z', "parallel", "all is fetched in parallel: --concurrency says how much"},
+    {REQUESTS, 'j', "jobs", "at most K at a time: --concurrency K"},
+    {REQUESTS, 'P', "max-procs", "at most K at a time: --concurrency K"},
+    {REQUESTS, 'c', "parallel-max", "at most K at a time: --concurrency K"},
+    {REQUESTS, 'w', "write-out", "fanoutctl results BATCH --fields NAME,... prints what is chosen of each job"},
+    {REQUESTS, 'G', "get", "a query is written into the URL; -d makes a POST"},
+    {REQUESTS, 'F', "form", "no multipart form is made here: --data-binary @FILE and -H 'Content-Type: ...' send one"},
+    {REQUESTS, 0, "retry", "what is worth it is tried again anyway; how many tries: --max-attempts N"},
+    {",pull run,", 0, "dry-run", "fanoutctl pull test NAME tells what would be asked for, and sends nothing"},
+    {",results,", 'o', "output", "rows: > FILE; bodies: fanoutctl get BATCH -o TEMPLATE"},
+    {",items,", 0, "limit", "the first N of them: | head -n N"},
+    {ALL, 'v', "verbose", "fanoutctl show JOB prints requests and headers; -V is the version"},
+    {ALL, 0, "json", "-f json prints JSON"},
 };
+
+/* `prefix` is " submit", or "" before a verb. */
+static bool is_for(const char *verbs, const char *prefix)
+{
+	char one[40];
+
+	snprintf(one, sizeof one, ",%s,", prefix + (*prefix == ' '));
+	return !verbs || strstr(verbs, one);
+}
 
 static const char *instead_of(const char *prefix, char letter, const char *name)
 {
-	if (strcmp(prefix, " submit") != 0 && strcmp(prefix, " fetch") != 0)
-		return NULL;
-	for (size_t i = 0; i < sizeof of_curl / sizeof of_curl[0]; i++)
-		if ((letter && of_curl[i].letter == letter) || (name && strcmp(of_curl[i].name, name) == 0))
-			return of_curl[i].instead;
+	if (letter >= '0' && letter <= '9')
+		return "-1 is the last batch; others go by their number: fanoutctl status lists them";
+	for (size_t i = 0; i < sizeof of_others / sizeof of_others[0]; i++)
+		if (((letter && of_others[i].letter == letter) || (name && strcmp(of_others[i].name, name) == 0)) &&
+		    is_for(of_others[i].verbs, prefix))
+			return of_others[i].instead;
 	return NULL;
 }
 

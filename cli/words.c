@@ -12,6 +12,9 @@
 static const struct {
 	const char *verb, *words, *meant;
 } foreign[] = {
+    {"", " list ls ps jobs batches ", "status"},
+    {"", " log logs tail ", "follow BATCH, or explain"},
+    {"", " run start ", "submit, or pull run"},
     {"limits", " list ls show get status ", "limits [HOST]"},
     {"limits", " add new create put ", "limits set"},
     {"limits", " remove delete del unset ", "limits rm"},
@@ -29,6 +32,19 @@ static bool has_word(const char *words, const char *word)
 		if (p[-1] == ' ' && p[n] == ' ')
 			return true;
 	return false;
+}
+
+int words_refuse_verb(const char *word, struct err *e)
+{
+	struct closest near = {.word = word};
+
+	for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+		if (!*foreign[i].verb && has_word(foreign[i].words, word))
+			near.name = foreign[i].meant;
+	if (!near.name)
+		verb_offer(&near);
+	return err_set(e, ERR_USAGE, "fanoutctl help lists the verbs", "there is no verb \"%.60s\"%s%s%s", word,
+		       near.name ? "; did you mean " : "", near.name ? near.name : "", near.name ? "?" : "");
 }
 
 bool words_refuse_foreign(const struct verb *v, const char *word, struct err *e)

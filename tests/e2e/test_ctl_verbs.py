@@ -182,12 +182,33 @@ def test_no_option_is_taken_by_half_its_name(fanoutctl, words, said):
 
 def test_missing_and_superfluous_operands_are_told(fanoutctl):
     assert "BATCH... is missing" in fanoutctl("wait", check=2).err
-    assert '"2" is too much' in fanoutctl("follow", "1", "2", check=2).err
-    assert "is too much" in fanoutctl("stats", "x", check=2).err
+    assert '"2" is one word too many' in fanoutctl("follow", "1", "2", check=2).err
+    assert "is one word too many" in fanoutctl("stats", "x", check=2).err
     assert "NAME is missing (usage: fanoutctl limits set NAME)" in fanoutctl("limits", "set", check=2).err
     assert "no verb limits sett; did you mean limits set?" in fanoutctl("limits", "sett", "x", check=2).err
-    assert '"b.example" is too much (usage: fanoutctl limits [HOST | BATCH | NAME])' in fanoutctl("limits", "a.example", "b.example", check=2).err
-    assert '"x" is too much' in fanoutctl("help", "submit", "x", check=2).err
+    assert '"b.example" is one word too many (usage: fanoutctl limits [HOST | BATCH | NAME])' in fanoutctl("limits", "a.example", "b.example", check=2).err
+    assert '"x" is one word too many' in fanoutctl("help", "submit", "x", check=2).err
+
+
+def test_a_rate_without_its_option_is_told_how_it_is_given(fanoutctl):
+    r = fanoutctl("limits", "set", "api.example.org", "100/min", check=2)
+    assert '"100/min" is one word too many (usage: fanoutctl limits set NAME)\n  did you mean --rate 100/min?' in r.err
+    assert "did you mean" not in fanoutctl("limits", "set", "api.example.org", "other.example.org", check=2).err
+
+
+@pytest.mark.parametrize("words, said", [
+    (["ls"], 'there is no verb "ls"; did you mean status?'), (["list"], "did you mean status?"), (["help", "list"], "did you mean status?"),
+    (["logs", "7"], "did you mean follow BATCH, or explain?"), (["run", "http://h/"], "did you mean submit, or pull run?"),
+    (["status", "--json"], "unknown option --json\n  -f json prints JSON"), (["submit", "-v", "http://h/"], "fanoutctl show JOB prints requests and headers"),
+    (["submit", "-G", "http://h/"], "a query is written into the URL"), (["fetch", "-F", "a=b", "http://h/"], "no multipart form"),
+    (["submit", "-j", "8", "http://h/"], "--concurrency K"), (["submit", "-w", "%{http_code}", "http://h/"], "fanoutctl results BATCH --fields"),
+    (["submit", "-P8", "http://h/"], "--concurrency K"), (["pull", "run", "x", "--dry-run"], "fanoutctl pull test NAME"),
+    (["results", "7", "-o", "f"], "fanoutctl get BATCH -o TEMPLATE"), (["items", "7", "--limit", "3"], "| head -n N"),
+    (["wait", "-2"], "unknown option -2\n  -1 is the last batch; others go by their number: fanoutctl status lists them"),
+])
+def test_habits_of_other_programs_get_what_there_is_here(fanoutctl, words, said):
+    r = fanoutctl(*words, check=2)
+    assert said in r.err and r.out == ""
 
 
 @pytest.mark.parametrize("word", ["top", "stp", "rmm", "cancle"])
