@@ -116,7 +116,7 @@ int main(int argc, char **argv)
 	    .on_request = routes_dispatch, .on_done = routes_done, .on_conn = stats_on_conn};
 	const char *address = "127.0.0.1";
 	bool with_stdin = false;
-	int port = 0, option;
+	int port = 0, listening, option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (option) {
@@ -147,12 +147,12 @@ int main(int argc, char **argv)
 		}
 	prepare_process();
 	struct event_base *base = make_base(with_stdin);
-	port = server_open(base, address, port, &hooks);
-	if (port < 0) {
-		fprintf(stderr, "apisim: cannot listen on %s: %s\n", address, strerror(errno));
+	listening = server_open(base, address, port, &hooks);
+	if (listening < 0) {
+		fprintf(stderr, "apisim: cannot listen on %s:%d: %s\n", address, port, strerror(errno));
 		return 1;
 	}
-	printf("listening http://%s:%d\n", address, port);
+	printf("listening http://%s:%d\n", address, listening);
 	fflush(stdout);
 	event_base_dispatch(base);
 	server_close();

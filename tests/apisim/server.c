@@ -14,6 +14,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/apisim/conn.h"
 
@@ -337,6 +338,22 @@ static struct evconnlistener *listen_on(const struct sockaddr_in *sin)
 				       BACKLOG, (const struct sockaddr *)sin, sizeof *sin);
 }
 
+/* Its listeners share the port, as those of another process of the same user would: that there is none has to be found
+ * out by one that does not share. */
+static int check_free(const struct sockaddr_in *sin)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, rc, why;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	rc = bind(fd, (const struct sockaddr *)sin, sizeof *sin);
+	why = errno;
+	close(fd);
+	errno = why;
+	return rc;
+}
+
 int server_open(struct event_base *base, const char *address, int port, const struct server_hooks *h)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -346,6 +363,8 @@ int server_open(struct event_base *base, const char *address, int port, const st
 		errno = EINVAL;
 		return -1;
 	}
+	if (check_free(&sin) < 0)
+		return -1;
 	server_base = base;
 	hooks = h;
 	for (int i = 0; i < LISTENERS; i++) {

@@ -40,6 +40,11 @@ def test_a_port_that_is_none_is_refused(port):
     assert r.returncode == 2 and f'not "{port}"' in r.stderr and not r.stdout
 
 
+def test_a_port_that_another_one_has_is_refused(apisim):
+    r = subprocess.run([BUILD / "apisim", "--stdin", "--port", str(apisim.port)], input="", capture_output=True, text=True)
+    assert r.returncode == 1 and f"cannot listen on 127.0.0.1:{apisim.port}: Address already in use" in r.stderr and not r.stdout
+
+
 @pytest.mark.parametrize("what, first, last", [("limit", "kind, n, ", ", x-ratelimit"), ("pages", "style, items, ", ", limit")])
 def test_the_options_of_what_is_set_are_named(what, first, last):
     said = subprocess.run([BUILD / "apisim", "--help"], capture_output=True, check=True, text=True).stdout
