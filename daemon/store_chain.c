@@ -238,19 +238,30 @@ static int chain_rest_set(struct store *st, struct group *chain, bool rest)
 	return stmt_run(&q);
 }
 
+int store_chain_why(struct store *st, const struct group *chain, char *out)
+{
+	struct job_brief j;
+	char name[JOBID_TEXT_SIZE];
+
+	if (store_job_brief(st, chain->failed, &j) != 1)
+		return -1;
+	snprintf(out, STORE_CHAIN_WHY_SIZE, "job %s of its chain %s", jobid_format(name, chain->failed),
+		 j.state == JOB_CANCELLED ? "was cancelled" : "failed");
+	return 0;
+}
+
 int store_chain_rest(struct store *st, struct batch_entry *b, struct group *chain)
 {
 	uint64_t jobs[STORE_REST_ROWS];
-	char name[JOBID_TEXT_SIZE], error[80];
+	char error[STORE_CHAIN_WHY_SIZE];
 	size_t n = 0;
 	int rc = 0;
 
 	/* The one that failed may have been retried meanwhile: then the rest waits for it again. */
 	if (chain->failed)
 		n = waiting_read(st, chain, jobs, STORE_REST_ROWS, &rc);
-	if (rc < 0)
+	if (rc < 0 || (n > 0 && store_chain_why(st, chain, error) < 0))
 		return -1;
-	snprintf(error, sizeof error, "job %s of its chain failed", jobid_format(name, chain->failed));
 	for (size_t i = 0; i < n; i++) {
 		struct job_brief j;
 		if (store_job_brief(st, jobs[i], &j) != 1)

@@ -388,6 +388,9 @@ int store_job_again(struct store *st, struct batch_entry *b, struct job_brief *j
 /* A job of this chain ended: `was` before, with these actions. */
 int store_chain_ended(struct store *st, struct batch_entry *b, int64_t chain, uint64_t job, bool was_active,
 		      unsigned actions);
+/* Why the others of this chain end with the one that did: "job 7.1 of its chain failed", or "was cancelled". */
+#define STORE_CHAIN_WHY_SIZE 80
+int store_chain_why(struct store *st, const struct group *chain, char *out);
 /* Fails up to STORE_REST_ROWS jobs behind the one that failed. */
 int store_chain_rest(struct store *st, struct batch_entry *b, struct group *chain);
 

@@ -130,7 +130,7 @@ static int job_insert(struct store *st, uint64_t id, const struct group *lane, c
 /* A job of a chain: the first goes at once, the others wait for the one before, and fail with it. */
 static int job_join_chain(struct store *st, struct batch_entry *b, struct group *chain, struct job_brief *j)
 {
-	char job[JOBID_TEXT_SIZE], error[80];
+	char error[STORE_CHAIN_WHY_SIZE];
 
 	j->chain = chain->id;
 	store_group_dirty(st, chain);
@@ -138,7 +138,8 @@ static int job_join_chain(struct store *st, struct batch_entry *b, struct group 
 		j->state = JOB_BLOCKED;
 		store_count(st, b, JOB_BLOCKED, 1);
 		chain->pending++;
-		snprintf(error, sizeof error, "job %s of its chain failed", jobid_format(job, chain->failed));
+		if (store_chain_why(st, chain, error) < 0)
+			return -1;
 		return store_job_end(st, b, j, JOB_EV_PREDECESSOR, REASON_PREDECESSOR, error);
 	}
 	j->state = chain->pending ? JOB_BLOCKED : JOB_QUEUED;

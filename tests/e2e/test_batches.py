@@ -93,6 +93,19 @@ def test_the_rest_of_a_chain_fails_when_one_of_it_does(daemon, apisim):
     assert rows[1]["job"] in rows[3]["error"]
 
 
+def test_the_rest_of_a_chain_says_which_job_of_it_was_cancelled(daemon, gate):
+    lines = "".join(json.dumps({"url": f"{gate.url}/{chain}{i}", "chain": chain}) + "\n" for chain in "ab" for i in range(3))
+    batch = daemon.ctl("submit", "-p", "-i", "-", input=lines).out.strip()
+    wait_until(lambda: sorted(gate.held) == ["/a0", "/b0"], what="the first of each is under way")
+    daemon.ctl("cancel", f"{batch}.1", f"{batch}.5")
+    gate.open()
+    daemon.ctl("wait", batch, check=1)
+    rows = daemon.ctl("results", batch, "-f", "ndjson").rows()
+    assert [row["state"] for row in rows] == ["cancelled", "failed", "failed", "done", "cancelled", "failed"]
+    for number, by in ((2, 1), (3, 1), (6, 5)):
+        assert rows[number - 1]["error"] == f"job {batch}.{by} of its chain was cancelled", rows[number - 1]
+
+
 def test_a_retried_chain_goes_on_where_it_failed(daemon, apisim):
     urls = "".join(f"{apisim.url}/{p}\n" for p in ("log?channel=r", "flaky?id=r&fail=1&code=404", "log?channel=r"))
     batch, rows = run_batch(daemon, "--chain", "-X", "POST", "-i", "-", input=urls, check=1)

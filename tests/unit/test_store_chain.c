@@ -152,6 +152,8 @@ static void one_before_that_is_retried_later_is_not_forgotten(void **state)
 {
 	struct room *r = *state;
 	uint32_t batch = batch_new(r, false);
+	struct job_copy j;
+	char text[64];
 
 	/* 1 is cancelled while 2 waits; 2 and 3 fail with it; both are retried, the later one first. */
 	chain_jobs(r, batch, "a", 2);
@@ -161,6 +163,12 @@ static void one_before_that_is_retried_later_is_not_forgotten(void **state)
 	assert_int_equal(state_of(r, batch, 2), JOB_BLOCKED);
 	mark_job(r, jobid_make(batch, 1), STORE_MARK_CANCEL);
 	assert_int_equal(state_of(r, batch, 2), JOB_FAILED);
+	snprintf(text, sizeof text, "job %u.1 of its chain was cancelled", batch);
+	j = job_of(r, jobid_make(batch, 2));
+	assert_string_equal(j.error, text);
+	chain_jobs(r, batch, "a", 1);
+	j = job_of(r, jobid_make(batch, 3));
+	assert_string_equal(j.error, text);
 	mark_job(r, jobid_make(batch, 1), STORE_MARK_RETRY);
 	run_job(r, jobid_make(batch, 1), JOB_DONE);
 	mark_job(r, jobid_make(batch, 2), STORE_MARK_RETRY);
