@@ -205,7 +205,7 @@ static const struct column attempts_table[] = {
     {"ATTEMPT", "attempt", CELL_COUNT, ALWAYS, 0},
     {"CAUSE", "cause", CELL_TEXT, ALWAYS, 0},
     {"STATUS", "status", CELL_COUNT, ALWAYS, 0},
-    {"STARTED", "started_at", CELL_TIME, ALWAYS, 0},
+    {"STARTED", "started_at", CELL_MOMENT, ALWAYS, 0},
     {"TIME", "timings.total_us", CELL_SECONDS, ALWAYS, 0},
     {"SIZE", "size", CELL_BYTES, ALWAYS, 0},
     {"ADDRESS", "remote_ip", CELL_TEXT, ALWAYS, 0},

@@ -141,6 +141,24 @@ static void add_elapsed(json_t *job)
 	json_object_del(job, "timings");
 }
 
+/* Those of the job are of its last attempt: beside what it took in all, they would not add up. */
+static void add_up_timings(json_t *job, const json_t *attempts)
+{
+	static const char *const names[] = {"queued_us", "limited_us", "total_us"};
+	json_t *timings = json_object_get(job, "timings");
+	const json_t *attempt;
+	json_int_t sum;
+	size_t i;
+
+	for (size_t n = 0; timings && json_array_size(attempts) > 1 && n < sizeof names / sizeof *names; n++) {
+		sum = 0;
+		json_array_foreach (attempts, i, attempt) {
+			sum += json_integer_value(json_object_get(json_object_get(attempt, "timings"), names[n]));
+		}
+		json_object_set_new(timings, names[n], json_integer(sum));
+	}
+}
+
 /* The job's own is said above: each attempt's only where one of them went elsewhere. */
 static void drop_urls(const json_t *job, const json_t *attempts)
 {
@@ -165,6 +183,7 @@ static int show_table(json_t *job, struct err *e)
 	int rc;
 
 	add_elapsed(job);
+	add_up_timings(job, attempts);
 	rc = rows_object(FORMAT_TABLE, job, &layout_job, e);
 
 	if (rc < 0 || json_array_size(attempts) == 0)

@@ -105,6 +105,13 @@ void rows_cell(struct text *t, const json_t *row, const struct column *c)
 		us = when_parse_us(json_string_value(j));
 		text_add_str(t, us < 0 ? "?" : when_format(shown, us));
 		break;
+	case CELL_MOMENT:
+		us = when_parse_us(json_string_value(j));
+		if (us < 0)
+			text_add_str(t, "?");
+		else
+			text_printf(t, "%s.%03d", when_format(shown, us), (int)(us % 1000000 / 1000));
+		break;
 	default:
 		raw_cell(t, j);
 	}

@@ -18,7 +18,8 @@ enum cell {
 	CELL_SECONDS, /* microseconds, shown as "1.234 s", "512 ms", "0.4 ms" */
 	CELL_BYTES,
 	CELL_TIME,    /* in the user's time zone */
-	CELL_WHEN,    /* likewise; on a terminal as short as can be */
+	CELL_MOMENT,  /* likewise, with thousandths */
+	CELL_WHEN,    /* as CELL_TIME; on a terminal as short as can be */
 	CELL_TALLY,   /* a count; where it is optional, 0 says nothing */
 	CELL_TRIES,   /* a count; where it is optional, 1 says nothing */
 	CELL_DECIMAL, /* microseconds as seconds, "0.123456", also in csv and JSON */

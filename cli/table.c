@@ -69,7 +69,7 @@ struct table *table_create(const struct column *columns, bool live)
 static bool to_the_right(const struct column *c)
 {
 	return c->kind != CELL_TEXT && c->kind != CELL_JOB && c->kind != CELL_STATE && c->kind != CELL_TIME &&
-	       c->kind != CELL_WHEN;
+	       c->kind != CELL_MOMENT && c->kind != CELL_WHEN;
 }
 
 static bool is_url(const struct column *c)
@@ -417,6 +417,7 @@ static const unsigned usual_widths[] = {
     [CELL_SECONDS] = sizeof "1000.000 s" - 1,
     [CELL_BYTES] = sizeof "1000.0 KiB" - 1,
     [CELL_TIME] = sizeof "2026-01-02 03:04:05" - 1,
+    [CELL_MOMENT] = sizeof "2026-01-02 03:04:05.678" - 1,
     [CELL_WHEN] = sizeof "2026-01-02 03:04:05" - 1,
     [CELL_TALLY] = sizeof "100000" - 1,
     [CELL_TRIES] = sizeof "10" - 1,

@@ -458,6 +458,19 @@ def test_show_tells_the_whole_time_and_nothing_of_attempts_that_never_were(ctl, 
     assert "predecessor" in out and not re.search(r"^(attempts|size|queued for|time) ", out, re.M), out
 
 
+def test_what_a_job_waited_is_told_of_all_its_attempts_together(daemon, apisim):
+    batch = daemon.ctl("submit", "-p", "--wait", f"{apisim.url}/flaky?id=sum&fail=2&delay=0.2").out.strip()
+    out = daemon.ctl("show", f"{batch}.1").out
+    attempts = re.findall(r"^ +\d+ +response +\d+ +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} +([\d.]+ m?s) ", out, re.M)
+    assert len(attempts) == 3, out
+    (whole,) = re.findall(r"^time +(.*)$", out, re.M)
+
+    def milliseconds(text):
+        return float(text.split()[0]) * (1000 if text.endswith(" s") else 1)
+
+    assert abs(milliseconds(whole) - sum(map(milliseconds, attempts))) <= 2, (out, "each is rounded")
+
+
 def test_show_tells_where_redirects_led(daemon, ctl, apisim):
     batch = ctl("submit", "-p", "--wait", apisim.url + "/{redirect/2,uuid}").out.split()[0]
     lines = ctl("show", f"{batch}.1").lines()
