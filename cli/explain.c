@@ -149,12 +149,12 @@ void explain_progress(struct client *c, struct progress *p, int64_t now_us)
 	p->explained_us = now_us;
 	p->waits.len = 0;
 	p->goes_on_us = 0;
-	if (!p->counts[JOB_QUEUED] && !p->stalled)
+	if (!p->counts[JOB_QUEUED] || p->stalled)
 		return;
 	answer = client_get_json(c, NULL, "/v1/batches/%" PRIu32 "/explain", p->batch);
 	wait = explain_limited(answer);
 	wait = wait ? wait : explain_failing(answer);
-	if (wait) {
+	if (wait && strcmp(find_why(wait)->name, "storage") != 0) { /* that is p->stalled, as soon as it is asked again */
 		add_short(wait, &p->waits);
 		p->goes_on_us = when_parse_us(json_string_value(json_object_get(wait, "until")));
 	}

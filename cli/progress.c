@@ -258,8 +258,7 @@ void progress_format(const struct progress *p, unsigned width, struct text *line
 		snprintf(part, sizeof part, "%lld running", (long long)p->counts[JOB_RUNNING]);
 		progress_add_part(&said, progress_beside_waits(p, width, 0), part);
 	}
-	if (!p->stalled) /* which was said */
-		progress_add_waits(p, width, &said);
+	progress_add_waits(p, width, &said);
 	if (total >= 0)
 		progress_add_bar(total ? (double)ended / (double)total : 0, width, &said, line);
 	text_add(line, said.data, width && said.len > width ? width : said.len);

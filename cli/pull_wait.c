@@ -125,6 +125,8 @@ void pull_progress_format(const struct progress *progress, unsigned width, struc
 	}
 	if (*p->p.state && strcmp(p->p.state, "running") != 0 && strcmp(p->p.state, "open") != 0)
 		progress_add_part(&said, width, p->p.state);
+	if (p->p.stalled)
+		progress_add_part(&said, width, "the disk is full");
 	progress_add_speed(progress, width, run_seconds_left(p), &said);
 	progress_add_waits(progress, width, &said);
 	if (whole > 0 && ended <= whole)
