@@ -123,7 +123,10 @@ static int outcome(struct bodies *b, const char *job, int rc, struct err *e)
 		return -1;
 	b->missing++;
 	bodies_end_line(b);
-	fprintf(stderr, "fanoutctl: %s: %s\n", job, e->what);
+	if (strstr(e->what, job))
+		fprintf(stderr, "fanoutctl: %s\n", e->what);
+	else
+		fprintf(stderr, "fanoutctl: %s: %s\n", job, e->what);
 	return 0;
 }
 

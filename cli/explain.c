@@ -77,6 +77,20 @@ static void add_place(struct text *out, const char *limit, const char *host)
 	text_add_char(out, ')');
 }
 
+/* Also as a worker writes it: "127.0.0.1 port 8042", of "127.0.0.1:8042". */
+static bool says_host(const char *text, const char *host)
+{
+	const char *port = host ? strrchr(host, ':') : NULL;
+	char apart[300];
+
+	if (!text || !host || strstr(text, host))
+		return text && host;
+	if (!port)
+		return false;
+	snprintf(apart, sizeof apart, "%.*s port %s", (int)(port - host), host, port + 1);
+	return strstr(text, apart) != NULL;
+}
+
 void explain_wait(const json_t *wait, int64_t now_us, struct text *out)
 {
 	const struct why *why = find_why(wait);
@@ -89,8 +103,7 @@ void explain_wait(const json_t *wait, int64_t now_us, struct text *out)
 
 	text_add_shown(out, text ? text : why ? why->text : name ? name : "?", 0);
 	/* What the daemon's own words have already is not said again. */
-	add_place(out, limit && !(text && strstr(text, limit)) ? limit : NULL,
-		  host && !(text && strstr(text, host)) ? host : NULL);
+	add_place(out, limit && !(text && strstr(text, limit)) ? limit : NULL, says_host(text, host) ? NULL : host);
 	if (until_us >= 0)
 		text_printf(out, ": goes on %s", when_format_until(until, until_us, now_us));
 }
@@ -111,7 +124,7 @@ static void add_short(const json_t *wait, struct text *out)
 		return;
 	}
 	text_add_shown(out, text ? text : why ? why->text : "?", 0);
-	if (!limit && host && !(text && strstr(text, host)))
+	if (!limit && !says_host(text, host))
 		add_place(out, NULL, host);
 }
 

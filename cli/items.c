@@ -66,8 +66,8 @@ static int check_whole(const struct writing *w, struct err *e)
 	items_add_later(w->ctl, w->number, w->run, &hint);
 	text_add_str(&why, pull_text(w->run, "verdict"));
 	items_add_error(w->run, &why);
-	err_set(e, ERR_CONFLICT, hint.data, "run %" PRIu32 " is %s: %.100s was not written", w->number, why.data,
-		w->ctl->args.output);
+	err_set(e, ERR_CONFLICT, hint.data, "%.100s was not written: run %" PRIu32 " is %s", w->ctl->args.output,
+		w->number, why.data);
 	text_clear(&why);
 	text_clear(&hint);
 	return -1;

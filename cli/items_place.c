@@ -187,9 +187,8 @@ void items_add_error(const json_t *ended, struct text *out)
 	if (!*error)
 		return;
 	text_add(&said, error, strlen(error) > ERROR_COLUMNS ? receipt_error_len(error) : strlen(error));
-	text_add_str(out, " (");
+	text_add_str(out, ": ");
 	text_add_shown(out, said.data, ERROR_COLUMNS);
-	text_add_char(out, ')');
 	text_clear(&said);
 }
 

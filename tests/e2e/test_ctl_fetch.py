@@ -110,6 +110,13 @@ def test_one_name_for_all_bodies_of_a_batch_is_refused_beforehand(daemon, apisim
     assert (scratch / "x.json").exists()
 
 
+def test_a_body_that_is_not_there_yet_is_told_with_its_job_once(daemon, gate, scratch):
+    batch = daemon.ctl("submit", "-p", gate.url).out.strip()
+    r = daemon.ctl("get", batch, "--state", "queued,running", "-o", f"{scratch}/{{seq}}", check=1)
+    assert r.err.startswith(f"fanoutctl: job {batch}.1 has no body yet: "), r.err
+    gate.open()
+
+
 def test_an_error_on_a_terminal_begins_a_line_of_its_own(daemon, apisim):
     shown, code = on_terminal([BUILD / "fanoutctl", "-S", daemon.socket, "fetch", "--chain", apisim.url + "/uuid", apisim.url + "/status/404"])
     assert code == 1 and re.search(r"}\r?\nfanoutctl: 1\.2 ", shown), shown

@@ -339,6 +339,13 @@ def test_the_line_of_progress_tells_the_error_that_all_attempts_fail_with(daemon
     assert re.fullmatch(r"(\[-+\] )?batch 1: 0 of 20(, \d+ s left)?(, \d+ running)?; \d+ attempts failed: " + (whole if columns > 80 else r"\.\.\.Connection refused") + r"(, goes on in .*)?", line), line
 
 
+def test_a_host_that_the_error_names_is_not_said_again(daemon):
+    batch = daemon.ctl("submit", "--max-attempts", "90", "http://127.0.0.1:1/").out.strip()
+    told = wait_until(lambda: re.search(r"^  .*refused.*$", daemon.ctl("explain", batch).out, re.M), 30, "it is explained")[0]
+    assert "127.0.0.1 port 1 failed: Connection refused" in told and "127.0.0.1:1" not in told, told
+    daemon.ctl("cancel", batch)
+
+
 def limited(apisim, name, **options):
     """Makes a strict limit of the simulator; the URL of a job under it."""
     query = "&".join(f"{key.replace('_', '-')}={value}" for key, value in options.items())

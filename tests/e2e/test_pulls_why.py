@@ -100,4 +100,4 @@ def test_a_long_error_of_a_run_whose_file_is_not_written_is_not_cut_amid_a_page_
     assert receipt["error"].startswith("page 2 of 3 is missing (page 2: 401 Unauthorized"), receipt
     assert (len(receipt["error"]) > 160) == long, "as the test means it"
     why = "page 2 of 3 is missing" if long else receipt["error"]
-    assert f"run {run.number} is incomplete ({why}): {scratch}" in told and "t.csv was not written" in told, told
+    assert f"t.csv was not written: run {run.number} is incomplete: {why}\n" in told, told
