@@ -19,7 +19,7 @@ WORKER_MODULES = main channel standby multi xfer attempt attempt_judge request t
 CLI_MODULES = main audit audit_show background batch bodies chains change client confcheck ctl explain failure fields feed fetch full get glob headers help hosts hosts_find http \
 	input items items_columns items_form items_json items_name items_numbers items_place items_read items_sink items_view last layouts limits limits_show lines local options \
 	output password patience progress pull pull_check pull_layouts pull_list pull_live pull_page pull_recipe pull_run pull_show pull_state pull_test pull_wait receipt record refusals \
-	request results rows same service socket sse stop submit table template text values verbs watch when windows words
+	request results rows same service socket sse stop submit table template text values verbs watch when windows words wrap
 APISIM_MODULES = main server reply routes plain zipped hostile memory stats counter \
 	limited limited_options limited_tell window jitter options dotted \
 	paged paged_options paged_place paged_cursor paged_links paged_body paged_reply paged_record

@@ -7,9 +7,11 @@
 #include "cli/local.h"
 #include "cli/verbs.h"
 #include "cli/words.h"
+#include "cli/wrap.h"
 #include "lib/paths.h"
 
 #define VERSION_WAIT_S 2
+#define LIST_INDENT    25
 
 void help_list(FILE *out)
 {
@@ -18,20 +20,21 @@ void help_list(FILE *out)
 	fprintf(out,
 		"fanoutctl - fetch many URLs, fast and without losing one\n\nusage: fanoutctl [options] VERB ...\n\n");
 	for (const struct verb *v = verbs; v->name; v++) {
-		char head[40];
+		char head[60];
 
 		snprintf(head, sizeof head, "%s %s", v->name, v->operands);
-		fprintf(out, "  %-22s %s\n", head, v->line);
+		wrap_print_row(out, head, v->line, LIST_INDENT);
 	}
 	fprintf(out, "\nFor all verbs:\n");
 	options_print(common, out);
 	fprintf(out, "\nWithout a verb:\n");
 	options_print(first, out);
-	fprintf(
+	fprintf(out, "\n");
+	wrap_print(
 	    out,
-	    "\nfanoutctl help VERB tells more. Exit status: 0 fine, 1 something failed, 2 usage, 3 no daemon, 4 not "
-	    "found,\n"
-	    "5 not permitted, 6 wait timed out, 7 cancelled, 75 try again, 130 interrupted.\n");
+	    "fanoutctl help VERB tells more. Exit status: 0 fine, 1 something failed, 2 usage, 3 no daemon, 4 not "
+	    "found, 5 not permitted, 6 wait timed out, 7 cancelled, 75 try again, 130 interrupted.",
+	    0, 0);
 }
 
 /* Those that begin with it. */
@@ -46,7 +49,8 @@ static void list_seconds(const struct verb *v)
 		if (strncmp(w->name, v->name, n) != 0 || w->name[n] != ' ')
 			continue;
 		snprintf(head, sizeof head, "%s %s", w->name, w->operands);
-		printf("%s  %-32s %s\n", any ? "" : "\nVerbs:\n", head, w->line);
+		printf("%s", any ? "" : "\nVerbs:\n");
+		wrap_print_row(stdout, head, w->line, LIST_INDENT);
 		any = true;
 	}
 	if (any)
@@ -59,8 +63,10 @@ static void explain(const struct verb *v)
 
 	printf("usage: fanoutctl %s%s%s%s\n\n%s\n", v->name, v->options[0] ? " [options]" : "",
 	       v->operands[0] ? " " : "", v->operands, v->line);
-	if (v->more)
-		printf("\n%s\n", v->more);
+	if (v->more) {
+		printf("\n");
+		wrap_print(stdout, v->more, 0, 0);
+	}
 	list_seconds(v);
 	if (v->options[0]) {
 		printf("\nOptions:\n");

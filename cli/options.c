@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/wrap.h"
 #include "lib/closest.h"
 
-#define OPTS_MAX 64
-#define LONG_ID  1000 /* what getopt_long returns for the long option i is LONG_ID + i */
+#define OPTS_MAX  64
+#define LABEL_MAX 28   /* columns; the help of a longer one stands below it */
+#define LONG_ID   1000 /* what getopt_long returns for the long option i is LONG_ID + i */
 
 /* All tables of a verb laid side by side, in the form getopt_long wants. */
 struct merged {
@@ -265,11 +267,11 @@ void options_print(const struct opt *const *groups, FILE *out)
 		for (const struct opt *o = *g; o->name; o++) {
 			int n = label(text, sizeof text, o);
 
-			width = n > width ? n : width;
+			width = n > width && n <= LABEL_MAX ? n : width;
 		}
 	for (; *groups; groups++)
 		for (const struct opt *o = *groups; o->name; o++) {
 			label(text, sizeof text, o);
-			fprintf(out, "  %-*s  %s\n", width, text, o->help);
+			wrap_print_row(out, text, o->help, width + 4);
 		}
 }

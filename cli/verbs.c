@@ -202,9 +202,8 @@ const struct verb verbs[] = {
      "[URL...]",
      "hand over jobs; prints the batch's id",
      "URLs may hold curl's patterns: [1-100], [001-100:2], [a-z], {one,two}. A line of -i is a URL or a JSON object:\n"
-     "  "
-     "{\"url\":\"https://"
-     "...\",\"method\":\"POST\",\"headers\":{\"Name\":\"value\"},\"body\":{\"a\":1},\"chain\":\"x\",\"tag\":\"y\"}\n"
+     "  {\"url\":\"https://...\",\"method\":\"POST\",\"body\":{\"a\":1},\"tag\":\"y\"}\n"
+     "It may have headers, a chain and more (see the manual). "
      "Lines of -i hold no patterns. Blank ones and those that begin with # are skipped. A file is taken whole or not "
      "at all.\nFrom a pipe, jobs start as they come; the first line that is refused ends it, and what stands before it "
      "goes on.",
@@ -216,8 +215,7 @@ const struct verb verbs[] = {
      "[URL...]",
      "submit, and write the answers' bodies to stdout or files",
      "Bodies go to stdout in the order of the jobs, or, with -o, each to a file of its own as it comes. Jobs that fail "
-     "are\n"
-     "told on stderr.",
+     "are told on stderr.",
      verb_fetch,
      0,
      ANY,
@@ -234,7 +232,7 @@ const struct verb verbs[] = {
      "BATCH...",
      "wait until batches have ended",
      "Exits with 0 when all is done, 1 when something failed, 7 when it was "
-     "cancelled, 6 when the time is over; of\nseveral, with the worst of these.",
+     "cancelled, 6 when the time is over; of several, with the worst of these.",
      verb_wait,
      1,
      ANY,
@@ -268,7 +266,7 @@ const struct verb verbs[] = {
      "the limits and their use, hosts that are paused",
      "HOST may be a URL, HOST or HOST:PORT. Of a BATCH (its number, last, or NAME: the newest run of that pull), "
      "those of its hosts.\nA rule counts each host and port by itself; a request counts against every "
-     "rule it\nmatches. limits set, limits rm and limits resume change them.",
+     "rule it matches. limits set, limits rm and limits resume change them.",
      verb_limits,
      0,
      1,
@@ -296,7 +294,7 @@ const struct verb verbs[] = {
      "the recipes, and how their last runs ended",
      "A recipe, pulls.d/NAME.conf, says how all pages of an API are asked for: fanout-pulls(5). A run of it is a "
      "batch, "
-     "and its\npages are jobs: wait, results, cancel, retry and explain work on them.",
+     "and its pages are jobs: wait, results, cancel, retry and explain work on them.",
      verb_pull_list,
      0,
      0,
@@ -325,7 +323,7 @@ const struct verb verbs[] = {
      "NAME",
      "fetch every page; prints the run's number",
      "With --wait (or -o) exits with 0 when the run is complete, or one was under way and none was started; 1 when it "
-     "failed or\nsomething is missing; 7 when it was cancelled. With -q too, nothing is printed when all is well: the "
+     "failed or something is missing; 7 when it was cancelled. With -q too, nothing is printed when all is well: the "
      "form for cron.",
      verb_pull_run,
      1,
@@ -352,7 +350,7 @@ const struct verb verbs[] = {
      "the items of a run's pages, in order",
      "As ndjson unless -f says csv or json. NAME: those of its newest run; last: of your newest. Pages that are "
      "missing "
-     "are told, and the\nexit status is 1.",
+     "are told, and the exit status is 1.",
      verb_items,
      1,
      1,
@@ -361,11 +359,11 @@ const struct verb verbs[] = {
      "HOST | BATCH | NAME",
      "prove from the record that the limits were kept",
      "HOST may be a URL, HOST or HOST:PORT. Without a port, all its ports. Of a BATCH (its number, last, or NAME: the "
-     "newest run of that pull),\nthe limits that its requests counted against, its own among them, for its time.\nFor "
+     "newest run of that pull), the limits that its requests counted against, its own among them, for its time.\nFor "
      "each rate, the worst window: by the time of sending, by the latest "
      "time "
-     "at\nwhich the server can have counted (its answer), and at worst: whenever it counted in between. Exits with 0 "
-     "when each rate\nwas kept at worst, 1 when one was not, 4 when nothing is recorded.",
+     "at which the server can have counted (its answer), and at worst: whenever it counted in between. Exits with 0 "
+     "when each rate was kept at worst, 1 when one was not, 4 when nothing is recorded.",
      verb_audit,
      1,
      1,
@@ -375,8 +373,8 @@ const struct verb verbs[] = {
     {"stop", "", "end your private daemon; its batches are kept", NULL, verb_stop, 0, 0, {NULL}},
     {"completion",
      "bash",
-     "print the shell's completion: eval \"$(fanoutctl completion bash)\"",
-     NULL,
+     "print the shell's completion",
+     "In ~/.bashrc, or for this shell: eval \"$(fanoutctl completion bash)\"",
      verb_completion,
      1,
      1,

@@ -105,6 +105,16 @@ def test_help_knows_every_verb_and_each_explains_itself(fanoutctl):
         assert fanoutctl(*verb.split(), "--help").out == out
 
 
+def test_help_fits_eighty_columns_and_is_aligned(fanoutctl):
+    for words in ([], *(verb.split() for verb in VERBS)):
+        lines = fanoutctl("help", *words).out.splitlines()
+        assert [line for line in lines if len(line) > 79 or line != line.rstrip()] == [], words
+    listed = fanoutctl("help").out.partition("VERB ...\n\n")[2].partition("\n\nFor all verbs")[0].splitlines()
+    for line in listed:
+        beside = line[24:25] == " " and line[25:26].strip()
+        assert beside or line.endswith(("NAME]", "FILE...]", "| NAME")), line  # too long to have its text beside it
+
+
 def test_the_manual_page_tells_of_every_verb_and_option(fanoutctl):
     page = subprocess.run(["mandoc", "-Tascii", ROOT / "docs/fanoutctl.1"], capture_output=True, text=True, check=True).stdout
     page = re.sub(".\b", "", page)
