@@ -149,6 +149,8 @@ int items_check_output(const struct ctl *ctl, struct err *e)
 			   : 0;
 	if (items_name_check(a->output, e) < 0 || check_suffix(ctl, e) < 0 || check_directory(ctl, e) < 0)
 		return -1;
+	if (a->format_name && form_of(a->output) != FORMATS && form_of(a->output) != a->format)
+		ctl_note(ctl, "%s: written as %s, which -f says", a->output, format_name(a->format));
 	return output_check_place(a->output, a->create_dirs, e);
 }
 

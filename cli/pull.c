@@ -38,8 +38,14 @@ bool pull_is_file(const char *operand)
 
 int pull_check_name(const struct ctl *ctl, const char *name, struct err *e)
 {
-	if (recipe_name_ok(name))
+	size_t n = strlen(name);
+
+	if (recipe_name_ok(name) && !pull_is_file(name))
 		return 0;
+	if (recipe_name_ok(name))
+		return err_set(e, ERR_USAGE, "a file is for pull check and pull test",
+			       " %s: \"%.60s\" is a file; did you mean %.*s?", ctl->verb->name, name,
+			       (int)(n - strlen(".conf")), name);
 	return err_set(e, ERR_USAGE,
 		       pull_is_file(name) ? "a file is for pull check and pull test; to be run it lies in pulls_dir"
 					  : "fanoutctl pull list has them",

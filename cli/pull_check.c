@@ -36,6 +36,16 @@ static int worse(int a, int b)
 	return a == STATUS_USAGE || b == STATUS_USAGE ? STATUS_USAGE : a;
 }
 
+/* A file of pulls_dir that can be no recipe. */
+static int refuse_name(const json_t *pull)
+{
+	struct err e;
+
+	err_set(&e, ERR_USAGE, pull_text(pull, "problem.hint"), "%.200s: %.200s", pull_text(pull, "file"),
+		pull_text(pull, "problem.detail"));
+	return ctl_report(&e);
+}
+
 static int check_all(struct ctl *ctl)
 {
 	json_t *answer, *pull;
@@ -46,7 +56,8 @@ static int check_all(struct ctl *ctl)
 	if (ctl_connect(ctl, &e) < 0 || !(answer = client_get_json(ctl->client, &e, "/v1/pulls")))
 		return ctl_report(&e);
 	json_array_foreach (json_object_get(answer, "pulls"), i, pull) {
-		status = worse(status, check_one(ctl, pull_text(pull, "name")));
+		status = worse(status, recipe_name_ok(pull_text(pull, "name")) ? check_one(ctl, pull_text(pull, "name"))
+									       : refuse_name(pull));
 	}
 	if (json_array_size(json_object_get(answer, "pulls")) == 0)
 		pull_note_none(ctl, answer);

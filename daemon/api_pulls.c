@@ -111,7 +111,7 @@ static json_t *render_pull(struct api *a, const char *name, bool with_text, stru
 		o = json_pack("{s:o,s:n,s:n,s:{},s:[]}", "problem", render_problem(e), "type", "url", "vars",
 			      "secrets");
 	if (o) {
-		json_object_set_new(o, "name", json_string(name));
+		json_object_set_new(o, "name", render_text(name));
 		json_object_set_new(o, "file", render_text(file));
 		if (with_text)
 			json_object_set_new(o, "text", render_text(text));

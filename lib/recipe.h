@@ -128,8 +128,8 @@ void recipe_faults_clear(struct recipe_faults *f);
  * text, to be freed, also where it does not parse; NULL where it could not be read. */
 struct recipe *recipe_load(const char *dir, const char *name, char **text, struct err *e);
 void recipe_free(struct recipe *r);
-/* Names of the recipes in `dir`, sorted, each to be freed, as is the array; NULL-terminated. NULL with `e` when it
- * cannot be read. */
+/* Names of the files NAME.conf in `dir`, sorted, each to be freed, as is the array; NULL-terminated. Also those that
+ * are no names of recipes, which recipe_load says. NULL with `e` when it cannot be read. */
 char **recipe_list(const char *dir, struct err *e);
 bool recipe_name_ok(const char *name);
 

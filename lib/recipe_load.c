@@ -22,15 +22,12 @@ static char *recipe_of_file(const char *file)
 	size_t n = strlen(file);
 	char *name;
 
-	if (n <= strlen(SUFFIX) || strcmp(file + n - strlen(SUFFIX), SUFFIX) != 0)
+	if (n <= strlen(SUFFIX) || strcmp(file + n - strlen(SUFFIX), SUFFIX) != 0 || *file == '.')
 		return NULL;
 	name = strndup(file, n - strlen(SUFFIX));
 	if (!name)
 		BUG("out of memory for a recipe's name");
-	if (recipe_name_ok(name))
-		return name;
-	free(name);
-	return NULL;
+	return name;
 }
 
 static int by_name(const void *a, const void *b)
@@ -89,7 +86,8 @@ static int no_such(const char *dir, const char *name, struct err *e)
 	struct closest near = {.word = name};
 
 	for (char **n = names; n && *n; n++)
-		closest_offer(&near, *n);
+		if (recipe_name_ok(*n))
+			closest_offer(&near, *n);
 	if (near.name)
 		err_set(e, ERR_NOT_FOUND, NULL, "there is no pull \"%.64s\"; did you mean \"%s\"?", name, near.name);
 	else
@@ -140,6 +138,24 @@ static char *read_file(const char *path, struct err *e)
 	return text;
 }
 
+/* A file whose name is none is told to who put it there. */
+static int no_name(const char *dir, const char *name, struct err *e)
+{
+	bool there = false;
+	char *path;
+
+	if (*name && *name != '.' && !strchr(name, '/')) {
+		if (asprintf(&path, "%s/%s" SUFFIX, dir, name) < 0)
+			BUG("out of memory for a recipe");
+		there = access(path, F_OK) == 0;
+		free(path);
+	}
+	return err_set(e, there ? ERR_INPUT : ERR_NOT_FOUND,
+		       there ? "rename the file: a name has letters, digits, \"_\", \"-\" and \".\", 64 at most"
+			     : "a name has letters, digits, \"_\", \"-\" and \".\", and no dot first",
+		       "\"%.64s\" is no name of a pull", name);
+}
+
 struct recipe *recipe_load(const char *dir, const char *name, char **text, struct err *e)
 {
 	struct recipe *r = NULL;
@@ -149,8 +165,7 @@ struct recipe *recipe_load(const char *dir, const char *name, char **text, struc
 	if (text)
 		*text = NULL;
 	if (!recipe_name_ok(name)) {
-		err_set(e, ERR_NOT_FOUND, "a name has letters, digits, \"_\", \"-\" and \".\", and no dot first",
-			"\"%.64s\" is no name of a pull", name);
+		no_name(dir, name, e);
 		return NULL;
 	}
 	if (asprintf(&path, "%s/%s" SUFFIX, dir, name) < 0)

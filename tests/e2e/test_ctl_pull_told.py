@@ -144,6 +144,26 @@ def test_a_pull_without_runs_has_nothing_to_audit(ctl, species):
     assert "nothing that was sent to specimens is recorded" in ctl("audit", "specimens", check=4).err
 
 
+def test_the_file_of_a_recipe_is_no_name_of_a_pull(ctl, species):
+    for verb in ("run", "show", "state"):
+        assert '"species.conf" is a file; did you mean species?' in ctl("pull", verb, "species.conf", check=2).err, verb
+
+
+def test_a_file_whose_name_is_none_is_told(daemon, ctl, species):
+    (daemon.dir / "pulls.d" / "two words.conf").write_text('url = "http://127.0.0.1:1/";')
+    assert re.search(r'^two words +unsound +.*"two words" is no name of a pull', ctl("pull", "list").out, re.M)
+    r = ctl("pull", "check", check=2)
+    assert r.out == "species: ok\n" and 'two words.conf: "two words" is no name of a pull' in r.err and "rename the file" in r.err, r
+    assert '"two words" is no name' in ctl("pull", "run", "two words", check=2).err
+
+
+def test_a_form_that_the_name_of_the_file_does_not_have_is_told(ctl, species, scratch):
+    err = ctl("pull", "run", "species", "-o", scratch / "b.csv", "-f", "json").err
+    assert f"{scratch}/b.csv: written as json, which -f says" in err
+    assert "which -f says" not in ctl("items", "last", "-o", scratch / "c.csv", "-f", "csv").err
+    assert json.loads((scratch / "b.csv").read_text())
+
+
 # ---- files that are not written ----
 
 

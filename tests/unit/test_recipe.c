@@ -259,12 +259,13 @@ static void recipes_are_listed_and_loaded_by_name(void **arg)
 	assert_int_equal(mkfifo("d/fifo.conf", 0700), 0);
 	names = recipe_list("d", &e);
 	assert_non_null(names);
-	assert_string_equal(names[0], "cats");
-	assert_string_equal(names[1], "dir");
-	assert_string_equal(names[2], "fifo");
-	assert_string_equal(names[3], "nul");
-	assert_string_equal(names[4], "species");
-	assert_null(names[5]);
+	assert_string_equal(names[0], "a b");
+	assert_string_equal(names[1], "cats");
+	assert_string_equal(names[2], "dir");
+	assert_string_equal(names[3], "fifo");
+	assert_string_equal(names[4], "nul");
+	assert_string_equal(names[5], "species");
+	assert_null(names[6]);
 	for (char **n = names; *n; n++)
 		free(*n);
 	free(names);
@@ -280,6 +281,12 @@ static void recipes_are_listed_and_loaded_by_name(void **arg)
 	assert_string_equal(text, bad);
 	free(text);
 	assert_string_equal(e.what, "d/cats.conf:1: url has to be a text that is not empty");
+	assert_null(recipe_load("d", "a b", NULL, &e));
+	assert_int_equal(e.code, ERR_INPUT);
+	assert_null(recipe_load("d", "b a", NULL, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	assert_null(recipe_load("d/dir.conf", "../species", NULL, &e));
+	assert_int_equal(e.code, ERR_NOT_FOUND);
 	assert_null(recipe_load("d", "nul", NULL, &e));
 	assert_string_equal(e.what, "d/nul.conf has a NUL byte in it");
 	assert_null(recipe_load("d", "fifo", NULL, &e));
