@@ -167,7 +167,8 @@ void explain_progress(struct client *c, struct progress *p, int64_t now_us)
 	answer = client_get_json(c, NULL, "/v1/batches/%" PRIu32 "/explain", p->batch);
 	wait = explain_limited(answer);
 	wait = wait ? wait : explain_failing(answer);
-	if (wait && strcmp(find_why(wait)->name, "storage") != 0) { /* that is p->stalled, as soon as it is asked again */
+	if (wait &&
+	    strcmp(find_why(wait)->name, "storage") != 0) { /* that is p->stalled, as soon as it is asked again */
 		add_short(wait, &p->waits);
 		p->goes_on_us = when_parse_us(json_string_value(json_object_get(wait, "until")));
 	}
@@ -194,11 +195,11 @@ static void tell_end(const char *whose, const json_t *answer, int64_t eta_us, in
 	char at[WHEN_TEXT_SIZE], goes[WHEN_TEXT_SIZE];
 
 	if (starts_us >= 0)
-		printf("As far as can be told, it goes %s", format_soon(goes, starts_us, now_us));
+		printf("By estimate, it is sent %s", format_soon(goes, starts_us, now_us));
 	else if (starts && json_array_size(json_object_get(answer, "waits")) > 0)
-		printf("When it goes itself is not known%s", eta_us >= 0 ? ": as far as can be told" : "");
+		printf("When it is sent itself is not known%s", eta_us >= 0 ? ": by estimate" : "");
 	else if (eta_us >= 0)
-		printf("As far as can be told");
+		printf("By estimate");
 	else
 		return;
 	if (eta_us >= 0)

@@ -155,6 +155,36 @@ static bool is_paused(const json_t *run)
 	return false;
 }
 
+/* Of what says stop_reason. */
+static void add_stop(json_t *run)
+{
+	static const struct {
+		const char *reason, *words;
+	} stops[] = {
+	    {"single", "its only page"},
+	    {"total", "the total that the API told"},
+	    {"no_next", "a page that names no next one"},
+	    {"has_more", "a page that says that there are no more"},
+	    {"stop", "stop, an expression of the recipe"},
+	    {"status", "a status that the recipe takes for the end"},
+	    {"empty", "a page without items"},
+	    {"short", "a page with fewer items than fit"},
+	    {"guard", "a guard: why is above"},
+	    {"failed", "pages that failed"},
+	    {"max_pages", "max_pages of the recipe"},
+	    {"cancelled", "its cancellation"},
+	};
+	const char *reason = pull_text(run, "stop_reason");
+
+	if (receipt_is_partial(run)) {
+		json_object_set_new(run, "shown_stop", json_string("max_pages (asked for)"));
+		return;
+	}
+	for (size_t i = 0; i < sizeof stops / sizeof *stops; i++)
+		if (strcmp(stops[i].reason, reason) == 0)
+			json_object_set_new(run, "shown_stop", json_string(stops[i].words));
+}
+
 /* What a table says beyond the API, or in other words. */
 static void add_shown(json_t *run)
 {
@@ -180,8 +210,7 @@ static void add_shown(json_t *run)
 	set_since(run, "shown_to", rows_member(run, "since.to"));
 	if (same > 0)
 		json_object_set_new(run, "shown_not_modified", json_integer(same));
-	if (receipt_is_partial(run))
-		json_object_set_new(run, "shown_stop", json_string("max_pages (asked for)"));
+	add_stop(run);
 }
 
 struct problems {

@@ -88,7 +88,7 @@ static const struct opt wait_options[] = {
 
 static const struct opt results_options[] = {
     VALUE(0, "state", OPT_STATES, states, "STATE,...", "only jobs in this state, or in one of these"),
-    NUMBER(0, "after", after, "SEQ", 0, JOBID_SEQ_MAX, "only jobs behind the SEQth"),
+    NUMBER(0, "after", after, "SEQ", 0, JOBID_SEQ_MAX, "only jobs whose number in the batch is above SEQ"),
     NUMBER(0, "limit", limit, "N", 1, JOBID_SEQ_MAX, "at most N of them"),
     FLAG(0, "body", body, "with the bodies (not in tables)"),
     {0},

@@ -33,9 +33,16 @@ static bool is_paused(const struct progress *seen)
 	return strcmp(seen->state, "paused") == 0;
 }
 
-/* What was seen of it last may be seconds old, or nothing. Where the daemon is silent, nobody is kept for long. */
-static void look_once_more(const struct ctl *ctl, uint32_t batch, struct progress *seen)
+static bool is_run(const struct json_t *batch)
 {
+	return json_is_true(json_object_get(batch, "run"));
+}
+
+/* What was seen of it last may be seconds old, or nothing. Where the daemon is silent, nobody is kept for long. Returns
+ * what people call it. */
+static const char *look_once_more(const struct ctl *ctl, uint32_t batch, struct progress *seen)
+{
+	const char *what;
 	json_t *j;
 
 	ctl_hurry(LAST_LOOK_S);
@@ -43,30 +50,28 @@ static void look_once_more(const struct ctl *ctl, uint32_t batch, struct progres
 	ctl_hurry(0);
 	if (j)
 		progress_update(seen, j, 0);
+	what = is_run(j) ? "run" : "batch";
 	json_decref(j);
+	return what;
 }
 
 int watch_interrupted(const struct ctl *ctl, uint32_t batch)
 {
 	struct progress seen = {0};
+	const char *what;
 
 	if (ctl_stopped() || ctl->args.quiet) /* where it was stopped, the other thread says why */
 		return STATUS_INTERRUPTED;
-	look_once_more(ctl, batch, &seen);
+	what = look_once_more(ctl, batch, &seen);
 	if (is_paused(&seen))
 		ctl_note(
 		    ctl,
-		    "interrupted; batch %u is paused (fanoutctl resume %u lets it go on; fanoutctl cancel %u ends it)",
-		    batch, batch, batch);
+		    "interrupted; %s %u is paused (fanoutctl resume %u lets it go on; fanoutctl cancel %u ends it)",
+		    what, batch, batch, batch);
 	else
-		ctl_note(ctl, "interrupted; batch %u goes on%s (fanoutctl wait %u; fanoutctl cancel %u ends it)", batch,
-			 seen.stalled ? " when the disk has room again" : "", batch, batch);
+		ctl_note(ctl, "interrupted; %s %u goes on%s (fanoutctl wait %u; fanoutctl cancel %u ends it)", what,
+			 batch, seen.stalled ? " when the disk has room again" : "", batch, batch);
 	return STATUS_INTERRUPTED;
-}
-
-static bool is_run(const struct json_t *batch)
-{
-	return json_is_true(json_object_get(batch, "run"));
 }
 
 /* Of a run, its receipt: pages that were asked for in vain behind the end say nothing of it. */

@@ -96,9 +96,11 @@ static void explain_total(const struct engine_run *run, const struct plan_rules 
 	if (told && pages == 0)
 		snprintf(w->text, sizeof w->text, "the first page has to say how many there are");
 	else
-		snprintf(w->text, sizeof w->text,
-			 "no total is known: until the end is found, %u page%s asked for at a time", rules->window,
-			 rules->window == 1 ? " is" : "s are");
+		snprintf(
+		    w->text, sizeof w->text,
+		    "no total is known: until the end is found, %u page%s asked for at a time (window in the recipe "
+		    "says how many)",
+		    rules->window, rules->window == 1 ? " is" : "s are");
 }
 
 /* Why no more is asked for at a time. */

@@ -271,7 +271,7 @@ def test_a_waiting_job_is_explained(play, ctl):
     assert lines[0] == "job 7.42 is queued. It waits because"
     assert re.fullmatch(r"  100 requests to catfact.ninja:443 in 1 min are as many as cats allows: goes on in 2 h \d\d min, at 20\d\d-.*", lines[1])
     assert lines[2] == "  other jobs are before it"
-    assert re.fullmatch(r"As far as can be told, its batch will have ended in 3 h \d\d min, at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.", lines[3])
+    assert re.fullmatch(r"By estimate, its batch will have ended in 3 h \d\d min, at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.", lines[3])
 
 
 def test_what_waits_for_nothing_is_told_as_such(play, ctl):

@@ -143,7 +143,7 @@ def test_an_interrupted_wait_leaves_the_run_alone(daemon, ctl, gate):
     number = child.stdout.readline().decode().strip()
     child.terminate()
     out, err = child.communicate(timeout=60)
-    assert child.returncode == 130 and f"batch {number} goes on".encode() in err
+    assert child.returncode == 130 and f"run {number} goes on".encode() in err
     assert daemon.api.get(f"/v1/runs/{number}").json()["state"] == "running"
     ctl("cancel", number)
 

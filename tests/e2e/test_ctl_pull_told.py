@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness.process import BUILD, spawn
+from harness.process import BUILD, spawn, wait_until
 from harness.pulls import PAGED, Raw, Run, broken, explain, files, ids, pull, silent, start, write_recipe
 
 
@@ -162,6 +162,19 @@ def test_a_form_that_the_name_of_the_file_does_not_have_is_told(ctl, species, sc
     assert f"{scratch}/b.csv: written as json, which -f says" in err
     assert "which -f says" not in ctl("items", "last", "-o", scratch / "c.csv", "-f", "csv").err
     assert json.loads((scratch / "b.csv").read_text())
+
+
+def test_what_ended_a_run_is_told_in_words(ctl, species):
+    ctl("pull", "run", "species", "--wait")
+    assert re.search(r"^ended by +the total that the API told$", ctl("pull", "show", "last").out, re.M)
+    assert ctl("pull", "show", "last", "-f", "json").json()["stop_reason"] == "total"
+
+
+def test_where_no_total_is_known_explain_names_the_key_for_more_pages_at_a_time(daemon, ctl, gate):
+    write_recipe(daemon, "p", url=gate.url + "/x", page={"type": "page", "param": "page"}, items=".[]")
+    run = start(daemon, "p")
+    wait_until(lambda: "1 page is asked for at a time (window in the recipe says how many)" in ctl("explain", str(run.number)).out)
+    daemon.api.post(f"/v1/batches/{run.number}/cancel")
 
 
 # ---- files that are not written ----
