@@ -17,9 +17,9 @@
 struct audit {
 	struct ctl *ctl;
 	struct rows *rows;
-	json_t *broken;    /* the rows of rates that were not kept */
-	json_t *late;      /* those of limits that were set when requests had been sent already */
-	uint64_t attempts; /* of all hosts */
+	json_t *broken;            /* the rows of rates that were not kept */
+	json_t *late;              /* those of limits that were set when requests had been sent already */
+	uint64_t attempts, unsent; /* of all hosts */
 	const char *host;
 	json_t *rules;  /* of that host */
 	json_t *batch;  /* what it says of itself (cli/hosts_find.h); NULL: a host is audited */
@@ -74,6 +74,7 @@ static int read_record(struct audit *a, struct err *e)
 	hosts_add_encoded(&path, a->host);
 	add_time(&path, "since", since_of(a), clock_wall_us());
 	add_time(&path, "until", until_of(a), clock_wall_us());
+	text_add_str(&path, "&unsent=1");
 	call.path = path.data;
 	rc = client_call(a->ctl->client, &call, e);
 	if (rc == 0)
@@ -263,20 +264,43 @@ static int audit_host(struct audit *a, const char *key, struct err *e)
 		free(a->times.sent);
 	}
 	a->attempts += a->record.count;
+	a->unsent += a->record.unsent;
 	record_clear(&a->record);
 	json_decref(limits);
 	return rc;
 }
 
+/* They are for no server to count; but a rate was used up by them, and `limits` says so. */
+static const char *add_unsent(const struct audit *a, struct text *t)
+{
+	text_printf(t, "%llu attempt%s sent no request, as the connection failed; rates count %s all the same",
+		    (unsigned long long)a->unsent, a->unsent == 1 ? "" : "s", a->unsent == 1 ? "it" : "them");
+	return t->data;
+}
+
+static void tell_unsent(const struct audit *a)
+{
+	struct text t = {0};
+
+	if (a->unsent)
+		ctl_note(a->ctl, "besides, %s", add_unsent(a, &t));
+	text_clear(&t);
+}
+
 static int nothing(const struct audit *a, struct err *e)
 {
 	const struct args *args = &a->ctl->args;
+	const char *when = args->since || args->until ? " in that time" : "";
+	struct text t = {0};
+	const char *hint = a->unsent ? add_unsent(a, &t) : NULL;
 
 	if (a->batch)
-		return err_set(e, ERR_NOT_FOUND, NULL, "no request of %s %u is recorded%s", a->of, a->number,
-			       args->since || args->until ? " in that time" : "");
-	return err_set(e, ERR_NOT_FOUND, NULL, "nothing that was sent to %.200s%s is recorded", args->operands[0],
-		       args->since || args->until ? " in that time" : "");
+		err_set(e, ERR_NOT_FOUND, hint, "no request of %s %u is recorded%s", a->of, a->number, when);
+	else
+		err_set(e, ERR_NOT_FOUND, hint, "nothing that was sent to %.200s%s is recorded", args->operands[0],
+			when);
+	text_clear(&t);
+	return -1;
 }
 
 static int audit_batch(struct audit *a, struct err *e)
@@ -369,6 +393,7 @@ int verb_audit(struct ctl *ctl)
 	if (rc == 0 && a->attempts == 0)
 		rc = nothing(a, &e);
 	if (rc == 0 && ctl->args.format == FORMAT_TABLE) {
+		tell_unsent(a);
 		tell_late(a);
 		tell_breaks(a);
 	}

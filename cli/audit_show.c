@@ -52,6 +52,7 @@ static const struct column audit_csv[] = {
     {"since", "since", CELL_TEXT, ALWAYS, 0},
     {"before", "before", CELL_TEXT, ALWAYS, 0},
     {"of_batch", "of_batch", CELL_TEXT, ALWAYS, 0},
+    {"unsent", "unsent", CELL_TEXT, ALWAYS, 0},
     {0},
 };
 
@@ -184,6 +185,7 @@ static void add_counts(json_t *row, const struct record *r, const struct audited
 		json_object_set_new(row, by->of, json_integer(own));
 	json_object_set_new(row, "open", json_integer(open));
 	json_object_set_new(row, "refused", json_integer(refused));
+	json_object_set_new(row, "unsent", json_integer((json_int_t)r->unsent));
 	json_object_set_new(row, "first_sent_at", attempts ? time_json(first_us) : json_null());
 	json_object_set_new(row, "last_sent_at", attempts ? time_json(last_us) : json_null());
 }

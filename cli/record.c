@@ -133,6 +133,11 @@ static void take(struct record *r, const struct attempt *a, json_int_t n)
 	r->attempts[r->count++] = *a;
 }
 
+static bool is_unsent(const json_t *row)
+{
+	return json_is_string(json_object_get(row, "began_at"));
+}
+
 int record_add(struct record *r, const char *line, size_t len, struct err *e)
 {
 	struct attempt a = {0};
@@ -145,8 +150,10 @@ int record_add(struct record *r, const char *line, size_t len, struct err *e)
 	row = json_loadb(line, len, 0, &why);
 	if (!row)
 		return err_set(e, ERR_SYSTEM, NULL, "the daemon's answer is no JSON: %s", why.text);
-	rc = read_attempt(r, row, &a, e);
-	if (rc == 0)
+	rc = is_unsent(row) ? 0 : read_attempt(r, row, &a, e);
+	if (is_unsent(row))
+		r->unsent++;
+	else if (rc == 0)
 		take(r, &a, json_integer_value(json_object_get(row, "attempt")));
 	json_decref(row);
 	return rc;

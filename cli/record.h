@@ -29,6 +29,7 @@ _Static_assert(sizeof(struct attempt) == 40, "as much as is said above");
 struct record {
 	struct attempt *attempts;
 	size_t count, room;
+	size_t unsent;            /* attempts that were granted, and whose connection failed */
 	size_t open_count;        /* the first so many were open when they were read */
 	bool open_sorted;         /* these, by job: an ended one was read */
 	const char *const *names; /* of the limits, by index; those it does not name are passed over */

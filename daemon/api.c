@@ -61,7 +61,7 @@ static const struct http_route routes[] = {
     {HTTP_POST, "/v1/limits/resume", "host", api_limits_resume, false},
     {HTTP_PUT, "/v1/limits/{name}", NULL, api_limit_put, true},
     {HTTP_DELETE, "/v1/limits/{name}", NULL, api_limit_delete, false},
-    {HTTP_GET, "/v1/audit", "host since until", api_audit, false},
+    {HTTP_GET, "/v1/audit", "host since until unsent", api_audit, false},
     {HTTP_GET, "/v1/hosts", "name", api_hosts, false},
     {HTTP_GET, "/v1/pulls", NULL, api_pull_list, false},
     {HTTP_GET, "/v1/pulls/{name}", NULL, api_pull_get, false},

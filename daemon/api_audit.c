@@ -85,10 +85,10 @@ static void on_row(struct store_audit *op, const struct store_audit_row *row)
 
 	render_set(o, "job", json_string_nocheck(jobid_format(job, row->job)));
 	render_set(o, "attempt", json_integer(row->n));
-	render_set(o, "boot", json_integer(row->boot));
-	render_set(o, "sent_us", json_integer(row->sent_boot_us));
-	render_set(o, "counted_us", open ? json_null() : json_integer(row->counted_boot_us));
-	render_set(o, "sent_at", render_time(row->sent_us));
+	render_set(o, "boot", row->unsent ? json_null() : json_integer(row->boot));
+	render_set(o, "sent_us", row->unsent ? json_null() : json_integer(row->sent_boot_us));
+	render_set(o, "counted_us", open || row->unsent ? json_null() : json_integer(row->counted_boot_us));
+	render_set(o, row->unsent ? "began_at" : "sent_at", render_time(row->sent_us));
 	render_set(o, "status", row->status ? json_integer(row->status) : json_null());
 	render_set(o, "refused", json_boolean(row->refused));
 	render_set(o, "limits", rules_of(v, jobid_batch(row->job), row->url));
@@ -194,12 +194,14 @@ static int read_span(struct http_request *r, struct audit *v, struct err *e)
 void api_audit(struct http_request *r)
 {
 	struct audit *v;
+	int64_t unsent;
 	struct err e;
 
 	if (api_refuse_stopped(r))
 		return;
 	v = api_alloc(sizeof *v);
-	if (read_span(r, v, &e) || !api_stream_enter(http_arg(r), &e)) {
+	if (read_span(r, v, &e) || api_query_number(r, "unsent", 0, 1, 0, &unsent, &e) < 0 ||
+	    !api_stream_enter(http_arg(r), &e)) {
 		http_problem(r, &e);
 		free(v);
 		return;
@@ -207,6 +209,7 @@ void api_audit(struct http_request *r)
 	v->op.op.done = on_step;
 	v->op.host = v->host;
 	v->op.limit = STEP_ROWS;
+	v->op.unsent = unsent;
 	v->op.on_row = on_row;
 	v->stream = (struct api_stream){.broken = "audit broken off", .step = step, .go = go, .free = audit_free};
 	api_stream_start(&v->stream, r);

@@ -390,6 +390,7 @@ struct store_audit_row {
 	uint32_t boot;                         /* times of one boot can be compared */
 	int64_t sent_boot_us, counted_boot_us; /* an open attempt: counted_boot_us INT64_MAX */
 	int64_t sent_us;                       /* wall, for people */
+	bool unsent;                           /* granted, but its connection failed: `sent_us` is when it began */
 	int status;                            /* 0: no response */
 	bool refused;                          /* the host takes no requests now: 429, or 503 with Retry-After */
 	const char *url;
@@ -399,6 +400,7 @@ struct store_audit {
 	const char *host;          /* limit key; alive until done */
 	int64_t from_us, until_us; /* wall, by the time of sending */
 	uint64_t after;            /* 0: from the start; else `last` of the call before */
+	bool unsent;               /* what was granted and not sent is wanted too */
 	size_t limit;              /* rows examined at most: a call is a step of bounded cost */
 	void (*on_row)(struct store_audit *a, const struct store_audit_row *row);
 	uint64_t last; /* out */

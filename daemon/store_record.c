@@ -232,6 +232,7 @@ static void audit_tell(struct store_audit *a, const struct stmt *q)
 	    .sent_boot_us = col_int(q, 5),
 	    .counted_boot_us = col_int(q, 6),
 	    .sent_us = col_int(q, 7),
+	    .unsent = col_null(q, 4),
 	    .status = (int)col_int(q, 8),
 	    .url = col_text(q, 9),
 	    .refused = col_int(q, 10),
@@ -255,7 +256,8 @@ static int audit_batch(struct store *st, struct store_audit *a, uint32_t batch, 
 	while (*left > 0 && (rc = stmt_step(&q)) == 1) {
 		a->last = (uint64_t)col_int(&q, 0);
 		(*left)--;
-		if (col_int(&q, 2) == lane && !col_null(&q, 4))
+		/* An end without an attempt has no number of one. */
+		if (col_int(&q, 2) == lane && (!col_null(&q, 4) || (a->unsent && col_int(&q, 3) > 0)))
 			audit_tell(a, &q);
 	}
 	stmt_end(&q);

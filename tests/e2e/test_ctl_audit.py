@@ -185,6 +185,17 @@ def test_nothing_recorded_is_told_as_such(audited):
     assert "in that time" in r.err and r.out == "[]\n"
 
 
+def test_attempts_whose_connection_failed_are_counted_apart(audited):
+    unsent = [{"job": f"7.{n}", "attempt": 1, "boot": None, "sent_us": None, "counted_us": None, "began_at": rfc3339(START),
+               "status": None, "refused": False, "limits": ["cats"]} for n in (8, 9)]
+    r = audited(attempts(bursts(2)) + unsent)
+    assert "200" in r.out and "kept" in r.out
+    assert "besides, 2 attempts sent no request, as the connection failed; rates count them all the same" in r.err
+    (row,) = audited(attempts(bursts(2)) + unsent, "-f", "json").json()
+    assert (row["attempts"], row["unsent"], row["verdict"]) == (200, 2, "kept")
+    assert "sent no request" not in audited(attempts(bursts(2))).err
+
+
 def test_a_record_that_breaks_off_proves_nothing(audited):
     r = audited(attempts([0, 1]), "-f", "json", check=3, broken_off=True)
     with pytest.raises(json.JSONDecodeError):
@@ -194,9 +205,9 @@ def test_a_record_that_breaks_off_proves_nothing(audited):
 def test_a_host_is_asked_for_at_each_port_it_may_have_within_the_time_given(audited):
     audited(attempts([0]), "--since", "2026-01-02T03:04:05Z", "--until", "2026-01-02 03:05", host="catfact.ninja")
     assert asked(audited.server, "GET", "/v1/audit") == [
-        f"host=catfact.ninja:{port}&since=2026-01-02T03:04:05.000000Z&until=2026-01-02T03:05:00.000000Z" for port in (443, 80)]
+        f"host=catfact.ninja:{port}&since=2026-01-02T03:04:05.000000Z&until=2026-01-02T03:05:00.000000Z&unsent=1" for port in (443, 80)]
     audited(attempts([0]), host="http://catfact.ninja/fact")
-    assert asked(audited.server, "GET", "/v1/audit") == ["host=catfact.ninja:80"]
+    assert asked(audited.server, "GET", "/v1/audit") == ["host=catfact.ninja:80&unsent=1"]
     assert '"a b" is no host' in audited([], host="a b", check=2).err
 
 

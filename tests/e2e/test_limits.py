@@ -7,6 +7,7 @@ is asserted of time is read from its record.
 import os
 import random
 import signal
+import socket
 import threading
 import time
 from datetime import datetime, timedelta
@@ -569,6 +570,22 @@ def test_audit_finds_a_limit_that_was_kept(make_daemon, apisim):
     assert limit.stats()["worst"] <= told["fullest"]["worst"]["requests"] <= 15
     assert told["fullest"]["counted"]["requests"] <= 15
     assert "kept" in daemon.ctl("audit", limit.key).out
+
+
+def test_a_rate_that_refused_connections_used_up_is_told_by_limits_and_by_audit(daemon):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        host = "127.0.0.1:%d" % nobody.getsockname()[1]
+        daemon.ctl("limits", "set", host, "--rate", "7/1d")
+        batch = daemon.ctl("submit", "-p", "--wait", "-n", "3", "--max-attempts", "1", f"http://{host}/", check=1).out.strip()
+    (told,) = daemon.ctl("limits", host, "-f", "json").json()["limits"]
+    assert told["state"][0]["windows"][0]["used"] == 3
+    assert daemon.api.get(f"/v1/audit?host={host}").rows() == [], "nothing was sent"
+    rows = daemon.api.get(f"/v1/audit?host={host}&unsent=1").rows()
+    assert [(row["job"], row["sent_us"], row["limits"]) for row in sorted(rows, key=lambda r: r["job"])] == [(f"{batch}.{n}", None, [host]) for n in (1, 2, 3)]
+    for what in (host, batch):
+        said = daemon.ctl("audit", what, check=4).err
+        assert "recorded" in said and "3 attempts sent no request, as the connection failed; rates count them all the same" in said, said
 
 
 def test_audit_finds_a_limit_that_was_not_kept(daemon, apisim):
