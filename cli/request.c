@@ -21,6 +21,7 @@
 #include "cli/text.h"
 #include "lib/url.h"
 
+#define MANY_JOBS      1000000    /* a slip of the pen in a pattern makes as many: it is said before they are there */
 #define DATA_MAX_BYTES (1u << 20) /* what the daemon takes as a body */
 
 /* ---- -d, --data-binary, --json ---- */
@@ -389,6 +390,17 @@ static int check_operands(const struct args *a, struct err *e)
 	return check_stdin(a, e);
 }
 
+static void tell_many(const struct ctl *ctl)
+{
+	uint64_t count = request_count(&ctl->args);
+
+	if (!ctl->args.input && count >= MANY_JOBS)
+		ctl_note(ctl,
+			 "these are %" PRIu64 " jobs: ^C stops handing them over, fanoutctl cancel ends those that"
+			 " were",
+			 count);
+}
+
 static int feed_all(struct feed *f, const struct args *a, struct input *in, struct err *e)
 {
 	for (size_t i = 0; i < a->operand_count; i++)
@@ -420,6 +432,7 @@ int request_submit(struct ctl *ctl, struct submission *s, void (*on_created)(voi
 	f.tag_json = tag_json;
 	f.source = in ? input_name(in) : NULL;
 	f.hold = a->hold || (in && input_is_file(in));
+	tell_many(ctl);
 	rc = feed_all(&f, a, in, e);
 	if (rc < 0 && !f.existed)
 		feed_abandon(&f, e);

@@ -488,6 +488,21 @@ def test_ten_million_urls_need_no_memory_and_an_interrupt_takes_them_back(daemon
     wait_until(lambda: daemon.ctl("status", "-f", "json").json() == [], 30, "the held batch is taken back")
 
 
+@pytest.mark.parametrize("words", [["http://127.0.0.1:1/[1-9999999]"], ["-n", "3333333", "http://127.0.0.1:1/{a,b,c}"]])
+def test_a_pattern_of_millions_is_told_before_they_are_there(daemon, words):
+    argv = [BUILD / "fanoutctl", "-S", daemon.socket, "submit", "--hold"]
+    child = spawn([*argv, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        said = child.stderr.readline().decode()
+    finally:
+        child.terminate()
+        child.wait(30)
+        child.stdout.close()
+        child.stderr.close()
+    assert said == "these are 9999999 jobs: ^C stops handing them over, fanoutctl cancel ends those that were\n"
+    assert child.returncode == 130
+
+
 # ---- for cron ----
 
 
