@@ -9,13 +9,11 @@
  *   store_end      attempts: their ends          store_pull   runs of pulls
  *   store_pull_page  pages of runs               store_pull_state  ends of runs, and what stays
  *   store_mark     the owner's word              store_chain  what a job's end means for the others
- *   store_limits   the operators' rules        store_record   what was sent, for limits and audits
- *   store_load     lanes and recovery            store_read   the answers
+ *   store_limits   rules     store_record  what was sent     store_load  lanes and recovery     store_read  the answers
  *   store_open     which attempts are open       store_ahead  jobs that were loaded
  *   store_plain    plain ends                    store_append  rows in the order of their ids
- *   store_checkpoint  the log's way into the database
  *   store_sweep    work in steps                 store_keep   retention, vacuum, room
- *   store_bodies   files                         store_check  does it all add up
+ *   store_bodies   files     store_check  does it all add up     store_checkpoint  the log's way into the database
  *
  * Between two commits the truth about batches, lanes and chains is in memory (struct batch_entry, struct group): their
  * rows are written once, just before the commit. A rollback throws the memory away and reads it again. */
