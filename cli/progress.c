@@ -17,7 +17,7 @@
 #define WINDOW_US   INT64_C(5000000) /* that the rate is taken over */
 #define BAR_LEAST   12u
 #define BAR_MOST    40u
-#define WAITS_LEAST 12 /* of a reason that is cut */
+#define WAITS_LEAST 8 /* of a reason that is cut: "the rate" */
 
 void progress_update(struct progress *p, const json_t *batch, int64_t now_us)
 {
@@ -136,6 +136,8 @@ static size_t cut_words(const char *text, size_t n, size_t room)
 		n--;
 	while (n > 0 && strchr(" (,:;", text[n - 1]))
 		n--;
+	if (n > 3 && memcmp(text + n - 3, " of", 3) == 0)
+		n -= 3;
 	return n < WAITS_LEAST ? 0 : n;
 }
 

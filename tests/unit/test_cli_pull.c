@@ -139,6 +139,9 @@ static void the_limit_that_holds_it_is_told_and_the_line_fits(void **arg)
 	expect_progress(&p, 0, "species, run 7: 4 of 16 pages; as many requests as the rate allows were sent");
 	expect_progress(&p, 40, "species, run 7: 4 of 16 pages");
 	expect_progress(&p, 60, "species, run 7: 4 of 16 pages; as many requests as the...");
+	p.p.waits.len = 0;
+	text_add_str(&p.p.waits, "the rate of pull species 10/10s is used up");
+	expect_progress(&p, 47, "species, run 7: 4 of 16 pages; the rate...");
 	progress_clear(&p.p);
 	expect_progress(&p, 60, "[###------------] species, run 7: 4 of 16 pages");
 }

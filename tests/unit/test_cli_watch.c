@@ -117,6 +117,7 @@ static void what_holds_it_up_is_told_where_there_is_room(void **arg)
 	expect(&p, 0, "batch 7: 50 of 100; the rate of cats is used up (100/1min): goes on in 3 s");
 	expect(&p, 50, "batch 7: 50 of 100; the rate of cats is used up...");
 	p.stalled = true;
+	p.waits.len = 0; /* nothing else is asked for then */
 	expect(&p, 0, "batch 7: 50 of 100, the disk is full");
 	progress_clear(&p);
 }
