@@ -171,7 +171,7 @@ void progress_add_waits(const struct progress *p, unsigned width, struct text *s
 {
 	size_t room = !width ? p->waits.len : width > said->len + 2 ? width - said->len - 2 : 0, n;
 
-	if (!p->waits.len)
+	if (!p->waits.len || p->stalled) /* which was said, and is nearer */
 		return;
 	n = cut_words(p->waits.data, p->waits.len, room);
 	if (n == p->waits.len || !add_ends(p->waits.data, room, said)) {
