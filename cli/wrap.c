@@ -30,7 +30,7 @@ void wrap_print(FILE *out, const char *text, int at, int indent)
 			text += gap;
 			gap = 0;
 		}
-		fwrite(text, 1, (size_t)(gap + word), out);
+		fwrite(text, 1, (size_t)gap + (size_t)word, out);
 		at += gap + word;
 		text += gap + word;
 	}
