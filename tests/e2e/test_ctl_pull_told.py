@@ -36,7 +36,7 @@ def test_without_recipes_the_list_says_where_they_go(ctl):
 def test_help_of_pull_lists_its_verbs(fanoutctl):
     text = fanoutctl("help", "pull").out
     for verb in ("list", "check", "test", "run", "show", "state"):
-        assert re.search(rf"^  pull {verb}\b.*  \w", text, re.M), verb
+        assert re.search(rf"^  pull {verb}\b.*(  |\n {{20,}})\w", text, re.M), verb
     assert fanoutctl("pull", "-h").out == text
     assert "limits set" in fanoutctl("help", "limits").out
 
