@@ -186,7 +186,7 @@ static void a_broken_rate_names_window_and_jobs(void **arg)
 	expect_row(
 	    &r, &a,
 	    "{\"host\":\"h:443\",\"limit\":\"a\",\"source\":\"conf\",\"rate\":\"1/1s\",\"attempts\":2,\"open\":0,"
-	    "\"refused\":1,\"first_sent_at\":\"1970-01-01T00:00:01.000100Z\","
+	    "\"refused\":1,\"unsent\":0,\"first_sent_at\":\"1970-01-01T00:00:01.000100Z\","
 	    "\"last_sent_at\":\"1970-01-01T00:00:01.000300Z\",\"fullest\":{"
 	    "\"sent\":{\"requests\":2,\"from\":\"1970-01-01T00:00:01.000100Z\","
 	    "\"until\":\"1970-01-01T00:00:02.000100Z\",\"jobs\":[\"7.1-7.2\"]},"
@@ -206,7 +206,7 @@ static void a_host_without_a_rate_has_counts_and_no_verdict(void **arg)
 	some(&r);
 	expect_row(&r, &(struct audited){.host = "h:443", .rule = RECORD_ALL},
 		   "{\"host\":\"h:443\",\"limit\":null,\"source\":null,\"rate\":null,\"attempts\":4,\"open\":1,"
-		   "\"refused\":2,\"first_sent_at\":\"1970-01-01T00:00:01.000100Z\","
+		   "\"refused\":2,\"unsent\":0,\"first_sent_at\":\"1970-01-01T00:00:01.000100Z\","
 		   "\"last_sent_at\":\"1970-01-01T00:00:09.000060Z\"}");
 	record_clear(&r);
 }
