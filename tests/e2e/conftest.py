@@ -107,21 +107,21 @@ def ctl(daemon):
 
 
 @pytest.fixture
-def fanoutctl():
-    """fanoutctl without a socket: fanoutctl("-S", path, "status")."""
+def fanoutctl(scratch):
+    """fanoutctl without a socket: fanoutctl("-S", path, "status"). Whoever runs the tests may have a private daemon."""
 
     def call(*args, env=None, **options):
-        return run([BUILD / "fanoutctl", *args], env=environment(**(env or {})), **options)
+        return run([BUILD / "fanoutctl", *args], env=environment(**{"HOME": str(scratch), **(env or {})}), **options)
 
     return call
 
 
 @pytest.fixture
-def fanoutd():
+def fanoutd(scratch):
     """fanoutd run to its end: fanoutd("-n", "-c", file, check=2)."""
 
     def call(*args, env=None, **options):
-        return run([BUILD / "fanoutd", *args], env=environment(**(env or {})), **options)
+        return run([BUILD / "fanoutd", *args], env=environment(**{"HOME": str(scratch), **(env or {})}), **options)
 
     return call
 

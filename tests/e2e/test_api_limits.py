@@ -389,7 +389,7 @@ def explain(daemon, path):
     answer = daemon.api.get(f"/v1/{path}/explain")
     assert answer.status == 200, answer
     body = answer.json()
-    assert set(body) - {"starts_at"} == {"state", "waits", "eta"} and ("starts_at" in body) == path.startswith("jobs"), body
+    assert set(body) - {"starts_at"} == {"state", "waits", "eta", "left"} and ("starts_at" in body) == path.startswith("jobs"), body
     for why in body["waits"]:
         assert set(why) == {"why", "limit", "host", "until", "text"} and why["text"], why
     return body
@@ -412,7 +412,7 @@ def test_a_batch_and_its_jobs_tell_which_rate_they_wait_for_and_until_when(make_
             assert WINDOW_S <= seconds(why["until"], started) < 1.2 * WINDOW_S
         assert 3 * WINDOW_S <= seconds(told["eta"], started) < 3.4 * WINDOW_S, told
     assert daemon.api.get(f"/v1/batches/{batch}").json()["eta"] is not None
-    assert explain(daemon, f"jobs/{batch}.1") == {"state": "done", "waits": [], "eta": None, "starts_at": None}
+    assert explain(daemon, f"jobs/{batch}.1") == {"state": "done", "waits": [], "left": None, "eta": None, "starts_at": None}
 
 
 def test_a_forecast_reckons_with_what_else_waits_for_the_same_rate(make_daemon, apisim):

@@ -96,7 +96,8 @@ def test_issues_are_followed_and_then_only_what_is_new(daemon, ctl, apisim):
     run, receipt = pull(daemon, "issues")
     assert_complete(receipt, 3, 250)
     assert items(ctl, run) == list(range(1, 251))
-    assert receipt["since"] == {"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T04:10:00Z", "kept": False}
+    to = "2026-01-01T04:10:00Z"
+    assert receipt["since"] == {"from": "2026-01-01T00:00:00Z", "to": to, "kept": False, "seen": to, "from_state": False}
     assert api.stats()["peak"] == 1
     assert "/repos/curl/curl/issues?state=all&per_page=100" in api.log()[0]["target"]
 

@@ -181,7 +181,8 @@ def test_a_number_that_the_next_run_begins_at_is_told_with_all_its_digits(daemon
     url = answer(b'{"result":[{"at":1784919600.123456},{"at":1784919600.123455}]}')
     write_recipe(daemon, "p", url=url, page={"type": "single"}, items=".result[]", since={"param": "since", "from": ".at"})
     _, receipt = pull(daemon, "p")
-    assert receipt["since"] == {"from": None, "to": 1784919600.123456, "kept": False}, receipt
+    at = 1784919600.123456
+    assert receipt["since"] == {"from": None, "to": at, "kept": False, "seen": at, "from_state": False}, receipt
 
 
 def test_a_run_that_its_deadline_ended_has_its_time_again_when_it_is_retried(daemon, gate):
