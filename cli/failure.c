@@ -224,10 +224,13 @@ static void print_batch_advice(const struct counted *c, uint32_t batch, long lon
 		       " fanoutctl retry %u --unsafe",
 		       batch);
 	printf(".\n");
-	for (size_t i = 0; i < VAINS; i++)
-		if (c->vain[i])
-			printf("of those, %lld (%s): %s.\n", c->vain[i],
-			       vains[i].status ? "401" : job_reason_name(vains[i].reason), vains[i].instead);
+	for (size_t i = 0; i < VAINS; i++) {
+		if (c->vain[i] && vains[i].status)
+			printf("of those, %lld (%d): %s.\n", c->vain[i], vains[i].status, vains[i].instead);
+		else if (c->vain[i])
+			printf("of those, %lld (%s): %s.\n", c->vain[i], job_reason_name(vains[i].reason),
+			       vains[i].instead);
+	}
 }
 
 /* Whether there is something to tell. c->errors is the caller's to release. */
